@@ -1,0 +1,49 @@
+/* kernel/kernels.h - the table of kernels: reference first, then what the CPU at hand does better.
+ *
+ * Kernels take plain pointers and sizes: no graph, no allocation, no failure. The C reference is the
+ * definition; every variant is checked against it (tests/kernel/check_kernels.c) on odd sizes, NaN,
+ * infinities, guard bytes. To add a variant: a row in x86/kernels.def (or arm/), a file, nothing else.
+ * Names: us_<dtype>_<op>[_<fused>]_<tile>__<isa>; the reference ends in __ref.
+ */
+#ifndef USTA_KERNEL_KERNELS_H
+#define USTA_KERNEL_KERNELS_H
+
+#include "base/err.h"
+
+/* Levels of the instruction-set ladder. USTA_CPU=ref|avx2|avx512 masks what the CPU has. */
+#define US_CPU_AVX2   1u /* AVX2 + FMA + F16C */
+#define US_CPU_AVX512 2u /* F, BW, DQ, VL */
+
+unsigned us_cpu_detect(void);                       /* what this processor and OS offer */
+us_err us_cpu_mask(struct us_ctx *c, const char *level, unsigned *flags) US_MUST; /* applies a USTA_CPU text */
+
+/* C[M,N] = alpha * A[M,K] * B[K,N] + beta * C; row-major with leading dimensions in elements; trans_a: A is
+ * stored [K,M], trans_b: B is stored [N,K]. beta == 0: C is written, never read. Each C element is a sum
+ * over k in an order that depends on the kernel alone, not on threads: callers split M and N only.
+ * scratch: us_kernels.f32_gemm_scratch(M, N, K) bytes, 64-byte aligned, or NULL when that is 0. */
+typedef struct us_gemm_args {
+    bool trans_a, trans_b;
+    size_t m, n, k;
+    float alpha, beta;
+    const float *a;
+    size_t lda;
+    const float *b;
+    size_t ldb;
+    float *c;
+    size_t ldc;
+    void *scratch;
+} us_gemm_args;
+typedef void us_f32_gemm_fn(const us_gemm_args *g);
+
+typedef struct us_kernels {
+    unsigned cpu; /* flags in force */
+    us_f32_gemm_fn *f32_gemm;
+    size_t (*f32_gemm_scratch)(size_t m, size_t n, size_t k);
+    const char *f32_gemm_name; /* as `usta doctor` prints it */
+} us_kernels;
+
+void us_kernels_init(us_kernels *k, unsigned cpu);
+/* The table for this process: detection and USTA_CPU applied once; set into c->kernels and returned. */
+const us_kernels *us_kernels_get(struct us_ctx *c);
+
+#endif
