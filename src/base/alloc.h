@@ -36,12 +36,13 @@ void us_mem_put(us_alloc *a, void *p, size_t n, size_t size); /* NULL is fine */
 
 /* A block aligned to `align` (a power of two, at least sizeof(void*)); contents zeroed when `zero`. */
 typedef struct us_block {
-    void *p;          /* aligned start */
-    size_t bytes;     /* usable */
-    void *raw;        /* what the allocator gave */
+    void *p;      /* aligned start */
+    size_t bytes; /* usable */
+    void *raw;    /* what the allocator gave */
     size_t raw_bytes;
 } us_block;
-us_err us_block_get(struct us_ctx *c, us_block *out, size_t bytes, size_t align, bool zero) US_MUST;
+us_err us_block_get(struct us_ctx *c, us_block *out, size_t bytes, size_t align,
+                    bool zero) US_MUST;
 void us_block_put(us_alloc *a, us_block *b); /* zeroed struct is fine */
 
 /* a * b and a + b; false on overflow (result untouched). */

@@ -12,8 +12,10 @@
 typedef struct us_arena us_arena;
 
 /* name is for messages and must outlive the arena. cap_bytes: the most it may hold in all. */
-us_err us_arena_new(struct us_ctx *c, const char *name, size_t cap_bytes, us_arena **out) US_MUST;
-void us_arena_free(us_arena *a); /* runs the deferred functions, last in first out; NULL is fine */
+us_err us_arena_new(struct us_ctx *c, const char *name, size_t cap_bytes,
+                    us_arena **out) US_MUST;
+void us_arena_free(
+    us_arena *a); /* runs the deferred functions, last in first out; NULL is fine */
 
 /* n * size zeroed bytes aligned to align (power of two <= 4096); NULL when out of memory, past the cap,
  * or on overflow. The usual form: `x = us_new(a, T); if (!x) return us_arena_fail(c, a);` */
@@ -42,20 +44,20 @@ size_t us_arena_used(const us_arena *a); /* bytes held, chunk overhead included 
 
 /* Growing array in an arena. `US_VEC(T) v = {0};` then US_TRY(us_vec_push(c, a, &v, x)). Growth leaves
  * the old storage in the arena (at most as much again). */
-#define US_VEC(T)   \
-    struct {        \
-        T *at;      \
-        size_t n;   \
-        size_t cap; \
+#define US_VEC(T)                                                                              \
+    struct {                                                                                   \
+        T *at;                                                                                 \
+        size_t n;                                                                              \
+        size_t cap;                                                                            \
     }
-us_err us_vec_reserve_at(struct us_ctx *c, us_arena *a, void **at, size_t *cap, size_t n, size_t want,
-                         size_t size, size_t align) US_MUST;
-#define us_vec_reserve(c, a, v, want)                                                             \
-    us_vec_reserve_at((c), (a), (void **)&(v)->at, &(v)->cap, (v)->n, (want), sizeof(*(v)->at), \
-                      _Alignof(max_align_t))
-#define us_vec_push(c, a, v, ...)                                       \
-    (us_vec_reserve((c), (a), (v), (v)->n + 1) == US_OK                 \
-         ? ((v)->at[(v)->n++] = __VA_ARGS__, US_OK)                      \
+us_err us_vec_reserve_at(struct us_ctx *c, us_arena *a, void **at, size_t *cap, size_t n,
+                         size_t want, size_t size, size_t align) US_MUST;
+#define us_vec_reserve(c, a, v, want)                                                          \
+    us_vec_reserve_at((c), (a), (void **)&(v)->at, &(v)->cap, (v)->n, (want),                  \
+                      sizeof(*(v)->at), _Alignof(max_align_t))
+#define us_vec_push(c, a, v, ...)                                                              \
+    (us_vec_reserve((c), (a), (v), (v)->n + 1) == US_OK                                        \
+         ? ((v)->at[(v)->n++] = __VA_ARGS__, US_OK)                                            \
          : (c)->diag.code)
 
 #endif

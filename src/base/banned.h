@@ -3,7 +3,7 @@
 #ifndef USTA_BASE_BANNED_H
 #define USTA_BASE_BANNED_H
 
-#define US_BANNED_EVERYWHERE "strcpy strcat sprintf vsprintf strtok atoi atol atof gets"
+#define US_BANNED_EVERYWHERE   "strcpy strcat sprintf vsprintf strtok atoi atol atof gets"
 #define US_BANNED_OUTSIDE_BASE "malloc calloc realloc free fopen rand srand time getenv printf"
 
 #endif

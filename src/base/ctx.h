@@ -18,9 +18,10 @@ typedef struct us_ctx {
     us_alloc alloc;
     us_diag diag;
     us_log log;
-    struct us_pool *pool;             /* helpers; NULL = everything serial. Borrowed. */
-    const struct us_kernels *kernels; /* kernel table of this CPU (kernel/kernels.h); NULL = chosen on first use */
-    bool (*cancelled)(void *ud);      /* polled by long work; NULL = never */
+    struct us_pool *pool; /* helpers; NULL = everything serial. Borrowed. */
+    const struct us_kernels
+        *kernels; /* kernel table of this CPU (kernel/kernels.h); NULL = chosen on first use */
+    bool (*cancelled)(void *ud); /* polled by long work; NULL = never */
     void *cancel_ud;
 } us_ctx;
 

@@ -9,8 +9,9 @@
  * and us_file_ok turns false. */
 #define US_FILE_READ_MAX ((size_t)16 << 20)
 typedef struct us_file us_file;
-us_err us_file_open(struct us_ctx *c, const char *path, uint64_t max_bytes, us_file **out) US_MUST;
-void us_file_close(us_file *f); /* NULL is fine */
+us_err us_file_open(struct us_ctx *c, const char *path, uint64_t max_bytes,
+                    us_file **out) US_MUST;
+void us_file_close(us_file *f);                /* NULL is fine */
 const uint8_t *us_file_data(const us_file *f); /* 64-byte aligned or page aligned */
 size_t us_file_size(const us_file *f);
 bool us_file_ok(const us_file *f);
@@ -27,8 +28,8 @@ typedef struct us_writer us_writer;
 us_err us_writer_open(struct us_ctx *c, const char *path, us_writer **out) US_MUST;
 us_err us_writer_write(us_writer *w, const void *p, size_t n) US_MUST;
 us_err us_writer_seek(us_writer *w, uint64_t offset) US_MUST; /* for headers written last */
-us_err us_writer_commit(us_writer *w) US_MUST; /* frees w whatever the result */
-void us_writer_abort(us_writer *w);            /* NULL is fine */
+us_err us_writer_commit(us_writer *w) US_MUST;                /* frees w whatever the result */
+void us_writer_abort(us_writer *w);                           /* NULL is fine */
 
 us_err us_mkdirs(struct us_ctx *c, const char *path) US_MUST; /* like mkdir -p */
 bool us_path_exists(const char *path);
@@ -37,7 +38,8 @@ bool us_path_is_dir(const char *path);
 char *us_path_join(us_arena *a, const char *dir, const char *name) US_MUST;
 char *us_path_dir(us_arena *a, const char *path) US_MUST; /* "." when there is none */
 /* Names in a folder, sorted, without "." and "..". */
-us_err us_dir_list(struct us_ctx *c, us_arena *a, const char *path, char ***names, size_t *n) US_MUST;
+us_err us_dir_list(struct us_ctx *c, us_arena *a, const char *path, char ***names,
+                   size_t *n) US_MUST;
 
 /* The environment, the one reader of it: NULL when unset. */
 const char *us_env(const char *name);

@@ -9,20 +9,26 @@
 
 #include "base/err.h"
 
-typedef enum us_log_level { US_LOG_DEBUG, US_LOG_INFO, US_LOG_WARN, US_LOG_ERROR, US_LOG_NONE } us_log_level;
+typedef enum us_log_level {
+    US_LOG_DEBUG,
+    US_LOG_INFO,
+    US_LOG_WARN,
+    US_LOG_ERROR,
+    US_LOG_NONE
+} us_log_level;
 
-#define US_TRACE_LIST(X) \
-    X(BASE, "base")      \
-    X(ONNX, "onnx")      \
-    X(IR, "ir")          \
-    X(PASS, "pass")      \
-    X(PLAN, "plan")      \
-    X(EXEC, "exec")      \
-    X(DATA, "data")      \
-    X(TRAIN, "train")    \
-    X(STORE, "store")    \
-    X(FLOW, "flow")      \
-    X(SERVE, "serve")    \
+#define US_TRACE_LIST(X)                                                                       \
+    X(BASE, "base")                                                                            \
+    X(ONNX, "onnx")                                                                            \
+    X(IR, "ir")                                                                                \
+    X(PASS, "pass")                                                                            \
+    X(PLAN, "plan")                                                                            \
+    X(EXEC, "exec")                                                                            \
+    X(DATA, "data")                                                                            \
+    X(TRAIN, "train")                                                                          \
+    X(STORE, "store")                                                                          \
+    X(FLOW, "flow")                                                                            \
+    X(SERVE, "serve")                                                                          \
     X(MONITOR, "monitor")
 
 typedef enum us_trace_cat {
@@ -41,12 +47,12 @@ typedef struct us_log {
 } us_log;
 
 void us_logf(struct us_ctx *c, us_log_level level, const char *fmt, ...) US_PRINTF(3, 4);
-void us_tracef_at(struct us_ctx *c, us_trace_cat cat, const char *file, int line, const char *fmt, ...)
-    US_PRINTF(5, 6);
-#define us_trace(c, cat, lvl, ...)                                                         \
-    do {                                                                                   \
-        if ((c)->log.trace[US_TRACE_##cat] >= (lvl))                                       \
-            us_tracef_at((c), US_TRACE_##cat, __FILE__, __LINE__, __VA_ARGS__);            \
+void us_tracef_at(struct us_ctx *c, us_trace_cat cat, const char *file, int line,
+                  const char *fmt, ...) US_PRINTF(5, 6);
+#define us_trace(c, cat, lvl, ...)                                                             \
+    do {                                                                                       \
+        if ((c)->log.trace[US_TRACE_##cat] >= (lvl))                                           \
+            us_tracef_at((c), US_TRACE_##cat, __FILE__, __LINE__, __VA_ARGS__);                \
     } while (0)
 
 /* Apply a USTA_TRACE text. US_ARG names the unknown category and lists the known ones. */

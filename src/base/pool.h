@@ -20,8 +20,9 @@ typedef void us_pool_fn(void *arg, size_t i0, size_t i1);
 
 /* n_threads counts the caller: 1 = no helpers, 0 = as many as the process has processors. */
 us_err us_pool_new(struct us_ctx *c, int n_threads, us_pool **out) US_MUST;
-void us_pool_free(us_pool *p); /* joins the helpers; NULL is fine */
+void us_pool_free(us_pool *p);           /* joins the helpers; NULL is fine */
 int us_pool_n_threads(const us_pool *p); /* NULL: 1 */
-void us_pool_run(us_pool *p, size_t n, size_t grain, us_pool_fn *fn, void *arg); /* p NULL: serial */
+void us_pool_run(us_pool *p, size_t n, size_t grain, us_pool_fn *fn,
+                 void *arg); /* p NULL: serial */
 
 #endif

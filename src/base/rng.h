@@ -23,10 +23,10 @@ void us_philox4x32(const uint32_t ctr[4], const uint32_t key[2], uint32_t out[4]
 us_rng us_rng_new(uint64_t seed, const char *purpose, uint64_t index);
 uint32_t us_rng_u32(us_rng *r);
 uint64_t us_rng_u64(us_rng *r);
-double us_rng_f64(us_rng *r);            /* uniform in [0, 1), 53 bits */
-float us_rng_f32(us_rng *r);             /* uniform in [0, 1), 24 bits */
+double us_rng_f64(us_rng *r);                 /* uniform in [0, 1), 53 bits */
+float us_rng_f32(us_rng *r);                  /* uniform in [0, 1), 24 bits */
 uint64_t us_rng_below(us_rng *r, uint64_t n); /* uniform in [0, n), unbiased; n > 0 */
-double us_rng_normal(us_rng *r);         /* standard normal (Box-Muller, cosine branch) */
+double us_rng_normal(us_rng *r);              /* standard normal (Box-Muller, cosine branch) */
 void us_rng_shuffle_u32(us_rng *r, uint32_t *p, size_t n); /* Fisher-Yates */
 
 #endif

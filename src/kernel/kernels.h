@@ -14,8 +14,9 @@
 #define US_CPU_AVX2   1u /* AVX2 + FMA + F16C */
 #define US_CPU_AVX512 2u /* F, BW, DQ, VL */
 
-unsigned us_cpu_detect(void);                       /* what this processor and OS offer */
-us_err us_cpu_mask(struct us_ctx *c, const char *level, unsigned *flags) US_MUST; /* applies a USTA_CPU text */
+unsigned us_cpu_detect(void); /* what this processor and OS offer */
+us_err us_cpu_mask(struct us_ctx *c, const char *level,
+                   unsigned *flags) US_MUST; /* applies a USTA_CPU text */
 
 /* C[M,N] = alpha * A[M,K] * B[K,N] + beta * C; row-major with leading dimensions in elements; trans_a: A is
  * stored [K,M], trans_b: B is stored [N,K]. beta == 0: C is written, never read. Each C element is a sum

@@ -60,17 +60,18 @@ typedef enum us_dclass {
 
 typedef struct us_dtype_info {
     const char *name;
-    uint8_t bits;   /* per element; a STRING element is a us_sv */
-    uint8_t cls;    /* us_dclass */
-    uint8_t align;  /* natural alignment in bytes */
+    uint8_t bits;  /* per element; a STRING element is a us_sv */
+    uint8_t cls;   /* us_dclass */
+    uint8_t align; /* natural alignment in bytes */
     /* n elements at src (contiguous, this type, starting at element i0 for packed types) to and from
      * double; NULL for strings and complex. Integers beyond 2^53 lose digits: use the i64 pair. From
      * double: floats round to nearest even (overflow: infinity, or the largest finite where the type
      * has none), integers truncate and saturate, bool is x != 0. */
     void (*to_f64)(const void *src, size_t i0, size_t n, double *dst);
     void (*from_f64)(void *dst, size_t i0, size_t n, const double *src);
-    void (*to_i64)(const void *src, size_t i0, size_t n, int64_t *dst);   /* uint64 wraps */
-    void (*from_i64)(void *dst, size_t i0, size_t n, const int64_t *src); /* wraps to the type's width */
+    void (*to_i64)(const void *src, size_t i0, size_t n, int64_t *dst); /* uint64 wraps */
+    void (*from_i64)(void *dst, size_t i0, size_t n,
+                     const int64_t *src); /* wraps to the type's width */
 } us_dtype_info;
 
 /* Row of t; t outside the list gives a row with name "invalid" and bits 0. */
@@ -81,17 +82,19 @@ bool us_dtype_bytes(us_dtype t, size_t n, size_t *out);
 
 /* Sets of types, for operator signatures: bit (1 << number). */
 typedef uint32_t us_dtype_mask;
-#define US_M(id)        ((us_dtype_mask)1 << US_##id)
-#define US_M_FLOAT3     (US_M(F16) | US_M(F32) | US_M(F64))
-#define US_M_FLOATS     (US_M_FLOAT3 | US_M(BF16))
-#define US_M_SINTS      (US_M(I8) | US_M(I16) | US_M(I32) | US_M(I64))
-#define US_M_UINTS      (US_M(U8) | US_M(U16) | US_M(U32) | US_M(U64))
-#define US_M_INTS       (US_M_SINTS | US_M_UINTS)
-#define US_M_NUM        (US_M_FLOATS | US_M_INTS)
-#define US_M_COMPLEX    (US_M(C64) | US_M(C128))
-#define US_M_SMALLF     (US_M(F8E4M3FN) | US_M(F8E4M3FNUZ) | US_M(F8E5M2) | US_M(F8E5M2FNUZ) | US_M(F4E2M1) | US_M(F8E8M0))
-#define US_M_SMALLI     (US_M(U4) | US_M(I4) | US_M(U2) | US_M(I2))
-#define US_M_ALL        ((us_dtype_mask)0x07FFFFFE)
+#define US_M(id)     ((us_dtype_mask)1 << US_##id)
+#define US_M_FLOAT3  (US_M(F16) | US_M(F32) | US_M(F64))
+#define US_M_FLOATS  (US_M_FLOAT3 | US_M(BF16))
+#define US_M_SINTS   (US_M(I8) | US_M(I16) | US_M(I32) | US_M(I64))
+#define US_M_UINTS   (US_M(U8) | US_M(U16) | US_M(U32) | US_M(U64))
+#define US_M_INTS    (US_M_SINTS | US_M_UINTS)
+#define US_M_NUM     (US_M_FLOATS | US_M_INTS)
+#define US_M_COMPLEX (US_M(C64) | US_M(C128))
+#define US_M_SMALLF                                                                            \
+    (US_M(F8E4M3FN) | US_M(F8E4M3FNUZ) | US_M(F8E5M2) | US_M(F8E5M2FNUZ) | US_M(F4E2M1) |      \
+     US_M(F8E8M0))
+#define US_M_SMALLI (US_M(U4) | US_M(I4) | US_M(U2) | US_M(I2))
+#define US_M_ALL    ((us_dtype_mask)0x07FFFFFE)
 
 /* Single values. */
 float us_f16_to_f32(uint16_t h);

@@ -13,7 +13,8 @@
 #define US_NPY_MAX_HEADER 65536 /* bytes of header dictionary we read */
 
 /* From bytes: data is copied into the arena. `name` is for messages. */
-us_err us_npy_parse(us_ctx *c, us_arena *a, const char *name, const void *p, size_t n, us_tensor *out) US_MUST;
+us_err us_npy_parse(us_ctx *c, us_arena *a, const char *name, const void *p, size_t n,
+                    us_tensor *out) US_MUST;
 us_err us_npy_read(us_ctx *c, us_arena *a, const char *path, us_tensor *out) US_MUST;
 /* Appends the file's bytes to b. */
 us_err us_npy_print(us_ctx *c, const us_tensor *t, us_buf *b) US_MUST;

@@ -5,7 +5,7 @@
 #include "tensor/tensor.h"
 
 typedef enum us_kind {
-    US_KIND_NONE,     /* not there: an optional input left out, or an empty optional */
+    US_KIND_NONE, /* not there: an optional input left out, or an empty optional */
     US_KIND_TENSOR,
     US_KIND_SEQUENCE,
     US_KIND_MAP,
@@ -16,8 +16,8 @@ typedef enum us_kind {
 typedef struct us_value us_value;
 struct us_value {
     us_kind kind;
-    us_tensor t;          /* TENSOR; MAP: the keys, rank 1 */
-    us_value *items;      /* SEQUENCE: n_items elements; MAP: one value per key */
+    us_tensor t;     /* TENSOR; MAP: the keys, rank 1 */
+    us_value *items; /* SEQUENCE: n_items elements; MAP: one value per key */
     size_t n_items;
 };
 
@@ -28,6 +28,7 @@ us_err us_value_dup(us_ctx *c, us_arena *a, const us_value *src, us_value *out) 
 
 /* Compare for tests and goldens: same kind, type, dims; floats |a-b| <= atol + rtol*|b|, NaN equals NaN,
  * infinities equal by sign; everything else exact. US_NO says where and by how much they differ. */
-us_err us_value_compare(us_ctx *c, const us_value *got, const us_value *want, double rtol, double atol) US_MUST;
+us_err us_value_compare(us_ctx *c, const us_value *got, const us_value *want, double rtol,
+                        double atol) US_MUST;
 
 #endif

@@ -1,0 +1,84 @@
+/* exec/session.h - from a graph to results: plan, binding, session.
+ *
+ *   plan      once per model: passes applied, kernels chosen, constants packed, steps in order; If, Loop and Scan are
+ *             steps that hold sub-plans. Immutable, may be shared by sessions and threads.
+ *   binding   per shape signature of the inputs, in a capped cache: sizes, arena offsets (liveness, one arena, in
+ *             place where an input dies). Steps whose output size is known only when they run draw from the
+ *             session's capped dynamic arena.
+ *   run       walk a flat array of calls; in static parts no allocation, no look-up by name, no lock.
+ *
+ * Threading: a session belongs to one thread at a time; sessions of one plan share its constants.
+ */
+#ifndef USTA_EXEC_SESSION_H
+#define USTA_EXEC_SESSION_H
+
+#include "ir/graph.h"
+
+typedef struct us_plan us_plan;
+typedef struct us_session us_session;
+
+typedef struct us_plan_opts {
+    bool
+        keep_variables; /* training: variables stay writable, nothing that depends on them is folded */
+    bool no_passes; /* run the graph as it is (tests of passes) */
+    size_t
+        n_extra; /* further values whose contents the caller wants (gradients), as outputs after the graph's */
+    const us_vid *extra; /* ids in the main graph before passes */
+} us_plan_opts;
+
+/* Takes over the model (freed with the plan; on failure it stays the caller's). opts NULL: defaults. */
+us_err us_plan_new(us_ctx *c, us_model *m, const us_plan_opts *opts, us_plan **out) US_MUST;
+void us_plan_free(us_plan *p);
+const us_model *us_plan_model(const us_plan *p);
+size_t us_plan_n_inputs(const us_plan *p);  /* graph inputs without constants */
+size_t us_plan_n_outputs(const us_plan *p); /* graph outputs, then extras */
+us_sv us_plan_input_name(const us_plan *p, size_t i);
+us_sv us_plan_output_name(const us_plan *p, size_t i);
+const us_type *us_plan_input_type(const us_plan *p, size_t i);
+const us_type *us_plan_output_type(const us_plan *p, size_t i);
+
+#define US_SESSION_BINDINGS    16 /* shape signatures kept; least recently used goes */
+#define US_SESSION_DYNAMIC_CAP ((size_t)4 << 30)  /* bytes of the dynamic arena, default */
+#define US_SESSION_STATIC_CAP  ((size_t)16 << 30) /* bytes of one binding's arena, default */
+
+typedef struct us_session_opts {
+    size_t dynamic_cap_bytes; /* 0: default */
+    size_t static_cap_bytes;
+    uint64_t max_steps; /* limit on steps per run, loops included; 0: 10^9 */
+    uint64_t seed;      /* for random operators without a seed of their own */
+    bool profile;
+} us_session_opts;
+
+us_err us_session_new(us_ctx *c, us_plan *p, const us_session_opts *opts,
+                      us_session **out) US_MUST;
+void us_session_free(us_session *s);
+
+/* Inputs in the plan's order; every one must be there and agree with its declared type (US_SHAPE, US_ARG say which and
+ * how). Inputs are borrowed during the call. out[i] (n_outputs) are filled with views into the session, valid until the next run
+ * or free. When an output is wanted in the caller's memory: us_session_run_into, dense tensors of the right type and shape. */
+us_err us_session_run(us_ctx *c, us_session *s, const us_value *in, us_value *out) US_MUST;
+us_err us_session_run_into(us_ctx *c, us_session *s, const us_value *in,
+                           us_tensor *out) US_MUST;
+
+/* Memory of a variable (training), shared by all sessions of the plan. v: id before passes. */
+us_err us_plan_variable(us_ctx *c, us_plan *p, us_vid v, us_tensor *out) US_MUST;
+
+typedef struct us_profile_row {
+    us_sv node, op;
+    const char *kernel;
+    uint64_t n_calls, ns;
+    us_type out_type;
+} us_profile_row;
+size_t us_session_profile(const us_session *s,
+                          const us_profile_row **rows); /* 0 rows unless opts.profile */
+
+typedef struct us_session_stats {
+    size_t n_steps, n_static_steps;
+    size_t arena_bytes;     /* planned block of the current binding */
+    size_t live_peak_bytes; /* lower bound: peak of live bytes */
+    size_t const_bytes;
+    size_t n_bindings;
+} us_session_stats;
+void us_session_stats_get(const us_session *s, us_session_stats *out);
+
+#endif

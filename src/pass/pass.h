@@ -1,0 +1,27 @@
+/* pass/pass.h - rewrites of a model, one per file, in one visible table (passes.c).
+ *
+ * Each row says what the pass needs and what it breaks; the driver provides and invalidates those facts and
+ * verifies the graph after each pass in test builds. USTA_TRACE=pass prints what changed.
+ */
+#ifndef USTA_PASS_PASS_H
+#define USTA_PASS_PASS_H
+
+#include "ir/graph.h"
+
+enum { US_FACT_ORDER = 1, US_FACT_TYPES = 2 }; /* topological order; inferred types */
+
+typedef struct us_pass {
+    const char *name;
+    uint32_t needs, breaks;
+    us_err (*run)(us_ctx *c, us_model *m, us_graph *g,
+                  bool *changed); /* sub-graphs are visited by the driver */
+    const char *help;
+} us_pass;
+
+const us_pass *us_pass_find(us_sv name);
+const us_pass *us_pass_at(size_t i); /* NULL past the end */
+
+/* Run the comma-separated passes in order ("default": what a plan wants: upgrade, infer, expand, fold, dce, ...). */
+us_err us_pass_run(us_ctx *c, us_model *m, const char *names) US_MUST;
+
+#endif
