@@ -140,6 +140,11 @@ typedef struct us_eval_env {
     /* Run a sub-graph attribute of this node; results live in the dynamic arena until the run ends. */
     us_err (*sub_run)(struct us_eval_env *env, us_eval *k, us_graph *sub, size_t n_in,
                       const us_value *const *in, size_t n_out, us_value *out);
+    /* The operator is through with a result of sub_run: its memory may go back now. */
+    void (*release)(struct us_eval_env *env, us_eval *k, us_value *v);
+    /* Seed for a random operator without one of its own: the same for the same session seed, node and number of
+     * the call, else different. */
+    uint64_t (*seed)(struct us_eval_env *env, us_eval *k);
 } us_eval_env;
 
 /* Input i as a tensor: US_ARG when absent or not a tensor. us_eval_opt: NULL when absent. */
