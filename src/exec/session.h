@@ -24,7 +24,8 @@ typedef struct us_plan_opts {
     size_t
         n_extra; /* further values whose contents the caller wants (gradients), as outputs after the graph's */
     const us_vid *extra; /* ids in the main graph before passes */
-    size_t n_override;   /* initialisers listed as graph inputs (val.also_input) that the caller gives */
+    size_t
+        n_override; /* initialisers listed as graph inputs (val.also_input) that the caller gives */
     const us_sv *override_names; /* at every run; they come after the graph's own inputs */
 } us_plan_opts;
 
