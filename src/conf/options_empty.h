@@ -1,0 +1,15 @@
+/* conf/options_empty.h - makes every row of options.def expand to nothing, except what the includer defined before
+ * (no include guard: included before an expansion that wants only the sections). */
+#define US_SECTION_END(name)
+#define US_RECORD_BEGIN(name)
+#define US_RECORD_END(name)
+#define US_BOOL(field, key, def, help)
+#define US_INT(field, key, def, lo, hi, unit, help)
+#define US_F64(field, key, def, lo, hi, unit, help)
+#define US_TEXT(field, key, def, help)
+#define US_CHOICE(field, key, def, choices, help)
+#define US_TEXTS(field, key, def, help)
+#define US_INTS(field, key, def, lo, hi, unit, help)
+#define US_TEXTMAP(field, key, def, help)
+#define US_RECORDS(field, key, record, help)
+#define US_RECORDMAP(field, key, record, help)
