@@ -4,7 +4,7 @@
  * out is a network, a few named tensors, that us_net_append puts behind the feature graph, so that the
  * exported model runs the same nodes in training and in serving.
  *
- *     us_train_opts o; us_train_opts_init(&o); ...               // from the project file's rows (train/opts.h)
+ *     us_train_opts o; US_TRY(us_train_opts_of(c, &conf.model, &conf.train, &o));
  *     us_train_data d = { .task = US_TASK_CLASSES, .n_features = D, .n_classes = K, .train = {...}, .valid = {...} };
  *     US_TRY(us_train(c, &o, seed, &d, &hooks, arena, &result));
  *     US_TRY(us_net_append(c, model, features, &result.net, &labels));   // outputs label, probabilities | prediction
