@@ -1,0 +1,76 @@
+# Short names for the common ways through the house; the build itself is Meson's (meson.build).
+# BUILD=folder, SUITES="base ir", FUZZ=name, FUZZ_SECONDS=60, PREFIX=/usr/local and DESTDIR may be given.
+BUILD ?= build
+PREFIX ?= /usr/local
+FUZZ_SECONDS ?= 60
+SUITE_ARGS = $(foreach s,$(SUITES),--suite $(s))
+SAN = -Db_sanitize=address,undefined -Db_lundef=false
+export BUILD FUZZ FUZZ_SECONDS
+
+.PHONY: help build demo test check asan fuzz torture conformance bench fmt install uninstall clean
+
+help:            ## this list
+	@sed -n 's/^\([a-z%-]*\):[^#]*## /  make \1	/p' Makefile | expand -t 24
+
+build:           ## compile the program and the library
+	@tools/setup -q build
+	@tools/build $(BUILD)
+
+demo:            ## install what is needed, build, and take the digits through the whole lifecycle
+	@tools/setup build demo
+	@tools/build $(BUILD)
+	@examples/digits/demo.sh
+
+test:            ## every test; SUITES="base ir" runs some
+	@tools/setup -q build test
+	@tools/build $(BUILD)
+	@tools/run-tests $(BUILD) $(SUITE_ARGS)
+
+check:           ## layers, banned calls, warnings under two compilers, headers, symbols, format, analysis
+	@tools/setup -q build check
+	@tools/check
+
+asan:            ## every test under the address, leak and undefined-behaviour sanitizers
+	@tools/setup -q build test
+	@tools/build $(BUILD)/asan $(SAN)
+	@ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1 \
+	 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
+	 tools/run-tests $(BUILD)/asan -t 5 $(SUITE_ARGS)
+
+fuzz:            ## every fuzz target for FUZZ_SECONDS each; FUZZ=name runs one
+	@tools/setup -q build fuzz
+	@CC=clang tools/build $(BUILD)/fuzz $(SAN) -Dfuzz=true --targets fuzzers
+	@tools/run-fuzz $(BUILD)/fuzz
+
+torture:         ## the long forms: every allocation fails, 200 random kills
+	@tools/setup -q build test
+	@tools/build $(BUILD)
+	@USTA_TORTURE=1 tools/run-tests $(BUILD) -t 30 --suite torture
+
+conformance:     ## the official operator tests
+	@tools/setup -q build test
+	@tools/build $(BUILD)
+	@tools/run-tests $(BUILD) -t 5 --suite conformance
+
+bench: $(patsubst bench/%.sh,bench-%,$(sort $(wildcard bench/*.sh)))   ## every bench
+
+bench-%:         ## one bench: a table and build/bench/NAME.json
+	@tools/setup -q build bench
+	@tools/build $(BUILD)
+	@mkdir -p build/bench
+	@bench/$*.sh
+
+fmt:             ## lay out the code with clang-format
+	@tools/setup -q check
+	@git ls-files '*.c' '*.h' | xargs clang-format -i
+
+install: build   ## to DESTDIR and PREFIX
+	@meson configure $(BUILD) -Dprefix=$(abspath $(PREFIX))
+	@meson install -C $(BUILD) --quiet
+	@echo "installed under $(DESTDIR)$(PREFIX)"
+
+uninstall:       ## what install put there
+	@ninja -C $(BUILD) uninstall
+
+clean:           ## everything that was built
+	rm -rf build $(BUILD)
