@@ -16,11 +16,10 @@
 #define USTA_TRAIN_TRAIN_H
 
 #include "ir/build.h"
+#include "stats/metric.h" /* us_task */
 #include "train/opts.h"
 
 /* --- data -------------------------------------------------------------------------------------------- */
-
-typedef enum us_task { US_TASK_CLASSES, US_TASK_VALUE } us_task;
 
 /* Rows of one split; borrowed. */
 typedef struct us_train_rows {
