@@ -31,6 +31,9 @@ us_err us_writer_seek(us_writer *w, uint64_t offset) US_MUST; /* for headers wri
 us_err us_writer_commit(us_writer *w) US_MUST;                /* frees w whatever the result */
 void us_writer_abort(us_writer *w);                           /* NULL is fine */
 
+/* Append in one write (O_APPEND): lines of several processes do not mix. No fsync. */
+us_err us_file_append(struct us_ctx *c, const char *path, const void *p, size_t n) US_MUST;
+
 us_err us_mkdirs(struct us_ctx *c, const char *path) US_MUST; /* like mkdir -p */
 bool us_path_exists(const char *path);
 bool us_path_is_dir(const char *path);

@@ -56,7 +56,9 @@ us_sv us_buf_sv(const us_buf *b);
 bool us_parse_i64(us_sv s, int64_t *out);
 bool us_parse_u64(us_sv s, uint64_t *out);
 bool us_parse_f64(us_sv s, double *out);
-bool us_parse_bool(us_sv s, bool *out); /* true false yes no on off 1 0, any case */
+/* The number at p: returns the place after it, NULL when there is none. For readers of large files. */
+const char *us_parse_f64_prefix(const char *p, const char *end, double *out);
+bool us_parse_bool(us_sv s, bool *out); /* true false yes no y n on off 1 0, any case */
 /* Shortest text that reads back as the same value; returns length, out holds >= 32 bytes. */
 size_t us_print_f64(double v, char out[32]);
 size_t us_print_f32(float v, char out[32]);

@@ -1,0 +1,166 @@
+/* base/arena.c - chunked arenas with a cap.
+ *
+ * Chunks double from 4 KB to 1 MB; a larger request gets a chunk of its own. Memory is zeroed when handed out,
+ * so a reset needs no clearing. Deferred functions live in the arena itself as a linked list, newest first.
+ */
+#include "base/arena.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+#include "base/ctx.h"
+#include "base/str.h"
+
+#define CHUNK_MIN ((size_t)4 << 10)
+#define CHUNK_MAX ((size_t)1 << 20)
+
+typedef struct chunk {
+    struct chunk *prev;
+    size_t size; /* of the whole block */
+    size_t used; /* from the block's start */
+} chunk;
+
+typedef struct defer {
+    struct defer *prev;
+    void (*fn)(void *);
+    void *arg;
+} defer;
+
+struct us_arena {
+    us_alloc alloc;
+    const char *name;
+    size_t cap;
+    size_t total; /* sum of the chunks' sizes */
+    size_t next;  /* size of the next chunk */
+    chunk *top;
+    defer *defers;
+    bool past_cap; /* why the last allocation failed */
+};
+
+us_err us_arena_new(us_ctx *c, const char *name, size_t cap_bytes, us_arena **out)
+{
+    us_arena *a = us_mem_get(&c->alloc, 1, sizeof *a);
+    if (!a) return us_nomem(c);
+    a->alloc = c->alloc;
+    a->name = name;
+    a->cap = cap_bytes;
+    a->next = CHUNK_MIN;
+    *out = a;
+    return US_OK;
+}
+
+static chunk *chunk_new(us_arena *a, size_t need)
+{
+    size_t size = a->next;
+    size_t whole;
+    if (!us_add_size(need, sizeof(chunk), &whole)) return NULL;
+    if (size < whole) size = whole;
+    if (size > a->cap || a->total > a->cap - size) {
+        size = whole; /* no generous chunk fits: try the bare need */
+        if (size > a->cap || a->total > a->cap - size) {
+            a->past_cap = true;
+            return NULL;
+        }
+    }
+    chunk *k = a->alloc.realloc_fn(a->alloc.ud, NULL, 0, size);
+    if (!k) return NULL;
+    *k = (chunk){a->top, size, sizeof(chunk)};
+    a->top = k;
+    a->total += size;
+    if (a->next < CHUNK_MAX) a->next *= 2;
+    return k;
+}
+
+/* Place for n bytes at this alignment in k, or NULL. */
+static void *place(chunk *k, size_t n, size_t align)
+{
+    uintptr_t base = (uintptr_t)k;
+    uintptr_t at = (base + k->used + align - 1) & ~(uintptr_t)(align - 1);
+    if (at - base > k->size || n > k->size - (at - base)) return NULL;
+    k->used = at - base + n;
+    return (void *)at;
+}
+
+void *us_arena_alloc(us_arena *a, size_t n, size_t size, size_t align)
+{
+    size_t bytes, need;
+    a->past_cap = false;
+    US_ASSERT(align && align <= 4096 && !(align & (align - 1)));
+    if (!us_mul_size(n, size, &bytes) || !us_add_size(bytes, align, &need)) return NULL;
+    if (!bytes) bytes = 1;
+    void *p = a->top ? place(a->top, bytes, align) : NULL;
+    if (!p) {
+        chunk *k = chunk_new(a, need);
+        if (!k) return NULL;
+        p = place(k, bytes, align);
+    }
+    return memset(p, 0, bytes);
+}
+
+us_err us_arena_fail_at(us_ctx *c, us_arena *a, const char *file, int line)
+{
+    char cap[32];
+    if (!a->past_cap) return us_nomem_at(c, file, line);
+    return us_fail_at(c, US_LIMIT, file, line, "memory for '%s' would exceed its limit of %s",
+                      a->name, us_print_bytes(a->cap, cap));
+}
+
+us_mark us_arena_mark(const us_arena *a)
+{
+    return (us_mark){a->top, a->top ? a->top->used : 0, a->total, a->defers};
+}
+
+void us_arena_reset(us_arena *a, us_mark m)
+{
+    while (a->defers != m.defers) {
+        defer *d = a->defers;
+        a->defers = d->prev;
+        d->fn(d->arg);
+    }
+    while (a->top != m.chunk) {
+        chunk *k = a->top;
+        a->top = k->prev;
+        (void)a->alloc.realloc_fn(a->alloc.ud, k, k->size, 0);
+    }
+    if (a->top) a->top->used = m.used;
+    a->total = m.total;
+}
+
+void us_arena_free(us_arena *a)
+{
+    if (!a) return;
+    us_arena_reset(a, (us_mark){0});
+    us_alloc alloc = a->alloc;
+    us_mem_put(&alloc, a, 1, sizeof *a);
+}
+
+us_err us_arena_defer(us_ctx *c, us_arena *a, void (*fn)(void *), void *arg)
+{
+    defer *d = us_new(a, defer);
+    if (!d) return us_arena_fail(c, a);
+    *d = (defer){a->defers, fn, arg};
+    a->defers = d;
+    return US_OK;
+}
+
+size_t us_arena_used(const us_arena *a)
+{
+    return a->total;
+}
+
+us_err us_vec_reserve_at(us_ctx *c, us_arena *a, void **at, size_t *cap, size_t n, size_t want,
+                         size_t size, size_t align)
+{
+    if (want <= *cap) return US_OK;
+    size_t now = *cap < 8 ? 8 : *cap;
+    while (now < want) {
+        if (now > SIZE_MAX / 2) return us_nomem(c);
+        now *= 2;
+    }
+    void *p = us_arena_alloc(a, now, size, align);
+    if (!p) return us_arena_fail(c, a);
+    if (n) memcpy(p, *at, n * size);
+    *at = p;
+    *cap = now;
+    return US_OK;
+}

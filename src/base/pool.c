@@ -1,0 +1,167 @@
+/* base/pool.c - one job at a time, chunks taken from an atomic counter by caller and helpers alike.
+ *
+ * A job is published by raising `epoch`. Helpers enter it by counting themselves in `n_inside`; the caller
+ * takes chunks until none is left, closes the job (no further helper may enter) and waits only for those
+ * inside. Chunk i covers [i*grain, min((i+1)*grain, n)): borders do not depend on who takes them.
+ */
+#include "base/pool.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+
+#include "base/clock.h"
+#include "base/ctx.h"
+
+#define POOL_MAX_THREADS 256
+
+struct us_pool {
+    us_alloc alloc;
+    pthread_t *threads;
+    int n_started;
+    int n_threads; /* the caller counts */
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    int n_asleep;            /* under lock */
+    _Atomic(uint64_t) epoch; /* even: no job open; odd: open */
+    atomic_bool quit;
+    atomic_flag busy; /* a job is being run: nested and concurrent calls go serial */
+    /* the job: written before epoch turns odd */
+    us_pool_fn *fn;
+    void *arg;
+    size_t n, grain, n_chunks;
+    _Atomic(size_t) next;
+    _Atomic(int) n_inside;
+};
+
+static void work(us_pool *p)
+{
+    for (;;) {
+        size_t i = atomic_fetch_add_explicit(&p->next, 1, memory_order_relaxed);
+        if (i >= p->n_chunks) return;
+        size_t i0 = i * p->grain;
+        p->fn(p->arg, i0, p->n - i0 < p->grain ? p->n : i0 + p->grain);
+    }
+}
+
+/* Enter the open job, if it still is open when we have said that we are in. */
+static void try_job(us_pool *p)
+{
+    atomic_fetch_add(&p->n_inside, 1);
+    if (atomic_load(&p->epoch) & 1) work(p);
+    atomic_fetch_sub(&p->n_inside, 1);
+}
+
+static bool something_new(us_pool *p, uint64_t seen)
+{
+    uint64_t now = atomic_load(&p->epoch);
+    return (now != seen && (now & 1)) || atomic_load(&p->quit);
+}
+
+static void wait_for_job(us_pool *p, uint64_t seen)
+{
+    uint64_t until = us_now_ns() + US_POOL_SPIN_US * 1000u;
+    while (us_now_ns() < until)
+        if (something_new(p, seen)) return;
+    pthread_mutex_lock(&p->lock);
+    p->n_asleep++;
+    while (!something_new(p, seen))
+        pthread_cond_wait(&p->wake, &p->lock);
+    p->n_asleep--;
+    pthread_mutex_unlock(&p->lock);
+}
+
+static void *helper(void *arg)
+{
+    us_pool *p = arg;
+    uint64_t seen = 0;
+    for (;;) {
+        wait_for_job(p, seen);
+        if (atomic_load(&p->quit)) return NULL;
+        seen = atomic_load(&p->epoch);
+        if (seen & 1) try_job(p);
+    }
+}
+
+us_err us_pool_new(us_ctx *c, int n_threads, us_pool **out)
+{
+    if (n_threads == 0) n_threads = us_cpu_count();
+    if (n_threads < 1 || n_threads > POOL_MAX_THREADS)
+        return us_fail(c, US_ARG, "threads: found %d, expected 1 to %d (0: one per processor)",
+                       n_threads, POOL_MAX_THREADS);
+    us_pool *p = us_mem_get(&c->alloc, 1, sizeof *p);
+    if (!p) return us_nomem(c);
+    p->alloc = c->alloc;
+    p->n_threads = n_threads;
+    atomic_flag_clear(&p->busy);
+    pthread_mutex_init(&p->lock, NULL);
+    pthread_cond_init(&p->wake, NULL);
+    p->threads = us_mem_get(&c->alloc, (size_t)n_threads, sizeof *p->threads);
+    if (!p->threads) {
+        us_pool_free(p);
+        return us_nomem(c);
+    }
+    for (; p->n_started < n_threads - 1; p->n_started++)
+        if (pthread_create(&p->threads[p->n_started], NULL, helper, p)) {
+            int got = p->n_started;
+            us_pool_free(p);
+            return us_fail(c, US_IO, "cannot start thread %d of %d", got + 2, n_threads);
+        }
+    *out = p;
+    return US_OK;
+}
+
+void us_pool_free(us_pool *p)
+{
+    if (!p) return;
+    pthread_mutex_lock(&p->lock);
+    atomic_store(&p->quit, true);
+    pthread_cond_broadcast(&p->wake);
+    pthread_mutex_unlock(&p->lock);
+    for (int i = 0; i < p->n_started; i++)
+        pthread_join(p->threads[i], NULL);
+    pthread_cond_destroy(&p->wake);
+    pthread_mutex_destroy(&p->lock);
+    us_alloc a = p->alloc;
+    us_mem_put(&a, p->threads, (size_t)p->n_threads, sizeof *p->threads);
+    us_mem_put(&a, p, 1, sizeof *p);
+}
+
+int us_pool_n_threads(const us_pool *p)
+{
+    return p ? p->n_threads : 1;
+}
+
+static void run_serial(size_t n, size_t grain, us_pool_fn *fn, void *arg)
+{
+    for (size_t i = 0; i < n; i += grain) {
+        fn(arg, i, n - i < grain ? n : i + grain);
+        if (n - i < grain) return; /* i + grain may overflow */
+    }
+}
+
+void us_pool_run(us_pool *p, size_t n, size_t grain, us_pool_fn *fn, void *arg)
+{
+    if (!grain) grain = 1;
+    if (!n) return;
+    if (!p || p->n_started == 0 || n <= grain || atomic_flag_test_and_set(&p->busy)) {
+        run_serial(n, grain, fn, arg);
+        return;
+    }
+    p->fn = fn;
+    p->arg = arg;
+    p->n = n;
+    p->grain = grain;
+    p->n_chunks = n / grain + (n % grain != 0);
+    atomic_store(&p->next, 0);
+    atomic_fetch_add(&p->epoch, 1); /* open */
+    pthread_mutex_lock(&p->lock);
+    bool sleepers = p->n_asleep > 0;
+    if (sleepers) pthread_cond_broadcast(&p->wake);
+    pthread_mutex_unlock(&p->lock);
+    work(p);
+    atomic_fetch_add(&p->epoch, 1); /* closed: who comes now finds it even */
+    while (atomic_load(&p->n_inside))
+        sched_yield();
+    atomic_flag_clear(&p->busy);
+}
