@@ -131,9 +131,9 @@ typedef struct us_train_baseline {
     const char *name; /* "majority class", "mean", "logistic regression", "linear regression" */
     us_net net;
     us_train_metrics train, valid;
-    /* Paired bootstrap of (chosen - baseline) in the metric (accuracy or R2) on the validation rows, 95 %. */
-    double gain, gain_lo, gain_hi;
-    bool beaten; /* gain_lo > 0 */
+    /* Chosen against baseline on the validation rows, in accuracy or R2 (n 0: no validation rows). */
+    us_paired paired;
+    bool beaten; /* the chosen model is significantly better */
 } us_train_baseline;
 
 #define US_TRAIN_BOOTSTRAP 2000 /* resamples */
