@@ -208,6 +208,17 @@ static inline const char *us_test_corpus(char *out, size_t n, const char *name)
     return out;
 }
 
+/* The Python with ONNX Runtime in it (tools/setup --peers), to compare with; skips without it. */
+static inline const char *us_test_peers_python(char *out, size_t n)
+{
+    const char *py = getenv("USTA_PEERS_PYTHON");
+    if (!py || !py[0]) py = US_TEST_SOURCE_ROOT "/build/peers/bin/python";
+    if (access(py, X_OK) != 0) US_SKIP("no build/peers (tools/setup --peers)");
+    int k = snprintf(out, n, "%s", py);
+    if (k < 0 || (size_t)k >= n) US_TEST_FAIL("path too long: %s", py);
+    return out;
+}
+
 static inline void us_test_write_file(const char *path, const void *p, size_t n)
 {
     FILE *f = fopen(path, "wb");

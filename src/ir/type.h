@@ -7,6 +7,7 @@
 #ifndef USTA_IR_TYPE_H
 #define USTA_IR_TYPE_H
 
+#include "base/map.h"
 #include "tensor/value.h"
 
 typedef uint32_t us_sym; /* index into the model's symbols; 0 = none */
