@@ -16,7 +16,7 @@
 #define USTA_TRAIN_TRAIN_H
 
 #include "ir/build.h"
-#include "stats/metric.h" /* us_task */
+#include "stats/bootstrap.h"
 #include "train/opts.h"
 
 /* --- data -------------------------------------------------------------------------------------------- */
