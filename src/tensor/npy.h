@@ -1,8 +1,8 @@
-/* tensor/npy.h - NumPy's .npy files (format 1.0, 2.0, 3.0) and uncompressed .npz.
+/* tensor/npy.h - NumPy's .npy files (format 1.0, 2.0, 3.0).
  *
  * Read: bool, integers, floats (f2 f4 f8), complex, <U and |S strings; both byte orders; Fortran order.
- * Written: version 1.0 (2.0 when the header is long), little-endian, C order, 64-byte aligned data. bfloat16 and
- * the small floats are written as their bits in uint types; strings as <U.
+ * Written: version 1.0, little-endian, C order, 64-byte aligned data. bfloat16 and
+ * the small floats are written as their bits in uint types, packed types as bytes; strings as <U.
  * Source: numpy/lib/format.py's documented format.
  */
 #ifndef USTA_TENSOR_NPY_H
