@@ -7,7 +7,7 @@
 #include "tensor/smallfloat.h"
 
 /* Saturating truncation: what a cast from double means here, also where C leaves it undefined. */
-static int64_t f64_to_i64(double x, int64_t lo, int64_t hi)
+static int64_t saturate_i64(double x, int64_t lo, int64_t hi)
 {
     if (isnan(x)) return 0;
     if (x <= (double)lo) return lo;
@@ -15,7 +15,7 @@ static int64_t f64_to_i64(double x, int64_t lo, int64_t hi)
     return (int64_t)x;
 }
 
-static uint64_t f64_to_u64(double x, uint64_t hi)
+static uint64_t saturate_u64(double x, uint64_t hi)
 {
     if (!(x > 0)) return 0;
     if (x >= (double)hi) return hi;
@@ -34,16 +34,16 @@ static uint64_t f64_to_u64(double x, uint64_t hi)
     { T *d = (T *)dst + i0; for (size_t i = 0; i < n; i++) d[i] = (T)src[i]; }
 
 #define TO_I64(T, v) (int64_t)(v)
-CONVERSIONS(i8,  int8_t,   f64_to_i64(src[i], INT8_MIN, INT8_MAX))
-CONVERSIONS(i16, int16_t,  f64_to_i64(src[i], INT16_MIN, INT16_MAX))
-CONVERSIONS(i32, int32_t,  f64_to_i64(src[i], INT32_MIN, INT32_MAX))
-CONVERSIONS(i64, int64_t,  f64_to_i64(src[i], INT64_MIN, INT64_MAX))
-CONVERSIONS(u8,  uint8_t,  f64_to_u64(src[i], UINT8_MAX))
-CONVERSIONS(u16, uint16_t, f64_to_u64(src[i], UINT16_MAX))
-CONVERSIONS(u32, uint32_t, f64_to_u64(src[i], UINT32_MAX))
-CONVERSIONS(u64, uint64_t, f64_to_u64(src[i], UINT64_MAX))
+CONVERSIONS(i8,  int8_t,   saturate_i64(src[i], INT8_MIN, INT8_MAX))
+CONVERSIONS(i16, int16_t,  saturate_i64(src[i], INT16_MIN, INT16_MAX))
+CONVERSIONS(i32, int32_t,  saturate_i64(src[i], INT32_MIN, INT32_MAX))
+CONVERSIONS(i64, int64_t,  saturate_i64(src[i], INT64_MIN, INT64_MAX))
+CONVERSIONS(u8,  uint8_t,  saturate_u64(src[i], UINT8_MAX))
+CONVERSIONS(u16, uint16_t, saturate_u64(src[i], UINT16_MAX))
+CONVERSIONS(u32, uint32_t, saturate_u64(src[i], UINT32_MAX))
+CONVERSIONS(u64, uint64_t, saturate_u64(src[i], UINT64_MAX))
 #undef TO_I64
-#define TO_I64(T, v) f64_to_i64((double)(v), INT64_MIN, INT64_MAX)
+#define TO_I64(T, v) saturate_i64((double)(v), INT64_MIN, INT64_MAX)
 CONVERSIONS(f32, float,  src[i])
 CONVERSIONS(f64, double, src[i])
 #undef TO_I64
@@ -93,7 +93,7 @@ static int64_t sign_extend(uint32_t v, unsigned bits)
     static void name##_to_f64(const void *src, size_t i0, size_t n, double *dst)                    \
     { for (size_t i = 0; i < n; i++) { uint32_t v = packed_get(src, i0 + i, bits); dst[i] = (double)(GET); } }   \
     static void name##_from_f64(void *dst, size_t i0, size_t n, const double *src)                  \
-    { for (size_t i = 0; i < n; i++) packed_set(dst, i0 + i, bits, (uint32_t)f64_to_i64(src[i], LO, HI)); }      \
+    { for (size_t i = 0; i < n; i++) packed_set(dst, i0 + i, bits, (uint32_t)saturate_i64(src[i], LO, HI)); }      \
     static void name##_to_i64(const void *src, size_t i0, size_t n, int64_t *dst)                   \
     { for (size_t i = 0; i < n; i++) { uint32_t v = packed_get(src, i0 + i, bits); dst[i] = (int64_t)(GET); } }  \
     static void name##_from_i64(void *dst, size_t i0, size_t n, const int64_t *src)                 \
@@ -109,7 +109,7 @@ PACKED(i2, 2, -2, 1, sign_extend(v, 2))
     static void name##_from_f64(void *dst, size_t i0, size_t n, const double *src)                  \
     { for (size_t i = 0; i < n; i++) ((T *)dst)[i0 + i] = (T)us_sf_encode(FMT, src[i], SATURATE); } \
     static void name##_to_i64(const void *src, size_t i0, size_t n, int64_t *dst)                   \
-    { for (size_t i = 0; i < n; i++) dst[i] = f64_to_i64(us_sf_decode(FMT, ((const T *)src)[i0 + i]), INT64_MIN, INT64_MAX); } \
+    { for (size_t i = 0; i < n; i++) dst[i] = saturate_i64(us_sf_decode(FMT, ((const T *)src)[i0 + i]), INT64_MIN, INT64_MAX); } \
     static void name##_from_i64(void *dst, size_t i0, size_t n, const int64_t *src)                 \
     { for (size_t i = 0; i < n; i++) ((T *)dst)[i0 + i] = (T)us_sf_encode(FMT, (double)src[i], SATURATE); }
 SMALLFLOAT(f16, uint16_t, &us_sf_f16, false)
