@@ -16,16 +16,16 @@
 #define US_SECTION_END(name)                          } us_conf_##name;
 #define US_RECORD_BEGIN(name)                         typedef struct us_conf_##name {
 #define US_RECORD_END(name)                           } us_conf_##name;
-#define US_BOOL(field, k, def, help)                  bool field;
-#define US_INT(field, k, def, lo, hi, unit, help)     int64_t field;
-#define US_F64(field, k, def, lo, hi, unit, help)     double field;
-#define US_TEXT(field, k, def, help)                  const char *field;
-#define US_CHOICE(field, k, def, choices, help)       const char *field;
-#define US_TEXTS(field, k, def, help)                 us_texts field;
-#define US_INTS(field, k, def, lo, hi, unit, help)    us_ints field;
-#define US_TEXTMAP(field, k, def, help)               us_textmap field;
-#define US_RECORDS(field, k, record, help)            struct { us_conf_##record *at; size_t n; } field;
-#define US_RECORDMAP(field, k, record, help)          struct { const char **key; us_conf_##record *at; size_t n; } field;
+#define US_BOOL(S, field, k, def, help)                  bool field;
+#define US_INT(S, field, k, def, lo, hi, unit, help)     int64_t field;
+#define US_F64(S, field, k, def, lo, hi, unit, help)     double field;
+#define US_TEXT(S, field, k, def, help)                  const char *field;
+#define US_CHOICE(S, field, k, def, choices, help)       const char *field;
+#define US_TEXTS(S, field, k, def, help)                 us_texts field;
+#define US_INTS(S, field, k, def, lo, hi, unit, help)    us_ints field;
+#define US_TEXTMAP(S, field, k, def, help)               us_textmap field;
+#define US_RECORDS(S, field, k, record, help)            struct { us_conf_##record *at; size_t n; } field;
+#define US_RECORDMAP(S, field, k, record, help)          struct { const char **key; us_conf_##record *at; size_t n; } field;
 #include "conf/options.def"
 #include "conf/options_undef.h"
 /* clang-format on */

@@ -81,9 +81,6 @@ us_err us_opt_defaults(us_ctx *c, us_arena *a, const us_opt *rows, void *base) U
 /* Set one row from a text (flag, environment); where: "flag --train.lr", "environment USTA_TRAIN_LR". append: add to a list. */
 us_err us_opt_set_text(us_ctx *c, us_arena *a, const us_opt *row, void *base, us_sv text,
                        bool append, const char *where) US_MUST;
-/* Set one row from a node of a YAML file; file: its name. */
-us_err us_opt_set_yaml(us_ctx *c, us_arena *a, const us_opt *row, void *base, const us_yaml *y,
-                       const char *file) US_MUST;
 /* Set rows from a mapping: dotted keys are groups, unknown keys are errors that name the nearest known key and
  * the line. what: "train" (for messages). set (may be NULL): called with each row index and line that was set. */
 us_err us_opt_set_map(us_ctx *c, us_arena *a, const us_opt *rows, void *base,
