@@ -309,7 +309,7 @@ static us_err wrong(us_ctx *c, const char *what, const char *key, const json_t *
                     const char *wanted)
 {
     return us_fail(c, US_FORMAT, "%s: '%s' is %s, expected %s", what, key,
-                   type_name(json_typeof(v)), wanted);
+                   v ? type_name(json_typeof(v)) : "missing", wanted);
 }
 
 us_err us_json_get(us_ctx *c, const json_t *obj, const char *what, const char *key,

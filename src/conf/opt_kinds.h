@@ -4,6 +4,7 @@
 
 #include "conf/opt.h"
 
-const char *us_opt_kind_word(us_opt_kind k); /* in --help: "N", "NUMBER"; "" for flags without a value */
+const char *
+us_opt_kind_word(us_opt_kind k); /* in --help: "N", "NUMBER"; "" for flags without a value */
 
 #endif
