@@ -381,7 +381,7 @@ static us_err unknown_key(const walk *w, const char *key, int line)
                        "%s: line %d: unknown key '%s%s%s'; did you mean '%s%s%s'?", w->file,
                        line, w->what, dot, key, w->what, dot, near);
     return us_fail(w->c, US_ARG,
-                   "%s: line %d: unknown key '%s%s%s'; `usta init --keys` lists all keys",
+                   "%s: line %d: unknown key '%s%s%s'; `usta help settings` lists all keys",
                    w->file, line, w->what, dot, key);
 }
 
