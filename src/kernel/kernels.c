@@ -1,0 +1,101 @@
+/* kernel/kernels.c - which kernel runs on the CPU at hand.
+ *
+ * levels.def has one row per step of the instruction-set ladder with the whole table of that step; the
+ * last row whose needs are met is in force. Detection asks the processor and the operating system
+ * (XGETBV: are the wide registers saved on a context switch?). Tables are constant and shared by all
+ * threads; a row that needs instructions the compiler's target lacks lives in x86/, built with its own flags.
+ */
+#include "kernel/kernels.h"
+
+#include <string.h>
+
+#include "base/ctx.h"
+#include "base/file.h"
+#include "kernel/variants.h"
+
+#if defined(__x86_64__)
+#    include <cpuid.h>
+#    define US_ARCH_X86 1
+#else
+#    define US_ARCH_X86 0
+#endif
+
+#if US_ARCH_X86
+/* Register state the OS saves; the instruction is spelled out so that this file needs no -mxsave. */
+static uint64_t os_saved_state(void)
+{
+    uint32_t lo, hi;
+    __asm__ volatile("xgetbv" : "=a"(lo), "=d"(hi) : "c"(0));
+    return ((uint64_t)hi << 32) | lo;
+}
+
+unsigned us_cpu_detect(void)
+{
+    unsigned a, b, c, d, flags = 0;
+    if (!__get_cpuid(1, &a, &b, &c, &d)) return 0;
+    bool fma = (c & bit_FMA) && (c & bit_F16C) && (c & bit_AVX) && (c & bit_OSXSAVE);
+    if (!fma || !__get_cpuid_count(7, 0, &a, &b, &c, &d)) return 0;
+    uint64_t saved = os_saved_state();
+    if ((saved & 0x6) != 0x6) return 0; /* XMM and YMM */
+    if (b & bit_AVX2) flags |= US_CPU_AVX2;
+    unsigned wide = bit_AVX512F | bit_AVX512BW | bit_AVX512DQ | bit_AVX512VL;
+    bool zmm = (saved & 0xe6) == 0xe6; /* opmask, ZMM 0-15, ZMM 16-31 */
+    if (flags && zmm && (b & wide) == wide) flags |= US_CPU_AVX512;
+    return flags;
+}
+#else
+unsigned us_cpu_detect(void)
+{
+    return 0;
+}
+#endif
+
+#define US_LEVEL(name, need, gemm, scratch)                                                    \
+    {#name,                                                                                    \
+     {.cpu = (need),                                                                           \
+      .f32_gemm = (gemm),                                                                      \
+      .f32_gemm_scratch = (scratch),                                                           \
+      .f32_gemm_name = #gemm}},
+typedef struct cpu_level {
+    const char *name;
+    us_kernels table;
+} cpu_level;
+static const cpu_level levels[] = {
+#include "kernel/levels.def"
+};
+#undef US_LEVEL
+
+/* The last row whose needs are met; the first (ref) always is. */
+static const us_kernels *best_level(unsigned cpu)
+{
+    size_t best = 0;
+    for (size_t i = 1; i < US_LEN(levels); i++)
+        if ((cpu & levels[i].table.cpu) == levels[i].table.cpu) best = i;
+    return &levels[best].table;
+}
+
+us_err us_cpu_mask(us_ctx *c, const char *level, unsigned *flags)
+{
+    for (size_t i = 0; i < US_LEN(levels); i++)
+        if (strcmp(levels[i].name, level) == 0) {
+            *flags &= levels[i].table.cpu;
+            return US_OK;
+        }
+    return us_fail(c, US_ARG, "USTA_CPU is '%s': expected ref, avx2 or avx512", level);
+}
+
+void us_kernels_init(us_kernels *k, unsigned cpu)
+{
+    *k = *best_level(cpu);
+}
+
+const us_kernels *us_kernels_get(us_ctx *c)
+{
+    if (c->kernels) return c->kernels;
+    unsigned cpu = us_cpu_detect();
+    const char *level = us_env("USTA_CPU");
+    if (level && us_cpu_mask(c, level, &cpu) != US_OK)
+        us_logf(c, US_LOG_WARN, "%s; using all that the processor has", c->diag.text);
+    c->kernels = best_level(cpu);
+    return c->kernels;
+}

@@ -1,0 +1,14 @@
+/* kernel/variants.h - the functions that levels.def names: the reference and the instruction-set variants. */
+#ifndef USTA_KERNEL_VARIANTS_H
+#define USTA_KERNEL_VARIANTS_H
+
+#include "kernel/kernels.h"
+
+us_f32_gemm_fn us_f32_gemm__ref;
+size_t us_f32_gemm_scratch__ref(size_t m, size_t n, size_t k);
+
+/* Blocked, packed, 6x16 register tile; AVX2 and FMA. */
+us_f32_gemm_fn us_f32_gemm_6x16__avx2;
+size_t us_f32_gemm_scratch_6x16__avx2(size_t m, size_t n, size_t k);
+
+#endif
