@@ -220,12 +220,12 @@ typedef struct us_p_arg_max { /* ArgMax ArgMin */
     int64_t select_last_index;
 } us_p_arg_max;
 
-typedef struct us_p_top_k { /* TopK */
+typedef struct us_p_topk { /* TopK */
     int64_t axis;
     int64_t largest;
     int64_t sorted;
     int64_t k; /* older versions */
-} us_p_top_k;
+} us_p_topk;
 
 typedef struct us_p_cum_sum { /* CumSum CumProd */
     int64_t exclusive;
