@@ -79,9 +79,15 @@ void us_us_to_civil(int64_t us, int64_t *year, int *month, int *day, int *hour, 
                     int *second, int *micro)
 {
     int64_t s = us / 1000000, sub = us % 1000000;
-    if (sub < 0) sub += 1000000, s--;
+    if (sub < 0) {
+        sub += 1000000;
+        s--;
+    }
     int64_t days = s / 86400, sec = s % 86400;
-    if (sec < 0) sec += 86400, days--;
+    if (sec < 0) {
+        sec += 86400;
+        days--;
+    }
     int64_t z = days + 719468;
     int64_t era = (z >= 0 ? z : z - 146096) / 146097;
     int64_t doe = z - era * 146097;

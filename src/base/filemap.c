@@ -172,7 +172,8 @@ void us_file_close(us_file *f)
 {
     if (!f) return;
     if (f->g) {
-        guard_give_back(f->g); /* first: the address may be somebody else's right after munmap */
+        guard_give_back(
+            f->g); /* first: the address may be somebody else's right after munmap */
         (void)munmap((void *)(uintptr_t)f->p, f->n);
     }
     us_alloc a = f->alloc;

@@ -98,7 +98,10 @@ static bool long_parse(const char *p, const char *end, double *out)
     if (p < end && lower(*p) == 'e') {
         us_sv e = {p + 1, (size_t)(end - p - 1)};
         int64_t v;
-        if (e.n && e.p[0] == '+') e.p++, e.n--;
+        if (e.n && e.p[0] == '+') {
+            e.p++;
+            e.n--;
+        }
         bool neg = e.n && e.p[0] == '-';
         exp10 = us_parse_i64(e, &v) ? (long)(v > 100000    ? 100000
                                              : v < -100000 ? -100000
@@ -189,7 +192,10 @@ bool us_parse_i64(us_sv s, int64_t *out)
 {
     bool neg = s.n && s.p[0] == '-';
     uint64_t v;
-    if (s.n && (s.p[0] == '-' || s.p[0] == '+')) s.p++, s.n--;
+    if (s.n && (s.p[0] == '-' || s.p[0] == '+')) {
+        s.p++;
+        s.n--;
+    }
     if (!us_parse_u64(s, &v) || v > (uint64_t)INT64_MAX + neg) return false;
     *out = neg ? (int64_t)(0 - v) : (int64_t)v;
     return true;
