@@ -53,10 +53,17 @@ const us_column *us_table_find(const us_table *t, us_sv name); /* NULL when abse
 /* As find, US_NOTFOUND with the nearest known name. */
 us_err us_table_get(us_ctx *c, const us_table *t, us_sv name, const us_column **out) US_MUST;
 
-/* Memory for one column in the table's arena: data (and offsets, validity) zeroed; caller fills through the const away.
- * n_bytes: STR bytes in all. */
+/* Memory for one column in the table's arena, zeroed (validity: all missing), for its maker to fill; n_null is the
+ * maker's to set. n_bytes: STR bytes in all. */
+typedef struct us_column_mem {
+    uint8_t *valid;   /* NULL unless asked for */
+    void *data;
+    int64_t *offsets; /* STR */
+} us_column_mem;
 us_err us_column_alloc(us_ctx *c, us_table *t, size_t i_col, us_sv name, us_coltype type,
-                       bool with_valid, size_t n_bytes) US_MUST;
+                       bool with_valid, size_t n_bytes, us_column_mem *out) US_MUST;
+/* Set n_null by counting bits; a bitmap without a gap is dropped. */
+void us_column_count_null(us_column *k);
 
 static inline bool us_col_valid(const us_column *k, size_t i)
 {
