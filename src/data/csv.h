@@ -20,7 +20,8 @@ typedef struct us_csv_map { /* a field text that means another one: "<=50K." is 
     us_sv from, to;
 } us_csv_map;
 
-/* AUTO: the first record names the columns unless a field of it is a number, or is empty or there twice. */
+/* AUTO: the first record names the columns unless a field of it is a number or there twice, or `names` are given and it
+ * is not those. An empty name becomes cI (I counts from 0). */
 typedef enum us_csv_header {
     US_CSV_HEADER_AUTO,
     US_CSV_HEADER_YES,
@@ -63,24 +64,22 @@ us_err us_csv_read(us_ctx *c, const char *path, const us_csv_opts *opts, us_tabl
 us_err us_csv_parse(us_ctx *c, const char *name, us_sv text, const us_csv_opts *opts,
                     us_table **out, us_csv_report *report) US_MUST;
 
-/* Walk records without typing (served rows). Fields are unquoted views into the text or into scratch, trimmed when asked,
- * valid until the next call. more = false at the end (then n_fields is 0). */
+/* Walk records without typing (served rows). Fields are unquoted views into the text or into the arena, trimmed when asked,
+ * valid until the next call (doubled quotes resolved: until the arena goes). more = false at the end. */
 typedef struct us_csv_walk {
     us_ctx *c;
-    us_arena *arena;
+    us_arena *arena; /* of the fields' list and of texts with doubled quotes */
     const char *name;
-    const char *p, *end;
-    size_t line; /* of the record just given, 1-based */
-    size_t next_line;
+    const char *begin, *p, *end;
+    const char *record; /* where the record just given begins; us_csv_line tells its line */
     char delimiter, comment;
     bool trim;
     US_VEC(us_sv) fields;
-    us_buf unquoted;
 } us_csv_walk;
 us_err us_csv_walk_init(us_ctx *c, us_arena *a, const char *name, us_sv text,
                         const us_csv_opts *opts, us_csv_walk *w) US_MUST;
 us_err us_csv_walk_next(us_csv_walk *w, bool *more) US_MUST;
-void us_csv_walk_deinit(us_csv_walk *w);
+size_t us_csv_line(const us_csv_walk *w); /* of the record just given, 1-based; walks the text */
 
 /* A field with what a CSV needs around it (quotes doubled where needed); appended. */
 void us_csv_print_field(us_buf *b, us_sv s, char delimiter);

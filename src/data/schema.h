@@ -85,7 +85,7 @@ typedef struct us_schema_opts {
     const us_schema_override *overrides;
     size_t n_overrides;
     size_t
-        max_categories; /* strings with more different values are text; 0: 200, or 5 % of the rows when that is less */
+        max_categories; /* strings with more different values are text; 0: 5 % of the rows, but 20 at least and 200 at most */
     const us_csv_opts *csv; /* trim, missing tokens, maps to remember; may be NULL */
 } us_schema_opts;
 
