@@ -98,7 +98,8 @@ us_sv us_cell_text_category(const us_data_col *k, us_sv text, us_buf *buf)
         us_buf_addf(buf, "%lld", (long long)i);
     else if (k->storage == US_COL_BOOL && us_cell_bool(text, &b))
         us_buf_adds(buf, b ? "true" : "false");
-    else if ((k->storage == US_COL_F64 || k->storage == US_COL_I64) && us_cell_number(text, &v)) {
+    else if ((k->storage == US_COL_F64 || k->storage == US_COL_I64) &&
+             us_cell_number(text, &v)) {
         char z[32];
         us_buf_add(buf, z, us_print_f64(v, z));
     } else {

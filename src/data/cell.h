@@ -33,7 +33,8 @@ us_sv us_cell_column_text(const us_data_schema *s, const us_data_col *k, const u
 bool us_cell_text_number(const us_data_col *k, us_sv text, double *out);
 bool us_cell_text_time(const us_data_col *k, us_sv text, int64_t *out);
 us_sv us_cell_text_category(const us_data_col *k, us_sv text, us_buf *buf);
-bool us_data_kind_is_string(us_data_kind k); /* categorical, text: strings in the model's inputs */
+bool us_data_kind_is_string(
+    us_data_kind k); /* categorical, text: strings in the model's inputs */
 
 static inline double us_cell_canonical(double x)
 {

@@ -88,14 +88,17 @@ static us_err name_columns(reader *r, const us_csv_walk *w, bool header)
     if (!r->cols) return us_arena_fail(r->c, r->scratch);
     for (size_t i = 0; i < n; i++) {
         us_sv name = {0};
-        if (r->o->n_names) name = us_sv_trim(r->o->names[i]);
-        else if (header) name = us_sv_trim(w->fields.at[i]);
+        if (r->o->n_names)
+            name = us_sv_trim(r->o->names[i]);
+        else if (header)
+            name = us_sv_trim(w->fields.at[i]);
         if (name.n > 4096)
-            return us_fail(r->c, US_LIMIT, "%s: the name of column %zu has %zu bytes, at most 4096",
-                           r->s.name, i + 1, name.n);
+            return us_fail(r->c, US_LIMIT,
+                           "%s: the name of column %zu has %zu bytes, at most 4096", r->s.name,
+                           i + 1, name.n);
         if (!us_utf8_valid(name))
-            return us_fail(r->c, US_FORMAT, "%s: the name of column %zu is not UTF-8", r->s.name,
-                           i + 1);
+            return us_fail(r->c, US_FORMAT, "%s: the name of column %zu is not UTF-8",
+                           r->s.name, i + 1);
         if (name.n == 0) {
             char *z = us_str_printf(r->scratch, "c%zu", i);
             if (!z) return us_arena_fail(r->c, r->scratch);
@@ -115,8 +118,8 @@ static void column_options(reader *r)
         for (size_t j = 0; j < r->o->n_as_text; j++)
             k->keep_text |= us_sv_eq(r->o->as_text[j], k->name);
         for (size_t j = 0; j < r->o->n_maps; j++)
-            k->has_maps |= r->o->maps[j].column.n == 0 ||
-                           us_sv_eq(r->o->maps[j].column, k->name);
+            k->has_maps |=
+                r->o->maps[j].column.n == 0 || us_sv_eq(r->o->maps[j].column, k->name);
     }
 }
 
@@ -194,10 +197,14 @@ static us_err decide(reader *r, col *k, us_sv v)
     double d;
     bool b;
     if (k->keep_text) return begin_text(r, k);
-    if (us_parse_i64(us_sv_trim(v), &i)) k->mode = M_I64;
-    else if (us_cell_number(v, &d)) k->mode = M_F64;
-    else if (us_cell_bool(v, &b)) k->mode = M_BOOL;
-    else return begin_text(r, k);
+    if (us_parse_i64(us_sv_trim(v), &i))
+        k->mode = M_I64;
+    else if (us_cell_number(v, &d))
+        k->mode = M_F64;
+    else if (us_cell_bool(v, &b))
+        k->mode = M_BOOL;
+    else
+        return begin_text(r, k);
     return need_num(r, k);
 }
 
@@ -221,8 +228,10 @@ static us_err set_cell(reader *r, col *k, us_sv v)
         return US_OK;
     }
     if (k->mode == M_BOOL) {
-        if (us_cell_bool(v, &b)) k->num.i64[i] = b;
-        else k->mode = M_FAILED;
+        if (us_cell_bool(v, &b))
+            k->num.i64[i] = b;
+        else
+            k->mode = M_FAILED;
         return US_OK;
     }
     if (k->mode == M_I64) {
@@ -248,7 +257,8 @@ static us_err slow_cell(reader *r, col *k, const char **p, bool *last)
     return set_cell(r, k, v);
 }
 
-#define FAST_BYTES 40 /* must be left in the buffer: sign, 18 digits, point, line end, and to spare */
+#define FAST_BYTES                                                                             \
+    40 /* must be left in the buffer: sign, 18 digits, point, line end, and to spare */
 
 static const double pow10_table[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
                                      1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,

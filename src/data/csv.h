@@ -79,7 +79,8 @@ typedef struct us_csv_walk {
 us_err us_csv_walk_init(us_ctx *c, us_arena *a, const char *name, us_sv text,
                         const us_csv_opts *opts, us_csv_walk *w) US_MUST;
 us_err us_csv_walk_next(us_csv_walk *w, bool *more) US_MUST;
-size_t us_csv_line(const us_csv_walk *w); /* of the record just given, 1-based; walks the text */
+size_t
+us_csv_line(const us_csv_walk *w); /* of the record just given, 1-based; walks the text */
 
 /* A field with what a CSV needs around it (quotes doubled where needed); appended. */
 void us_csv_print_field(us_buf *b, us_sv s, char delimiter);

@@ -52,9 +52,8 @@ static us_err quoted(const us_csv_scan *s, const char **pp, us_sv *out, bool *la
     for (;; p += 2) {
         p = p < end ? memchr(p, '"', (size_t)(end - p)) : NULL;
         if (!p)
-            return us_fail(s->c, US_FORMAT,
-                           "%s:%zu: a quote is opened here and never closed", s->name,
-                           us_csv_line_of(s, open));
+            return us_fail(s->c, US_FORMAT, "%s:%zu: a quote is opened here and never closed",
+                           s->name, us_csv_line_of(s, open));
         if (p + 1 >= end || p[1] != '"') break;
         doubled = true;
     }
@@ -168,8 +167,8 @@ us_err us_csv_walk_init(us_ctx *c, us_arena *a, const char *name, us_sv text,
     us_csv_opts none = {0};
     const us_csv_opts *o = opts ? opts : &none;
     if (text.n && memchr(text.p, 0, text.n))
-        return us_fail(c, US_FORMAT, "%s: a zero byte; this is not CSV text (UTF-16 or binary?)",
-                       name);
+        return us_fail(c, US_FORMAT,
+                       "%s: a zero byte; this is not CSV text (UTF-16 or binary?)", name);
     if (us_sv_starts(text, "\xEF\xBB\xBF")) text.p += 3, text.n -= 3;
     us_csv_walk r = {.c = c,
                      .arena = a,

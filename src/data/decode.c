@@ -13,7 +13,8 @@ us_err us_decoder_init(us_ctx *c, us_arena *a, const us_data_schema *s, us_pack 
     us_decoder d = {.schema = s, .n_features = us_schema_n_features(s), .packed = true};
     size_t j = 0;
     if (d.n_features == 0)
-        return us_fail(c, US_ARG, "the schema has no feature: every column is target or excluded");
+        return us_fail(c, US_ARG,
+                       "the schema has no feature: every column is target or excluded");
     d.features = us_new_n(a, const us_data_col *, d.n_features);
     d.inputs = us_new_n(a, us_decode_input, d.n_features);
     if (!d.features || !d.inputs) return us_arena_fail(c, a);
@@ -32,7 +33,9 @@ us_err us_decoder_init(us_ctx *c, us_arena *a, const us_data_schema *s, us_pack 
     }
     for (size_t i = 0; i < d.n_features && !d.packed; i++) {
         us_data_kind k = d.features[i]->kind;
-        us_dtype t = us_data_kind_is_string(k) ? US_STRING : k == US_DK_TIMESTAMP ? US_I64 : US_F32;
+        us_dtype t = us_data_kind_is_string(k) ? US_STRING
+                     : k == US_DK_TIMESTAMP    ? US_I64
+                                               : US_F32;
         d.inputs[i] = (us_decode_input){d.features[i]->name, t, 1, i};
     }
     *out = d;
@@ -99,18 +102,19 @@ us_err us_sink_bad(us_sink *s, size_t f, size_t row, us_sv found)
     };
     const us_data_col *k = s->d->features[f];
     us_sv cut = {found.p, US_MIN(found.n, (size_t)60)};
-    return us_fail(s->c, US_FORMAT,
-                   "row %zu, column '" US_SV_FMT "': found '" US_SV_FMT "', expected %s", row + 1,
-                   US_SV_ARG(k->name), US_SV_ARG(cut),
-                   k->kind == US_DK_TIMESTAMP && k->epoch_s ? "seconds since 1970"
-                                                            : expected[k->kind]);
+    return us_fail(
+        s->c, US_FORMAT, "row %zu, column '" US_SV_FMT "': found '" US_SV_FMT "', expected %s",
+        row + 1, US_SV_ARG(k->name), US_SV_ARG(cut),
+        k->kind == US_DK_TIMESTAMP && k->epoch_s ? "seconds since 1970" : expected[k->kind]);
 }
 
 void us_sink_missing(us_sink *s, size_t f, size_t row)
 {
     us_data_kind k = s->d->features[f]->kind;
-    if (k == US_DK_TIMESTAMP) us_sink_time(s, f, row, US_TIME_MISSING);
-    else if (!us_data_kind_is_string(k)) us_sink_number(s, f, row, (double)NAN);
+    if (k == US_DK_TIMESTAMP)
+        us_sink_time(s, f, row, US_TIME_MISSING);
+    else if (!us_data_kind_is_string(k))
+        us_sink_number(s, f, row, (double)NAN);
 }
 
 us_err us_sink_text(us_sink *s, size_t f, size_t row, us_sv v)
@@ -346,12 +350,13 @@ us_err us_target_classes(us_ctx *c, us_arena *a, const us_data_schema *s, us_sv 
     const us_data_col *t;
     US_TRY(need_target(c, s, &t));
     if (t->n_vocab < 2)
-        return us_fail(c, US_ARG,
-                       "target '" US_SV_FMT "' (%s) has %zu classes; classification needs at least "
-                       "two%s",
-                       US_SV_ARG(t->name), us_data_kind_name(t->kind), t->n_vocab,
-                       t->kind == US_DK_NUMERIC ? "; declare its kind as category, or use regression"
-                                                : "");
+        return us_fail(
+            c, US_ARG,
+            "target '" US_SV_FMT "' (%s) has %zu classes; classification needs at least "
+            "two%s",
+            US_SV_ARG(t->name), us_data_kind_name(t->kind), t->n_vocab,
+            t->kind == US_DK_NUMERIC ? "; declare its kind as category, or use regression"
+                                     : "");
     us_sv *r = us_new_n(a, us_sv, t->n_vocab);
     if (!r) return us_arena_fail(c, a);
     for (size_t i = 0; i < t->n_vocab; i++)

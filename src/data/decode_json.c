@@ -37,7 +37,8 @@ static us_err json_cell(us_sink *s, size_t f, size_t row, const json_t *v)
     }
     if (json_is_boolean(v)) {
         text = us_sv_of(json_is_true(v) ? "true" : "false");
-        if (us_data_kind_is_string(s->d->features[f]->kind)) return us_sink_text(s, f, row, text);
+        if (us_data_kind_is_string(s->d->features[f]->kind))
+            return us_sink_text(s, f, row, text);
         return number_cell(s, f, row, json_is_true(v), text);
     }
     if (json_is_integer(v)) {
@@ -85,7 +86,8 @@ static us_err json_object_row(us_sink *s, size_t row, const json_t *o)
     for (size_t f = 0; f < d->n_features; f++) {
         char name[4100];
         us_sv n = d->features[f]->name;
-        if (n.n >= sizeof name) return us_fail(s->c, US_LIMIT, "a column name of %zu bytes", n.n);
+        if (n.n >= sizeof name)
+            return us_fail(s->c, US_LIMIT, "a column name of %zu bytes", n.n);
         memcpy(name, n.p, n.n);
         name[n.n] = 0;
         US_TRY(json_cell(s, f, row, json_object_get(o, name)));
@@ -115,7 +117,8 @@ us_err us_decode_json(us_ctx *c, us_arena *a, const us_decoder *d, const json_t 
     bool many = first && (json_is_object(first) || json_is_array(first));
     size_t n = many ? json_array_size(rows) : 1;
     if (json_is_array(rows) && !first) return us_fail(c, US_FORMAT, "no rows");
-    if (n > US_DECODE_MAX_ROWS) return us_fail(c, US_LIMIT, "more than %zu rows", US_DECODE_MAX_ROWS);
+    if (n > US_DECODE_MAX_ROWS)
+        return us_fail(c, US_LIMIT, "more than %zu rows", US_DECODE_MAX_ROWS);
     US_TRY(us_sink_init(c, a, d, n, &s));
     for (size_t i = 0; i < n && e == US_OK; i++)
         e = json_row(&s, i, many ? json_array_get(rows, i) : rows);
@@ -167,15 +170,16 @@ static us_err tensor_column(us_sink *s, us_sv name, const us_tensor *t, size_t f
 {
     us_dclass cls = us_dtype_get(t->dtype)->cls;
     if (cls == US_DC_COMPLEX || cls == US_DC_NONE)
-        return us_fail(s->c, US_ARG, "input '" US_SV_FMT "' has elements of type %s", US_SV_ARG(name),
-                       us_dtype_get(t->dtype)->name);
+        return us_fail(s->c, US_ARG, "input '" US_SV_FMT "' has elements of type %s",
+                       US_SV_ARG(name), us_dtype_get(t->dtype)->name);
     for (size_t i = 0; i < s->n; i++)
         for (size_t j = 0; j < width; j++)
             US_TRY(tensor_cell(s, f + j, i, t, (int64_t)(i * width + j)));
     return US_OK;
 }
 
-static us_err tensors_fill(us_sink *s, size_t n, const us_sv *names, const us_tensor *t, bool *seen)
+static us_err tensors_fill(us_sink *s, size_t n, const us_sv *names, const us_tensor *t,
+                           bool *seen)
 {
     const us_decoder *d = s->d;
     for (size_t i = 0; i < n; i++) {
@@ -188,7 +192,8 @@ static us_err tensors_fill(us_sink *s, size_t n, const us_sv *names, const us_te
                            US_SV_ARG(names[i]));
         US_TRY(tensor_rows(s->c, names[i], &t[i], (int64_t)width, &rows));
         if (rows != s->n)
-            return us_fail(s->c, US_SHAPE, "input '" US_SV_FMT "' has %zu rows, the first has %zu",
+            return us_fail(s->c, US_SHAPE,
+                           "input '" US_SV_FMT "' has %zu rows, the first has %zu",
                            US_SV_ARG(names[i]), rows, s->n);
         for (size_t j = f; j < f + width; j++) {
             if (seen[j])
@@ -200,9 +205,9 @@ static us_err tensors_fill(us_sink *s, size_t n, const us_sv *names, const us_te
     }
     for (size_t f = 0; f < d->n_features; f++)
         if (!seen[f])
-            return us_fail(s->c, US_NOTFOUND, "input '" US_SV_FMT "' is not given",
-                           US_SV_ARG(d->packed && n == 0 ? d->inputs[0].name
-                                                         : d->features[f]->name));
+            return us_fail(
+                s->c, US_NOTFOUND, "input '" US_SV_FMT "' is not given",
+                US_SV_ARG(d->packed && n == 0 ? d->inputs[0].name : d->features[f]->name));
     return US_OK;
 }
 

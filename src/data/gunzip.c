@@ -51,14 +51,15 @@ static us_err inflate_all(us_ctx *c, const char *name, z_stream *z, const uint8_
         int r = inflate(z, Z_NO_FLUSH);
         if (r == Z_MEM_ERROR) return us_nomem(c);
         if (r == Z_BUF_ERROR || (r == Z_OK && z->avail_in == 0 && at == n && z->avail_out))
-            return us_fail(c, US_FORMAT, "%s: the gzip data end too early (%zu bytes); truncated?",
-                           name, n);
+            return us_fail(c, US_FORMAT,
+                           "%s: the gzip data end too early (%zu bytes); truncated?", name, n);
         if (r != Z_OK && r != Z_STREAM_END)
             return us_fail(c, US_FORMAT, "%s: damaged gzip data: %s", name,
                            z->msg ? z->msg : "bad header");
         us_buf_add(out, block, STEP - z->avail_out);
         if (out->n > max_bytes)
-            return us_fail(c, US_LIMIT, "%s: more than %zu bytes when unpacked", name, max_bytes);
+            return us_fail(c, US_LIMIT, "%s: more than %zu bytes when unpacked", name,
+                           max_bytes);
         US_TRY(us_buf_check(out));
         ended = r == Z_STREAM_END;
         if (ended && z->avail_in == 0 && at == n) return US_OK;

@@ -16,8 +16,8 @@ static const char *const kind_names[][2] = {
     {"categorical", "category"}, {"text", "string"}, {"timestamp", "time"},
 };
 static const char *const role_names[] = {"feature", "target", "excluded", "group", "time"};
-static const char *const violation_names[] = {"missing_column", "new_column",      "type",
-                                              "range",          "unknown_category", "missing_value"};
+static const char *const violation_names[] = {
+    "missing_column", "new_column", "type", "range", "unknown_category", "missing_value"};
 
 const char *us_data_kind_name(us_data_kind k)
 {
@@ -91,8 +91,10 @@ uint32_t us_vocab_find(const us_data_col *k, us_sv text)
         size_t mid = lo + (hi - lo) / 2;
         int d = us_sv_cmp(k->vocab[mid], text);
         if (d == 0) return (uint32_t)mid;
-        if (d < 0) lo = mid + 1;
-        else hi = mid;
+        if (d < 0)
+            lo = mid + 1;
+        else
+            hi = mid;
     }
     for (size_t i = 0; !by_text && i < k->n_vocab; i++)
         if (us_sv_eq(k->vocab[i], text)) return (uint32_t)i;
@@ -212,7 +214,8 @@ static us_err infer_texts(infer *f, us_data_col *k, const us_column *col, bool t
         if (open && v.n == limit) open = false;
         if (!open) continue;
         entry x = {s, 1};
-        if (col->type != US_COL_STR || s.p == buf.p) US_GO(us_sv_dup(c, f->scratch, s, &x.text));
+        if (col->type != US_COL_STR || s.p == buf.p)
+            US_GO(us_sv_dup(c, f->scratch, s, &x.text));
         US_GO(us_map_put(c, &seen, x.text, (uint32_t)v.n, NULL));
         US_GO(us_vec_push(c, f->scratch, &v, x));
     }
@@ -224,7 +227,8 @@ static us_err infer_texts(infer *f, us_data_col *k, const us_column *col, bool t
     if (!open && k->kind == US_DK_CATEGORICAL) {
         if (told || k->role == US_DR_TARGET) {
             e = us_fail(c, US_LIMIT,
-                        "column '" US_SV_FMT "' has more than %zu different values; too many for "
+                        "column '" US_SV_FMT
+                        "' has more than %zu different values; too many for "
                         "categories",
                         US_SV_ARG(k->name), limit);
             goto out;
@@ -245,12 +249,12 @@ static us_err cannot_read(infer *f, const us_data_col *k, const us_column *col, 
     us_buf b;
     us_buf_init(&b, f->c, US_CSV_MAX_FIELD + 64);
     us_col_print(col, i, &b);
-    us_err e = us_fail(f->c, US_FORMAT,
-                       "column '" US_SV_FMT "', row %zu: '" US_SV_FMT "' cannot be read as %s%s",
-                       US_SV_ARG(k->name), i + 1, (int)US_MIN(b.n, 60), b.p ? b.p : "",
-                       us_data_kind_name(k->kind),
-                       k->kind == US_DK_TIMESTAMP ? "; ISO 8601, or seconds since 1970 when told"
-                                                  : "");
+    us_err e = us_fail(
+        f->c, US_FORMAT,
+        "column '" US_SV_FMT "', row %zu: '" US_SV_FMT "' cannot be read as %s%s",
+        US_SV_ARG(k->name), i + 1, (int)US_MIN(b.n, 60), b.p ? b.p : "",
+        us_data_kind_name(k->kind),
+        k->kind == US_DK_TIMESTAMP ? "; ISO 8601, or seconds since 1970 when told" : "");
     us_buf_deinit(&b);
     return e;
 }
@@ -287,7 +291,8 @@ static us_err infer_numbers(infer *f, us_data_col *k, const us_column *col)
         US_TRY(us_col_to_f64(f->c, col, NULL, col->n, x));
     } else {
         for (size_t i = 0; i < col->n; i++)
-            if (!us_cell_column_number(f->s, k, col, i, &x[i])) return cannot_read(f, k, col, i);
+            if (!us_cell_column_number(f->s, k, col, i, &x[i]))
+                return cannot_read(f, k, col, i);
     }
     us_moments_add_f64(&m, x, col->n);
     for (size_t i = 0; i < col->n; i++)
@@ -298,7 +303,8 @@ static us_err infer_numbers(infer *f, us_data_col *k, const us_column *col)
         k->min = m.min, k->max = m.max, k->mean = m.mean, k->std = us_moments_std(&m);
     }
     if (isinf(k->min) || isinf(k->max))
-        return us_fail(f->c, US_FORMAT, "column '" US_SV_FMT "' holds infinity", US_SV_ARG(k->name));
+        return us_fail(f->c, US_FORMAT, "column '" US_SV_FMT "' holds infinity",
+                       US_SV_ARG(k->name));
     bool few = k->distinct_exact && k->n_distinct <= US_DATA_MAX_INT_VOCAB && m.n > 0;
     if (!few || (k->kind != US_DK_INTEGER && k->kind != US_DK_BOOLEAN)) return US_OK;
     double *tmp = us_new_n(f->scratch, double, col->n);

@@ -84,6 +84,7 @@ us_err us_snapshot_print(us_ctx *c, const us_table *t, us_buf *b)
     us_buf dir;
     us_err e = US_OK;
     size_t head = HEAD, body = 0, start = b->n;
+    uint32_t crc;
     buffer f[3];
     for (size_t i = 0; i < t->n_cols; i++) {
         head += align(COL_FIXED + t->cols[i].name.n, 8);
@@ -102,7 +103,7 @@ us_err us_snapshot_print(us_ctx *c, const us_table *t, us_buf *b)
     put(&dir, 0, 8);
     print_directory(t, head, &dir);
     US_GO(us_buf_check(&dir));
-    uint32_t crc = us_crc32c(0, dir.p, dir.n);
+    crc = us_crc32c(0, dir.p, dir.n);
     for (int i = 0; i < 4; i++)
         dir.p[36 + i] = (char)(crc >> (8 * i) & 0xFF);
     us_buf_addsv(b, us_buf_sv(&dir));
@@ -159,7 +160,8 @@ static us_err read_buffer(const snap *s, const uint8_t *entry, size_t want, buff
 {
     uint64_t at = get(entry, 8), n = get(entry + 8, 8);
     *out = (buffer){0};
-    if (want != SIZE_MAX && n != want && n != 0) return damaged(s, "a buffer of the wrong size");
+    if (want != SIZE_MAX && n != want && n != 0)
+        return damaged(s, "a buffer of the wrong size");
     if (n == 0) return US_OK;
     if (at % 64 || at > s->n || n > s->n - at) return damaged(s, "a buffer outside the file");
     *out = (buffer){s->p + at, (size_t)n};
@@ -190,7 +192,11 @@ static us_err read_column(const snap *s, size_t *at, us_column *k)
     bool text = type == US_COL_STR;
     US_TRY(read_buffer(s, e + 16, (n + 7) / 8, &f[0]));
     US_TRY(read_buffer(s, e + 40, text ? (n + 1) * 8 : 0, &f[1]));
-    US_TRY(read_buffer(s, e + 64, text ? SIZE_MAX : type == US_COL_BOOL ? (n + 7) / 8 : n * 8, &f[2]));
+    US_TRY(read_buffer(s, e + 64,
+                       text                  ? SIZE_MAX
+                       : type == US_COL_BOOL ? (n + 7) / 8
+                                             : n * 8,
+                       &f[2]));
     if (!text && n && !f[2].n) return damaged(s, "a column without data");
     *k = (us_column){.name = {(const char *)e + COL_FIXED, (size_t)n_name},
                      .type = (us_coltype)type,
@@ -205,16 +211,17 @@ static us_err read_column(const snap *s, size_t *at, us_column *k)
     return *at <= s->head ? US_OK : damaged(s, "the directory ends early");
 }
 
-us_err us_snapshot_parse(us_ctx *c, const char *name, const void *p, size_t n, bool check_buffers,
-                         us_table **out)
+us_err us_snapshot_parse(us_ctx *c, const char *name, const void *p, size_t n,
+                         bool check_buffers, us_table **out)
 {
     snap s = {.c = c, .name = name, .p = p, .n = n, .check = check_buffers};
-    size_t n_cols, at = HEAD;
+    size_t n_cols = 0, at = HEAD;
     us_table *t = NULL;
     us_err e = US_OK;
     if ((uintptr_t)p % 8) return us_fail(c, US_ARG, "%s: snapshot bytes are not aligned", name);
     US_TRY(read_header(&s, &n_cols));
-    if (n_cols > s.head / COL_FIXED) return damaged(&s, "more columns than its directory holds");
+    if (n_cols > s.head / COL_FIXED)
+        return damaged(&s, "more columns than its directory holds");
     US_TRY(us_table_new(c, s.n_rows, n_cols, &t));
     for (size_t i = 0; i < n_cols; i++)
         US_GO(read_column(&s, &at, &t->cols[i]));

@@ -44,15 +44,16 @@ typedef struct splitter {
     const us_split_opts *o;
     const us_column *col;
     uint8_t *part;
-    size_t n;         /* rows to share out: all but a given test part */
-    double test;      /* share of n */
+    size_t n;    /* rows to share out: all but a given test part */
+    double test; /* share of n */
     double validation;
 } splitter;
 
 /* How many of n rows go to test and validation: rounded, but never none when a share was asked for and rows are left. */
 static void shares(const splitter *s, size_t n, size_t *n_valid, size_t *n_test)
 {
-    size_t t = (size_t)llround(s->test * (double)n), v = (size_t)llround(s->validation * (double)n);
+    size_t t = (size_t)llround(s->test * (double)n),
+           v = (size_t)llround(s->validation * (double)n);
     if (t > n) t = n;
     if (v > n - t) v = n - t;
     *n_valid = v;
@@ -185,7 +186,7 @@ static us_err split_groups(splitter *s)
         size_t k = order[i], m = start[k + 1] - start[k];
         /* the part whose border lies past the middle of the group takes it whole */
         double mid = (double)done + (double)m / 2;
-        uint8_t part = mid < (double)n_test             ? US_PART_TEST
+        uint8_t part = mid < (double)n_test               ? US_PART_TEST
                        : mid < (double)(n_test + n_valid) ? US_PART_VALID
                                                           : US_PART_TRAIN;
         for (size_t j = start[k]; j < start[k + 1]; j++)
@@ -230,8 +231,9 @@ static us_err split_column(splitter *s)
     static const struct {
         const char *name;
         uint8_t part;
-    } words[] = {{"train", US_PART_TRAIN},   {"training", US_PART_TRAIN}, {"validation", US_PART_VALID},
-                 {"valid", US_PART_VALID},   {"val", US_PART_VALID},      {"test", US_PART_TEST},
+    } words[] = {{"train", US_PART_TRAIN},      {"training", US_PART_TRAIN},
+                 {"validation", US_PART_VALID}, {"valid", US_PART_VALID},
+                 {"val", US_PART_VALID},        {"test", US_PART_TEST},
                  {"testing", US_PART_TEST}};
     if (s->col->type != US_COL_STR)
         return us_fail(s->c, US_ARG, "split column '" US_SV_FMT "' holds %s, expected texts",
@@ -258,11 +260,13 @@ static us_err (*const splitters[])(splitter *) = {split_random, split_stratified
 static us_err check(us_ctx *c, const us_table *t, const us_split_opts *o)
 {
     if (!(o->validation >= 0) || !(o->test >= 0) || o->validation + o->test >= 1)
-        return us_fail(c, US_ARG,
-                       "split: shares validation %g and test %g; each at least 0, the sum under 1",
-                       o->validation, o->test);
+        return us_fail(
+            c, US_ARG,
+            "split: shares validation %g and test %g; each at least 0, the sum under 1",
+            o->validation, o->test);
     if (o->n_given_test > t->n_rows)
-        return us_fail(c, US_ARG, "split: %zu given test rows of %zu", o->n_given_test, t->n_rows);
+        return us_fail(c, US_ARG, "split: %zu given test rows of %zu", o->n_given_test,
+                       t->n_rows);
     if ((size_t)o->kind >= US_LEN(splitters)) return us_fail(c, US_ARG, "split: unknown kind");
     if (o->kind != US_SPLIT_RANDOM && o->column.n == 0)
         return us_fail(c, US_ARG, "split '%s' needs a column", us_split_kind_name(o->kind));
@@ -350,8 +354,8 @@ us_err us_split_parse(us_ctx *c, us_arena *a, const char *name, us_sv bytes, us_
     if (bytes.n < HEAD || memcmp(bytes.p, MAGIC, 8) != 0)
         return us_fail(c, US_FORMAT, "%s: not a split file", name);
     if (get_le(bytes.p + 8, 4) != VERSION)
-        return us_fail(c, US_FORMAT, "%s: split file of version %llu, this program reads %u", name,
-                       (unsigned long long)get_le(bytes.p + 8, 4), VERSION);
+        return us_fail(c, US_FORMAT, "%s: split file of version %llu, this program reads %u",
+                       name, (unsigned long long)get_le(bytes.p + 8, 4), VERSION);
     us_split s = {.n_rows = bytes.n - HEAD};
     if (get_le(bytes.p + 16, 8) != s.n_rows ||
         get_le(bytes.p + 12, 4) != us_crc32c(0, bytes.p + HEAD, s.n_rows))

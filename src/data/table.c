@@ -51,7 +51,8 @@ us_err us_table_index(us_ctx *c, us_table *t)
 {
     for (size_t i = 0; i < t->n_cols; i++) {
         if (t->cols[i].name.n == 0)
-            return us_fail(c, US_FORMAT, "column %zu has no name; name it in the header", i + 1);
+            return us_fail(c, US_FORMAT, "column %zu has no name; name it in the header",
+                           i + 1);
         uint32_t was = US_MAP_NONE;
         US_TRY(us_map_put(c, &t->by_name, t->cols[i].name, (uint32_t)i, &was));
         if (was != US_MAP_NONE)

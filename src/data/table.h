@@ -56,7 +56,7 @@ us_err us_table_get(us_ctx *c, const us_table *t, us_sv name, const us_column **
 /* Memory for one column in the table's arena, zeroed (validity: all missing), for its maker to fill; n_null is the
  * maker's to set. n_bytes: STR bytes in all. */
 typedef struct us_column_mem {
-    uint8_t *valid;   /* NULL unless asked for */
+    uint8_t *valid; /* NULL unless asked for */
     void *data;
     int64_t *offsets; /* STR */
 } us_column_mem;

@@ -92,8 +92,10 @@ void us_sort_f64(double *x, double *tmp, size_t n)
         memcpy(&x[i], &v, 8);
     }
     bool in_place = true;
-    if (n < 64) sort_small(k, NULL, n);
-    else in_place = radix(k, t, NULL, NULL, n);
+    if (n < 64)
+        sort_small(k, NULL, n);
+    else
+        in_place = radix(k, t, NULL, NULL, n);
     for (size_t i = 0; i < n; i++) {
         uint64_t v;
         memcpy(&v, in_place ? &x[i] : &tmp[i], 8);
@@ -108,7 +110,8 @@ void us_sort_index_f64(const double *x, uint32_t *index, size_t n, uint64_t *key
         key[i] = key_of(x[i] + 0.0); /* -0 ties with 0 */
         index[i] = (uint32_t)i;
     }
-    if (n < 64) sort_small(key, index, n);
+    if (n < 64)
+        sort_small(key, index, n);
     else if (!radix(key, tmp, index, tmp_index, n)) {
         memcpy(key, tmp, n * sizeof *key);
         memcpy(index, tmp_index, n * sizeof *index);

@@ -74,8 +74,10 @@ double us_chi2_isf(double p, double df)
         hi *= 2;
     for (int i = 0; i < 200 && hi - lo > 1e-14 * hi; i++) {
         double mid = lo + (hi - lo) / 2;
-        if (us_chi2_sf(mid, df) > p) lo = mid;
-        else hi = mid;
+        if (us_chi2_sf(mid, df) > p)
+            lo = mid;
+        else
+            hi = mid;
     }
     return lo + (hi - lo) / 2;
 }
