@@ -145,7 +145,7 @@ static void test_csv__hostile(void)
         {"\n\n\r\n", 4, "no records"},
         {"a,b\n1,\0", 7, "zero byte"},
         {"a\n\"never closed\n1\n", 18, "never closed"},
-        {"a\n\"x\"y\n", 8, "after a closing quote"},
+        {"a\n\"x\"y\n", 7, "after a closing quote"},
         {"a,a\n1,2\n", 8, "both named 'a'"},
         {"a\nq\n\xff\xfe\n", 7, "not UTF-8"},
     };

@@ -72,7 +72,7 @@ static void test_sort__nan_last_zeros_ordered(void)
 {
     double x[100], tmp[100];
     for (int i = 0; i < 100; i++)
-        x[i] = i % 3 == 0 ? NAN : i % 3 == 1 ? -0.0 : 0.0;
+        x[i] = i % 3 == 0 ? (double)NAN : i % 3 == 1 ? -0.0 : 0.0;
     us_sort_f64(x, tmp, 100);
     for (int i = 0; i < 66; i++)
         CHECK(x[i] == 0 && signbit(x[i]) == (i < 33));
