@@ -1,0 +1,25 @@
+# tools/check-layers on good and bad trees.
+. "$US_TESTS/us_test.sh"
+check=$US_SOURCE/tools/check-layers
+mkdir -p "$T/tools" "$T/src/base" "$T/src/ir" "$T/src/onnx" "$T/include/usta"
+printf 'usta -1\nbase 0\nir 3\nonnx 4\npass 4\n' >"$T/tools/layers.txt"
+echo '#include "base/err.h"' >"$T/src/onnx/read.c"
+echo '#include "ir/graph.h"' >>"$T/src/onnx/read.c"
+echo '#include "onnx/onnx.h"' >>"$T/src/onnx/read.c"
+echo '#include "usta/usta.h"' >>"$T/src/onnx/read.c"
+ok "downward, own and public includes are fine" "$check" "$T"
+
+echo '#include "onnx/onnx.h"' >"$T/src/ir/graph.c"
+status 1 "upward is not" "$check" "$T"
+has "the line says who may not include whom" "src/ir/graph.c:1: ir (rank 3) may not include onnx (rank 4)"
+echo ' #  include "pass/pass.h"' >"$T/src/onnx/write.c"
+rm "$T/src/ir/graph.c"
+status 1 "nor sideways, however it is spelled" "$check" "$T"
+has "the line is named" "src/onnx/write.c:1"
+echo '#include "new/new.h"' >"$T/src/onnx/write.c"
+status 1 "a folder needs a rank" "$check" "$T"
+has "and is told where" "tools/layers.txt"
+rm "$T/src/onnx/write.c"
+echo '#include "base/err.h"' >"$T/include/usta/usta.h"
+status 1 "a public header includes nothing of src" "$check" "$T"
+t_end
