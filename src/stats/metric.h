@@ -50,9 +50,8 @@ typedef struct us_metric {
                     const uint32_t *weights); /* weights NULL: all 1; NaN: not defined */
 } us_metric;
 
-const us_metric *us_metric_at(size_t i); /* NULL past the end */
-const us_metric *us_metric_find(
-    us_sv name); /* NULL: unknown; "auc", "f1" and "mse"-like aliases are not taken */
+const us_metric *us_metric_at(size_t i);     /* NULL past the end */
+const us_metric *us_metric_find(us_sv name); /* NULL: unknown; "auc" and "f1" are taken too */
 /* As find, with a message that lists the task's metrics. */
 us_err us_metric_get(us_ctx *c, us_task task, us_sv name, const us_metric **out) US_MUST;
 const us_metric *us_metric_default(us_task t); /* accuracy; rmse */
