@@ -48,6 +48,15 @@ us_err us_map_put(us_ctx *c, us_map *m, us_sv key, uint32_t value, uint32_t *was
     return US_OK;
 }
 
+bool us_map_set(us_map *m, us_sv key, uint32_t value)
+{
+    if (!m->n_table) return false;
+    size_t i = find_cell(m, key);
+    if (!m->table[i]) return false;
+    m->items.at[m->table[i] - 1].value = value;
+    return true;
+}
+
 uint32_t us_map_get(const us_map *m, us_sv key)
 {
     if (!m->n_table) return US_MAP_NONE;

@@ -26,6 +26,8 @@ void us_map_init(us_map *m, us_arena *arena);
 /* Insert or overwrite; *was (may be NULL) gets the former value or US_MAP_NONE. */
 us_err us_map_put(struct us_ctx *c, us_map *m, us_sv key, uint32_t value,
                   uint32_t *was) US_MUST;
+/* Overwrite the value of a key that is there (never allocates); false when it is not. */
+bool us_map_set(us_map *m, us_sv key, uint32_t value);
 uint32_t us_map_get(const us_map *m, us_sv key); /* US_MAP_NONE when absent */
 
 #endif

@@ -45,7 +45,10 @@ typedef struct us_val {
     uint32_t def_out; /* which of its outputs */
     us_vid outer;     /* OUTER: the value in the enclosing graph */
     us_value *data;   /* CONST, VARIABLE */
-    bool declared;    /* type came from the file (value_info), is written back */
+    const us_dim
+        *known; /* contents of an integer vector or scalar as dimensions, found by inference */
+    uint32_t n_known;
+    bool declared; /* type came from the file (value_info), is written back */
     bool
         also_input; /* CONST listed among the graph inputs too (IR < 4): the caller may override */
     us_sv doc;
@@ -132,6 +135,7 @@ struct us_model {
     int64_t model_version;
     US_VEC(us_prop) props; /* metadata_props, in order */
     US_VEC(us_function) functions;
+    US_VEC(us_graph *) graphs; /* every graph made for this model, main first */
     us_sv unknown;
     us_file *file;               /* weights may point into it; closed with the model */
     US_VEC(us_file *) externals; /* external data files likewise */
@@ -160,17 +164,25 @@ us_err us_graph_add_input(us_ctx *c, us_graph *g, us_sv name, const us_type *typ
 us_err us_graph_add_const(us_ctx *c, us_graph *g, us_sv name, us_storage st, const us_tensor *t,
                           us_vid *out) US_MUST;
 us_err us_graph_add_output(us_ctx *c, us_graph *g, us_vid v) US_MUST;
+/* The value of g that stands for `name` of the nearest enclosing graph that has it, captures made on the way down;
+ * US_NOTFOUND when none has. */
+us_err us_graph_capture(us_ctx *c, us_graph *g, us_sv name, us_vid *out) US_MUST;
+us_err us_graph_rename(us_ctx *c, us_graph *g, us_vid v,
+                       us_sv name) US_MUST;          /* US_FORMAT: taken */
 us_vid us_graph_find(const us_graph *g, us_sv name); /* US_NIL when absent */
 us_sv us_graph_fresh_name(us_ctx *c, us_graph *g,
                           const char *stem); /* unique; empty when out of memory */
 
-/* Nodes. Output values are made (TEMP) by us_node_new from names, or given. before: US_NIL appends. */
+/* Nodes. `out` are TEMP values without a definition (us_graph_add_val), US_NIL = left out. version 0: as the model
+ * imports the domain. before: US_NIL appends. Pointers to nodes and values are good until the next addition. */
 us_err us_graph_add_node(us_ctx *c, us_graph *g, us_sv domain, us_sv op_type, int version,
                          us_sv name, size_t n_in, const us_vid *in, size_t n_out,
                          const us_vid *out, us_nid before, us_nid *node) US_MUST;
 void us_graph_remove_node(us_graph *g, us_nid n);
-void us_graph_replace_uses(us_graph *g, us_vid from,
-                           us_vid to); /* node inputs, outputs, captures in sub-graphs */
+/* Node inputs, graph outputs, captures in sub-graphs. When `from` is a graph output, `to` takes its name over (they
+ * swap names), so the graph's interface stays; where it cannot (`to` is an input, a constant, an outer value or an
+ * output itself) that output goes on being `from`. */
+void us_graph_replace_uses(us_graph *g, us_vid from, us_vid to);
 /* Sort `order` topologically (stable); US_FORMAT names a node on a cycle. */
 us_err us_graph_sort(us_ctx *c, us_graph *g) US_MUST;
 /* Number of uses of each value (graph outputs and captures count), array of vals.n in the arena. */
@@ -190,5 +202,8 @@ us_err us_graph_verify(us_ctx *c, us_graph *g) US_MUST;
 /* Infer types and shapes of every value from the inputs on (declared types are merged and checked). Nodes in
  * current form only (after the upgrade pass); unknown operators leave their outputs unknown. */
 us_err us_graph_infer(us_ctx *c, us_graph *g) US_MUST;
+/* A type that says at least what both say, for the value `what`; US_SHAPE when they contradict. */
+us_err us_type_merge(us_ctx *c, us_model *m, const us_type *a, const us_type *b, us_sv what,
+                     us_type *out) US_MUST;
 
 #endif

@@ -201,6 +201,18 @@ typedef enum us_op_id {
     US_OP_N
 } us_op_id;
 
+/* What op_*.c define for the rows. */
+#define US_CORE(id, domain, name, flags, fn)                                                   \
+    extern const us_schema fn##_schemas[];                                                     \
+    us_infer_fn fn##_infer;                                                                    \
+    us_eval_fn fn##_eval;
+#define US_COMPOSITE(id, domain, name, flags, fn)                                              \
+    US_CORE(id, domain, name, flags, fn)                                                       \
+    us_expand_fn fn##_expand;
+#include "ir/ops.def"
+#undef US_CORE
+#undef US_COMPOSITE
+
 const us_op *us_op_get(us_op_id id);
 /* NULL when unknown. "ai.onnx" and "" are the same domain. */
 const us_op *us_op_find(us_sv domain, us_sv name);

@@ -55,5 +55,9 @@ us_type us_type_tensor(us_dtype dtype, int rank, us_dim *dims);
 /* "float[N,3,224,224]", "seq(map(int64,float[]))", "float" when the rank is unknown, "float[]" for a scalar. */
 void us_type_print(const us_syms *s, const us_type *t, us_buf *b);
 us_err us_type_parse(us_ctx *c, us_syms *s, us_arena *a, us_sv text, us_type *out) US_MUST;
+/* The type at the front of *text, which is moved past it: for readers of larger texts. */
+us_err us_type_scan(us_ctx *c, us_syms *s, us_arena *a, us_sv *text, us_type *out) US_MUST;
+/* "N", "2*N+1", "7"; names that are not plain words are quoted. */
+void us_dim_print(const us_syms *s, us_dim d, us_buf *b);
 
 #endif

@@ -1,0 +1,89 @@
+/* ir/eval.c - what every operator's eval function uses: inputs, outputs, working memory, messages. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/ctx.h"
+#include "ir/op.h"
+
+const us_tensor *us_eval_opt(us_eval *k, size_t i)
+{
+    if (i >= k->n_in || !k->in[i] || k->in[i]->kind != US_KIND_TENSOR) return NULL;
+    return &k->in[i]->t;
+}
+
+us_err us_eval_in(us_eval *k, size_t i, const us_tensor **out)
+{
+    const us_tensor *t = us_eval_opt(k, i);
+    if (!t)
+        return us_eval_fail(k, US_ARG, "input %zu is %s, expected a tensor", i,
+                            i < k->n_in && k->in[i] && k->in[i]->kind != US_KIND_NONE
+                                ? "not a tensor"
+                                : "missing");
+    *out = t;
+    return US_OK;
+}
+
+us_err us_eval_scratch(us_eval *k, size_t bytes, void **out)
+{
+    return k->env->scratch(k->env, k, bytes ? bytes : 1, out);
+}
+
+us_err us_eval_in_dense(us_eval *k, size_t i, us_tensor *out)
+{
+    const us_tensor *t;
+    US_TRY(us_eval_in(k, i, &t));
+    if (us_tensor_contiguous(t)) {
+        *out = *t;
+        return US_OK;
+    }
+    us_tensor copy;
+    void *p;
+    US_TRY(us_tensor_init(k->c, &copy, t->dtype, t->rank, t->dims, NULL));
+    US_TRY(us_eval_scratch(k, us_tensor_bytes(&copy), &p));
+    copy.data = p;
+    US_TRY(us_tensor_copy(k->c, &copy, t));
+    *out = copy;
+    return US_OK;
+}
+
+bool us_eval_wants(const us_eval *k, size_t i)
+{
+    return i < k->n_out && k->out[i];
+}
+
+/* An output nobody asked for is written to working memory, so that kernels need not care. */
+static us_err unwanted(us_eval *k, const us_tensor *t, us_tensor **out)
+{
+    void *p, *data;
+    US_TRY(us_eval_scratch(k, sizeof *t, &p));
+    US_TRY(us_eval_scratch(k, us_tensor_bytes(t), &data));
+    us_tensor *r = p;
+    *r = *t;
+    r->data = data;
+    *out = r;
+    return US_OK;
+}
+
+us_err us_eval_out(us_eval *k, size_t i, us_dtype dtype, int rank, const int64_t *dims,
+                   us_tensor **out)
+{
+    us_tensor t;
+    US_TRY(us_tensor_init(k->c, &t, dtype, rank, dims, NULL));
+    if (!us_eval_wants(k, i)) return unwanted(k, &t, out);
+    US_TRY(k->env->out_tensor(k->env, k, i, &t));
+    *k->out[i] = us_value_of(&t);
+    *out = &k->out[i]->t;
+    return US_OK;
+}
+
+us_err us_eval_fail_at(us_eval *k, us_err code, const char *file, int line, const char *fmt,
+                       ...)
+{
+    char text[400];
+    va_list ap;
+    va_start(ap, fmt);
+    (void)vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    return us_fail_at(k->c, code, file, line, US_SV_FMT " '" US_SV_FMT "': %s",
+                      US_SV_ARG(k->n->op_type), US_SV_ARG(k->n->name), text);
+}

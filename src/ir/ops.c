@@ -1,0 +1,89 @@
+/* ir/ops.c - the operator table, expanded from ops.def, and questions about schemas. */
+#include <string.h>
+
+#include "ir/op.h"
+
+/* Row 0 is US_OP_NONE, so the table is never empty. */
+static const us_op table[US_OP_N] = {
+    [US_OP_NONE] = {.domain = "", .name = ""},
+/* clang-format off */
+#define US_CORE(id, dom, nm, fl, fn) \
+    [US_OP_##id] = {.domain = (dom), .name = (nm), .flags = (fl), .schemas = fn##_schemas, \
+                    .infer = fn##_infer, .eval = fn##_eval, .expand = NULL},
+#define US_COMPOSITE(id, dom, nm, fl, fn) \
+    [US_OP_##id] = {.domain = (dom), .name = (nm), .flags = (fl) | US_OP_COMPOSITE, .schemas = fn##_schemas, \
+                    .infer = fn##_infer, .eval = fn##_eval, .expand = fn##_expand},
+#include "ir/ops.def"
+#undef US_CORE
+#undef US_COMPOSITE
+    /* clang-format on */
+};
+
+const us_op *us_op_get(us_op_id id)
+{
+    size_t i = (size_t)id, n = US_LEN(table);
+    if (i == 0 || i >= n) return NULL;
+    return &table[i];
+}
+
+const us_op *us_op_find(us_sv domain, us_sv name)
+{
+    if (us_sv_is(domain, "ai.onnx")) domain = (us_sv){"", 0};
+    if (!name.n) return NULL;
+    for (size_t i = 1; i < US_LEN(table); i++) {
+        const us_op *op = &table[i];
+        if (op->name[0] == name.p[0] && us_sv_is(name, op->name) &&
+            us_sv_is(domain, op->domain))
+            return op;
+    }
+    return NULL;
+}
+
+us_op_id us_op_index(const us_op *op)
+{
+    return op ? (us_op_id)(op - table) : US_OP_NONE;
+}
+
+const us_schema *us_op_schema(const us_op *op, int version)
+{
+    const us_schema *found = NULL;
+    for (const us_schema *s = op->schemas; s->since; s++)
+        if (s->since <= version) found = s;
+    return found;
+}
+
+const us_schema *us_op_current(const us_op *op)
+{
+    const us_schema *s = op->schemas;
+    if (!s->since) return NULL;
+    while (s[1].since)
+        s++;
+    return s;
+}
+
+static size_t arity(const us_param *p, size_t *n_min)
+{
+    size_t n = 0, least = 0;
+    for (; p && p->name; p++) {
+        if (p->flags & US_P_VARIADIC) {
+            /* One at least, unless the row says it may be left out too. */
+            if (!(p->flags & US_P_OPTIONAL)) least = n + 1;
+            n = SIZE_MAX;
+            break;
+        }
+        n++;
+        if (!(p->flags & US_P_OPTIONAL)) least = n;
+    }
+    if (n_min) *n_min = least;
+    return n;
+}
+
+size_t us_schema_n_in(const us_schema *s, size_t *n_min)
+{
+    return arity(s->in, n_min);
+}
+
+size_t us_schema_n_out(const us_schema *s, size_t *n_min)
+{
+    return arity(s->out, n_min);
+}
