@@ -11,7 +11,7 @@
 
 typedef struct serve_args {
     const char *model;
-    bool force, background, stop;
+    bool force, background, stop, status;
     int64_t ready_fd;
 } serve_args;
 
@@ -24,6 +24,8 @@ static const us_opt serve_opts[] = {
      NULL, "start a process of its own, return when it answers"},
     {US_OPT_BOOL, 0, "stop", offsetof(serve_args, stop), "false", 0, 0, "", "", NULL,
      "stop the server of this project"},
+    {US_OPT_BOOL, 0, "status", offsetof(serve_args, status), "false", 0, 0, "", "", NULL,
+     "say where the server of this project runs"},
     {US_OPT_INT, 0, "ready-fd", offsetof(serve_args, ready_fd), "-1", -1, 1024, "", "", NULL,
      "descriptor to write \"ready URL\" to (used by --background)"},
     {US_OPT_END, 0, "", 0, "", 0, 0, "", "", NULL, ""}};
@@ -41,6 +43,13 @@ static us_err say(us_cli *cli, const char *state, const char *endpoint, int64_t 
     US_TRY(us_json_keep(cli->c, cli->arena, j));
     US_TRY(us_out_json(cli, j));
     return us_out_flush(cli);
+}
+
+static us_err tell_status(us_cli *cli)
+{
+    us_deployment_rec d;
+    US_TRY(us_deploy_running(cli->c, cli->arena, cli->store, &d));
+    return say(cli, "serving", d.endpoint, d.pid, d.model.hex);
 }
 
 static us_err stop_server(us_cli *cli)
@@ -129,6 +138,7 @@ static us_err run(us_cli *cli, void *args)
 {
     const serve_args *s = args;
     if (s->stop) return stop_server(cli);
+    if (s->status) return tell_status(cli);
     return s->background ? start_background(cli, s) : serve_here(cli, s);
 }
 
