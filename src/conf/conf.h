@@ -22,7 +22,7 @@
 #define US_TEXT(S, field, k, def, help)                  const char *field;
 #define US_CHOICE(S, field, k, def, choices, help)       const char *field;
 #define US_TEXTS(S, field, k, def, help)                 us_texts field;
-#define US_INTS(S, field, k, def, lo, hi, unit, help)    us_ints field;
+#define US_INTS(S, field, k, def, lo, hi, unit, help)    us_intlist field;
 #define US_TEXTMAP(S, field, k, def, help)               us_textmap field;
 #define US_RECORDS(S, field, k, record, help)            struct { us_conf_##record *at; size_t n; } field;
 #define US_RECORDMAP(S, field, k, record, help)          struct { const char **key; us_conf_##record *at; size_t n; } field;

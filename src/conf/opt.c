@@ -144,7 +144,7 @@ static us_err push_text(const origin *o, const us_opt *row, void *p, us_sv text)
 
 static us_err push_int(const origin *o, const us_opt *row, void *p, us_sv text)
 {
-    us_ints *l = p;
+    us_intlist *l = p;
     int64_t v = 0;
     US_TRY(parse_int(o, row, text, &v));
     void *now = l->at;
@@ -188,7 +188,7 @@ static const kind_row kinds[] = {
     [US_OPT_TEXT] = {"a text", set_string, NULL, sizeof(char *), "TEXT"},
     [US_OPT_CHOICE] = {"a text", set_choice, NULL, sizeof(char *), ""},
     [US_OPT_TEXTS] = {"a list of texts", NULL, push_text, sizeof(us_texts), "A,B,..."},
-    [US_OPT_INTS] = {"a list of integers", NULL, push_int, sizeof(us_ints), "N,N,..."},
+    [US_OPT_INTS] = {"a list of integers", NULL, push_int, sizeof(us_intlist), "N,N,..."},
     [US_OPT_TEXTMAP] = {"a mapping of texts", NULL, NULL, sizeof(us_textmap), "A=B,..."},
     [US_OPT_RECORDS] = {"a list of records", NULL, NULL, sizeof(us_records), "YAML"},
     [US_OPT_RECORDMAP] = {"a mapping of records", NULL, NULL, sizeof(us_recordmap), "YAML"},

@@ -20,10 +20,10 @@ typedef struct us_texts {
     const char **at;
     size_t n;
 } us_texts;
-typedef struct us_ints {
+typedef struct us_intlist {
     int64_t *at;
     size_t n;
-} us_ints;
+} us_intlist;
 typedef struct us_textmap {
     const char **key;
     const char **at;
@@ -47,7 +47,7 @@ typedef enum us_opt_kind {
     US_OPT_TEXT,      /* const char *, never NULL */
     US_OPT_CHOICE,    /* const char *, one of choices */
     US_OPT_TEXTS,     /* us_texts; in flags "a,b" or repeated or YAML "[a, b]" */
-    US_OPT_INTS,      /* us_ints; in flags "64,64" */
+    US_OPT_INTS,      /* us_intlist; in flags "64,64" */
     US_OPT_TEXTMAP,   /* us_textmap; in flags "a=b,c=d" or YAML "{a: b}" */
     US_OPT_RECORDS,   /* us_records; in flags YAML "[{metric: accuracy, min: 0.9}]" */
     US_OPT_RECORDMAP, /* us_recordmap; in flags YAML */

@@ -18,7 +18,7 @@ static json_t *texts_json(const us_texts *l)
     return j;
 }
 
-static json_t *ints_json(const us_ints *l)
+static json_t *ints_json(const us_intlist *l)
 {
     json_t *j = json_array();
     for (size_t i = 0; j && i < l->n; i++)
