@@ -136,8 +136,8 @@ static void compare(const level *l, const gemm_case *t, const buffers *b)
 }
 
 /* A size from the interesting ones: 0, 1, around the tile, odd, past a block. */
-static const size_t sizes_m[] = {0, 1, 2, 5, 6, 7, 12, 13, 37, 121};
-static const size_t sizes_n[] = {0, 1, 7, 8, 15, 16, 17, 31, 33, 65};
+static const size_t sizes_m[] = {0, 1, 2, 4, 5, 6, 7, 12, 13, 37, 121};
+static const size_t sizes_n[] = {0, 1, 7, 8, 15, 16, 17, 31, 33, 65, 153};
 static const size_t sizes_k[] = {0, 1, 2, 3, 8, 63, 320, 321, 645};
 static const float scales[] = {1.0F, 0.0F, -0.5F};
 

@@ -18,7 +18,7 @@
 
 #include "kernel/variants.h"
 
-enum { MR = 6, NR = 16, MC = 120, KC = 320, NC = 2048 };
+enum { MR = 6, NR = 16, MC = 120, KC = 320, NC = 2048, FEW = 4 };
 
 /* Row i of the tile gets a[i] (broadcast) times the two vectors of B. */
 #define ROW(i)                                                                                 \
@@ -141,6 +141,95 @@ static void block(const us_gemm_args *g, float *c, size_t mc, size_t nc, size_t 
         }
 }
 
+/* --- a few rows: B is read where it lies ------------------------------------------------------------------
+ *
+ * With one row to multiply, packing B costs more than the product. Each element is summed over k in the same order with
+ * the same operations as in a tile, so the two paths give the same bits and callers may still split m as they like. */
+
+static inline __m256i tail_mask(size_t n)
+{
+    static const int32_t ones[16] = {-1, -1, -1, -1, -1, -1, -1, -1};
+    return _mm256_loadu_si256((const __m256i *)(const void *)(ones + 8 - n));
+}
+
+/* Up to 8 columns, fewer by mask: lanes left out are neither read nor written. */
+static void row_tail(size_t k, const float *a, size_t step, const float *b, size_t ldb,
+                     size_t n, float alpha, float beta, float *c)
+{
+    __m256i mask = tail_mask(n);
+    __m256 acc = _mm256_setzero_ps();
+    for (size_t p = 0; p < k; p++)
+        acc = _mm256_fmadd_ps(_mm256_broadcast_ss(a + p * step),
+                              _mm256_maskload_ps(b + p * ldb, mask), acc);
+    acc = _mm256_mul_ps(_mm256_set1_ps(alpha), acc);
+    if (beta == 1.0F)
+        acc = _mm256_add_ps(acc, _mm256_maskload_ps(c, mask));
+    else if (beta != 0.0F)
+        acc = _mm256_fmadd_ps(_mm256_set1_ps(beta), _mm256_maskload_ps(c, mask), acc);
+    _mm256_maskstore_ps(c, mask, acc);
+}
+
+static void row_16(size_t k, const float *a, size_t step, const float *b, size_t ldb,
+                   float alpha, float beta, float *c)
+{
+    __m256 lo = _mm256_setzero_ps(), hi = _mm256_setzero_ps();
+    for (size_t p = 0; p < k; p++) {
+        __m256 x = _mm256_broadcast_ss(a + p * step);
+        lo = _mm256_fmadd_ps(x, _mm256_loadu_ps(b + p * ldb), lo);
+        hi = _mm256_fmadd_ps(x, _mm256_loadu_ps(b + p * ldb + 8), hi);
+    }
+    put_row(c, lo, hi, _mm256_set1_ps(alpha), beta);
+}
+
+/* 64 columns: 8 accumulators, enough chains for two FMA units. */
+static void row_64(size_t k, const float *a, size_t step, const float *b, size_t ldb,
+                   float alpha, float beta, float *c)
+{
+    __m256 s0 = _mm256_setzero_ps(), s1 = s0, s2 = s0, s3 = s0, s4 = s0, s5 = s0, s6 = s0,
+           s7 = s0;
+    for (size_t p = 0; p < k; p++) {
+        __m256 x = _mm256_broadcast_ss(a + p * step);
+        const float *r = b + p * ldb;
+        s0 = _mm256_fmadd_ps(x, _mm256_loadu_ps(r), s0);
+        s1 = _mm256_fmadd_ps(x, _mm256_loadu_ps(r + 8), s1);
+        s2 = _mm256_fmadd_ps(x, _mm256_loadu_ps(r + 16), s2);
+        s3 = _mm256_fmadd_ps(x, _mm256_loadu_ps(r + 24), s3);
+        s4 = _mm256_fmadd_ps(x, _mm256_loadu_ps(r + 32), s4);
+        s5 = _mm256_fmadd_ps(x, _mm256_loadu_ps(r + 40), s5);
+        s6 = _mm256_fmadd_ps(x, _mm256_loadu_ps(r + 48), s6);
+        s7 = _mm256_fmadd_ps(x, _mm256_loadu_ps(r + 56), s7);
+    }
+    __m256 al = _mm256_set1_ps(alpha);
+    put_row(c, s0, s1, al, beta);
+    put_row(c + 16, s2, s3, al, beta);
+    put_row(c + 32, s4, s5, al, beta);
+    put_row(c + 48, s6, s7, al, beta);
+}
+
+static void row(const us_gemm_args *g, size_t i, size_t p0, size_t kc, float beta)
+{
+    const float *a = g->trans_a ? g->a + p0 * g->lda + i : g->a + i * g->lda + p0;
+    size_t step = g->trans_a ? g->lda : 1, j = 0;
+    const float *b = g->b + p0 * g->ldb;
+    float *c = g->c + i * g->ldc;
+    for (; j + 64 <= g->n; j += 64)
+        row_64(kc, a, step, b + j, g->ldb, g->alpha, beta, c + j);
+    for (; j + 16 <= g->n; j += 16)
+        row_16(kc, a, step, b + j, g->ldb, g->alpha, beta, c + j);
+    for (; j < g->n; j += 8)
+        row_tail(kc, a, step, b + j, g->ldb, US_MIN((size_t)8, g->n - j), g->alpha, beta,
+                 c + j);
+}
+
+static void few_rows(const us_gemm_args *g)
+{
+    for (size_t p = 0; p < g->k; p += KC) {
+        size_t kc = US_MIN((size_t)KC, g->k - p);
+        for (size_t i = 0; i < g->m; i++)
+            row(g, i, p, kc, p == 0 ? g->beta : 1.0F);
+    }
+}
+
 static size_t round_up(size_t x, size_t to)
 {
     return (x + to - 1) / to * to;
@@ -155,6 +244,7 @@ static size_t a_floats(size_t m, size_t k)
 size_t us_f32_gemm_scratch_6x16__avx2(size_t m, size_t n, size_t k)
 {
     if (m == 0 || n == 0 || k == 0) return 0;
+    /* The few-rows path needs none, but whether B is transposed is not known here. */
     size_t b = round_up(US_MIN(n, (size_t)NC), NR) * US_MIN(k, (size_t)KC);
     /* 8 rows of slack: the tile's prefetch address stays inside */
     return (a_floats(m, k) + b + 8 * NR) * sizeof(float);
@@ -175,6 +265,10 @@ void us_f32_gemm_6x16__avx2(const us_gemm_args *g)
     if (g->m == 0 || g->n == 0) return;
     if (g->k == 0) {
         only_beta(g);
+        return;
+    }
+    if (g->m <= FEW && !g->trans_b) {
+        few_rows(g);
         return;
     }
     float *pa = g->scratch, *pb = pa + a_floats(g->m, g->k);
