@@ -1,0 +1,167 @@
+/* pass/fold_const.c - nodes whose inputs are all constant are evaluated now.
+ *
+ * Evaluation goes through the operators' own kernels, with outputs in a scratch arena whose cap bounds what a hostile
+ * node can ask for. A result is kept when it does not blow the model up: up to GROWTH_FREE bytes always, beyond
+ * that at most twice the bytes that went in; and all results together stay under GROWTH_TOTAL. A node that cannot be
+ * evaluated (a bad index in a branch that is never taken) is left for the run to report.
+ */
+#include "pass/passes.h"
+
+#define SCRATCH_CAP  ((size_t)512 << 20)
+#define GROWTH_FREE  ((size_t)64 << 10)
+#define GROWTH_TOTAL ((size_t)256 << 20)
+#define MAX_ENDS     64 /* inputs or outputs of a node worth folding */
+
+typedef struct fold_env {
+    us_eval_env env;
+    us_arena *arena;
+} fold_env;
+
+static us_err env_out_tensor(us_eval_env *env, us_eval *k, size_t i, us_tensor *t)
+{
+    (void)i;
+    us_arena *a = ((fold_env *)env)->arena;
+    t->data = us_arena_alloc(a, US_MAX(us_tensor_bytes(t), 1), 1, 64);
+    return t->data ? US_OK : us_arena_fail(k->c, a);
+}
+
+static us_err env_scratch(us_eval_env *env, us_eval *k, size_t bytes, void **out)
+{
+    us_arena *a = ((fold_env *)env)->arena;
+    *out = us_arena_alloc(a, US_MAX(bytes, 1), 1, 64);
+    return *out ? US_OK : us_arena_fail(k->c, a);
+}
+
+static us_arena *env_dynamic(us_eval_env *env, us_eval *k)
+{
+    (void)k;
+    return ((fold_env *)env)->arena;
+}
+
+static us_err env_sub_run(us_eval_env *env, us_eval *k, us_graph *sub, size_t n_in,
+                          const us_value *const *in, size_t n_out, us_value *out)
+{
+    (void)env, (void)sub, (void)n_in, (void)in, (void)n_out, (void)out;
+    return us_fail(k->c, US_UNSUPP, "sub-graphs are not run while folding constants");
+}
+
+static void env_release(us_eval_env *env, us_eval *k, us_value *v)
+{
+    (void)env, (void)k, (void)v;
+}
+
+static uint64_t env_seed(us_eval_env *env, us_eval *k)
+{
+    (void)env, (void)k;
+    return 0; /* random operators are never folded */
+}
+
+/* Values of a node's inputs when all are constant tensors; their bytes in *bytes. */
+static bool gather_inputs(const us_graph *g, const us_node *n, us_value *vals,
+                          const us_value **in, size_t *bytes)
+{
+    *bytes = 0;
+    for (uint32_t k = 0; k < n->n_in; k++) {
+        in[k] = NULL;
+        if (n->in[k] == US_NIL) continue;
+        const us_tensor *t = us_const_tensor(g, n->in[k]);
+        if (!t || (!t->data && us_tensor_count(t) > 0)) return false;
+        vals[k] = us_value_of(t);
+        in[k] = &vals[k];
+        *bytes += us_tensor_bytes(t);
+    }
+    return true;
+}
+
+static bool foldable(const us_rewire *r, const us_node *n)
+{
+    if (n->dead || !n->op || !n->op->eval || n->n_in > MAX_ENDS || n->n_out > MAX_ENDS)
+        return false;
+    if (n->op->flags & (US_OP_NOFOLD | US_OP_RANDOM | US_OP_SUBGRAPH)) return false;
+    for (uint32_t k = 0; k < n->n_out; k++)
+        if (n->out[k] != US_NIL && us_rewire_is_output(r, n->out[k])) return false;
+    return true;
+}
+
+static bool worth_keeping(const us_node *n, const us_value *out, size_t in_bytes, size_t *spent)
+{
+    size_t bytes = 0;
+    for (uint32_t k = 0; k < n->n_out; k++) {
+        if (n->out[k] == US_NIL) continue;
+        if (out[k].kind != US_KIND_TENSOR) return false;
+        bytes += us_tensor_bytes(&out[k].t);
+    }
+    bool from_attribute = n->n_in == 0; /* bounded by the file itself */
+    if (bytes > GROWTH_FREE && bytes > 2 * in_bytes && !from_attribute) return false;
+    if (bytes > GROWTH_TOTAL - *spent) return false;
+    *spent += bytes;
+    return true;
+}
+
+static us_err keep(us_ctx *c, us_model *m, us_graph *g, us_nid nid, const us_value *out,
+                   us_rewire *r)
+{
+    for (uint32_t k = 0; k < g->nodes.at[nid].n_out; k++) {
+        us_vid y = g->nodes.at[nid].out[k], v;
+        if (y == US_NIL) continue;
+        us_tensor t;
+        US_TRY(us_tensor_dup(c, m->arena, &out[k].t, &t));
+        US_TRY(us_graph_add_const(c, g, (us_sv){0}, US_ST_CONST, &t, &v));
+        us_rewire_set(r, y, v);
+    }
+    us_rewire_drop(r, nid);
+    return US_OK;
+}
+
+static us_err fold_node(us_ctx *c, us_model *m, us_graph *g, us_nid nid, fold_env *env,
+                        us_rewire *r, size_t *spent, bool *changed)
+{
+    const us_node *n = &g->nodes.at[nid];
+    us_value vals[MAX_ENDS], results[MAX_ENDS] = {{0}};
+    const us_value *in[MAX_ENDS];
+    us_value *out[MAX_ENDS];
+    size_t in_bytes;
+    if (!foldable(r, n) || !gather_inputs(g, n, vals, in, &in_bytes)) return US_OK;
+    for (uint32_t k = 0; k < n->n_out; k++)
+        out[k] = n->out[k] == US_NIL ? NULL : &results[k];
+    us_eval k = {.c = c,
+                 .n = n,
+                 .params = n->params,
+                 .in = in,
+                 .n_in = n->n_in,
+                 .out = out,
+                 .n_out = n->n_out,
+                 .env = &env->env};
+    us_mark mark = us_arena_mark(env->arena);
+    us_err e = n->op->eval(&k);
+    if (e == US_OK && worth_keeping(n, results, in_bytes, spent)) {
+        e = keep(c, m, g, nid, results, r);
+        *changed = true;
+    } else if (e != US_NOMEM && e != US_CANCELLED) {
+        if (e != US_OK) us_trace(c, PASS, 2, "not folded: %s", c->diag.text);
+        e = US_OK;
+    }
+    us_arena_reset(env->arena, mark);
+    return e;
+}
+
+us_err us_pass_fold_const(us_ctx *c, us_model *m, us_graph *g, bool *changed)
+{
+    fold_env env = {.env = {.out_tensor = env_out_tensor,
+                            .scratch = env_scratch,
+                            .dynamic = env_dynamic,
+                            .sub_run = env_sub_run,
+                            .release = env_release,
+                            .seed = env_seed}};
+    US_TRY(us_arena_new(c, "constant folding", SCRATCH_CAP, &env.arena));
+    us_rewire r = {0};
+    us_err e = us_rewire_begin(c, g, env.arena, &r);
+    size_t spent = 0;
+    for (size_t i = 0; i < g->order.n && e == US_OK; i++) {
+        us_rewire_node(&r, g->order.at[i]);
+        e = fold_node(c, m, g, g->order.at[i], &env, &r, &spent, changed);
+    }
+    if (e == US_OK) us_rewire_end(&r);
+    us_arena_free(env.arena);
+    return e;
+}

@@ -1,0 +1,254 @@
+/* pass/passes.c - the table of rewrites and the one driver that runs them.
+ *
+ * The driver keeps two facts about the model, order and types, makes what the next pass needs and forgets what a pass
+ * that changed something breaks. It visits sub-graphs, innermost first, decodes the attributes of nodes a pass made,
+ * and verifies every graph after every pass that changed one: a pass that breaks an invariant is caught at once
+ * and by name, and verification costs little beside the passes themselves.
+ */
+#include "pass/passes.h"
+
+#include <string.h>
+
+/* ORDER as `default` runs them. What a plan wants of a model: current forms, only operators with kernels, constants
+ * folded, nothing superfluous. */
+/* clang-format off */
+static const us_pass passes[] = {
+    { "upgrade",     0,             US_FACT_ORDER | US_FACT_TYPES, us_pass_upgrade,     "bring nodes of older operator versions to the current form" },
+    { "expand",      US_FACT_TYPES, US_FACT_ORDER | US_FACT_TYPES, us_pass_expand,      "replace composite operators without a kernel by core ones" },
+    { "fold-const",  US_FACT_TYPES, US_FACT_TYPES,                 us_pass_fold_const,  "evaluate nodes whose inputs are all constant" },
+    { "identity",    US_FACT_TYPES, US_FACT_TYPES,                 us_pass_identity,    "remove nodes that give back their input" },
+    { "cse",         US_FACT_ORDER, US_FACT_TYPES,                 us_pass_cse,         "compute equal expressions once" },
+    { "fold-bn",     US_FACT_TYPES, US_FACT_TYPES,                 us_pass_fold_bn,     "fold BatchNormalization into the Conv or Gemm before it" },
+    { "fuse-gemm",   US_FACT_TYPES, US_FACT_TYPES,                 us_pass_fuse_gemm,   "make MatMul and Add of a constant bias one Gemm" },
+    { "dce",         0,             0,                             us_pass_dce,         "remove nodes nobody uses" },
+};
+/* clang-format on */
+
+const us_pass *us_pass_find(us_sv name)
+{
+    for (size_t i = 0; i < US_LEN(passes); i++)
+        if (us_sv_is(name, passes[i].name)) return &passes[i];
+    return NULL;
+}
+
+const us_pass *us_pass_at(size_t i)
+{
+    return i < US_LEN(passes) ? &passes[i] : NULL;
+}
+
+/* --- visiting graphs -------------------------------------------------------------------------------- */
+
+typedef us_err graph_fn(us_ctx *c, us_graph *g, void *arg);
+
+static us_err each_graph(us_ctx *c, us_graph *g, int depth, graph_fn *fn, void *arg)
+{
+    if (depth > US_MAX_GRAPH_DEPTH)
+        return us_fail(c, US_LIMIT, "sub-graphs are nested deeper than %d", US_MAX_GRAPH_DEPTH);
+    for (size_t i = 0; i < g->order.n; i++) {
+        us_nid nid = g->order.at[i];
+        for (uint32_t k = 0; k < g->nodes.at[nid].n_attrs; k++)
+            for (size_t j = 0; j < g->nodes.at[nid].attrs[k].n; j++) {
+                const us_attr *a = &g->nodes.at[nid].attrs[k];
+                if (a->kind != US_AT_GRAPH && a->kind != US_AT_GRAPHS) break;
+                US_TRY(each_graph(c, a->graphs[j], depth + 1, fn, arg));
+            }
+    }
+    return fn(c, g, arg);
+}
+
+static us_err sort_graph(us_ctx *c, us_graph *g, void *arg)
+{
+    (void)arg;
+    return us_graph_sort(c, g);
+}
+
+static us_err decode_new(us_ctx *c, us_graph *g)
+{
+    for (size_t i = 0; i < g->order.n; i++) {
+        us_node *n = &g->nodes.at[g->order.at[i]];
+        if (!n->op || !n->params) US_TRY(us_node_decode(c, g->model, n));
+    }
+    return US_OK;
+}
+
+typedef struct pass_run {
+    const us_pass *p;
+    us_model *m;
+    bool changed;
+} pass_run;
+
+static us_err run_on_graph(us_ctx *c, us_graph *g, void *arg)
+{
+    pass_run *r = arg;
+    bool changed = false;
+    us_err e = r->p->run(c, r->m, g, &changed);
+    if (e != US_OK) return us_wrap(c, e, "%s", r->p->name);
+    if (!changed) return US_OK;
+    r->changed = true;
+    US_TRY(decode_new(c, g));
+    e = us_graph_verify(c, g);
+    return e == US_OK ? US_OK : us_wrap(c, e, "after pass %s", r->p->name);
+}
+
+/* --- the driver ---------------------------------------------------------------------------------------- */
+
+static us_err run_pass(us_ctx *c, us_model *m, const us_pass *p, uint32_t *facts)
+{
+    if ((p->needs & ~*facts) != 0 && !(*facts & US_FACT_ORDER)) {
+        US_TRY(each_graph(c, m->main, 0, sort_graph, NULL));
+        *facts |= US_FACT_ORDER;
+    }
+    if (p->needs & ~*facts & US_FACT_TYPES) {
+        US_TRY(us_graph_infer(c, m->main));
+        *facts |= US_FACT_TYPES;
+    }
+    pass_run r = {.p = p, .m = m};
+    US_TRY(each_graph(c, m->main, 0, run_on_graph, &r));
+    if (r.changed) *facts &= ~p->breaks;
+    us_trace(c, PASS, 1, "%s: %s, %zu nodes", p->name, r.changed ? "changed" : "nothing to do",
+             m->main->order.n);
+    return US_OK;
+}
+
+static us_err run_default(us_ctx *c, us_model *m, uint32_t *facts)
+{
+    for (size_t i = 0; i < US_LEN(passes); i++)
+        US_TRY(run_pass(c, m, &passes[i], facts));
+    return US_OK;
+}
+
+static us_sv next_name(us_sv *rest)
+{
+    size_t n = 0;
+    while (n < rest->n && rest->p[n] != ',')
+        n++;
+    us_sv word = us_sv_trim((us_sv){rest->p, n});
+    n += n < rest->n;
+    rest->p += n;
+    rest->n -= n;
+    return word;
+}
+
+static us_err unknown_pass(us_ctx *c, us_sv name)
+{
+    const char *names[US_LEN(passes)];
+    for (size_t i = 0; i < US_LEN(passes); i++)
+        names[i] = passes[i].name;
+    const char *near = us_nearest(name, names, US_LEN(names));
+    return us_fail(c, US_ARG, "there is no pass '" US_SV_FMT "'%s%s%s", US_SV_ARG(name),
+                   near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+}
+
+us_err us_pass_run(us_ctx *c, us_model *m, const char *names)
+{
+    us_sv rest = us_sv_of(names);
+    uint32_t facts = 0;
+    while (rest.n > 0) {
+        us_sv word = next_name(&rest);
+        if (word.n == 0) continue;
+        if (us_sv_is(word, "default")) {
+            US_TRY(run_default(c, m, &facts));
+            continue;
+        }
+        if (us_sv_is(word,
+                     "infer")) { /* a fact rather than a rewrite, but callers may ask for it */
+            US_TRY(each_graph(c, m->main, 0, sort_graph, NULL));
+            US_TRY(us_graph_infer(c, m->main));
+            facts |= US_FACT_ORDER | US_FACT_TYPES;
+            continue;
+        }
+        const us_pass *p = us_pass_find(word);
+        if (!p) return unknown_pass(c, word);
+        US_TRY(run_pass(c, m, p, &facts));
+    }
+    if (!(facts & US_FACT_ORDER)) US_TRY(each_graph(c, m->main, 0, sort_graph, NULL));
+    if (!(facts & US_FACT_TYPES)) US_TRY(us_graph_infer(c, m->main));
+    return US_OK;
+}
+
+/* --- small questions passes share ---------------------------------------------------------------------- */
+
+bool us_is_op(const us_node *n, const char *domain, const char *name)
+{
+    return !n->dead && us_sv_is(n->domain, domain) && us_sv_is(n->op_type, name);
+}
+
+const us_tensor *us_const_tensor(const us_graph *g, us_vid v)
+{
+    if (v == US_NIL) return NULL;
+    const us_val *val = &g->vals.at[v];
+    if (val->storage == US_ST_OUTER)
+        return g->parent ? us_const_tensor(g->parent, val->outer) : NULL;
+    if (val->storage != US_ST_CONST || !val->data || val->data->kind != US_KIND_TENSOR)
+        return NULL;
+    return &val->data->t;
+}
+
+/* --- rewiring ---------------------------------------------------------------------------------------------- */
+
+us_err us_rewire_begin(us_ctx *c, us_graph *g, us_arena *a, us_rewire *r)
+{
+    r->g = g;
+    r->n = g->vals.n;
+    r->to = us_new_n(a, us_vid, r->n);
+    r->is_output = us_new_n(a, bool, r->n);
+    if (!r->to || !r->is_output) return us_arena_fail(c, a);
+    for (size_t i = 0; i < g->outputs.n; i++)
+        r->is_output[g->outputs.at[i]] = true;
+    for (size_t v = 0; v < r->n; v++)
+        r->to[v] = (us_vid)v;
+    return US_OK;
+}
+
+static us_vid rewired(const us_rewire *r, us_vid v)
+{
+    return v < r->n ? r->to[v] : v;
+}
+
+bool us_rewire_is_output(const us_rewire *r, us_vid v)
+{
+    return v < r->n && r->is_output[v];
+}
+
+void us_rewire_set(us_rewire *r, us_vid from, us_vid to)
+{
+    if (from < r->n) r->to[from] = rewired(r, to);
+}
+
+void us_rewire_node(us_rewire *r, us_nid nid)
+{
+    us_node *n = &r->g->nodes.at[nid];
+    for (uint32_t k = 0; k < n->n_in; k++)
+        if (n->in[k] != US_NIL) n->in[k] = rewired(r, n->in[k]);
+    for (uint32_t k = 0; k < n->n_attrs; k++) {
+        if (n->attrs[k].kind != US_AT_GRAPH && n->attrs[k].kind != US_AT_GRAPHS) continue;
+        for (size_t j = 0; j < n->attrs[k].n; j++) {
+            us_graph *sub = n->attrs[k].graphs[j];
+            for (size_t v = 0; v < sub->vals.n; v++)
+                if (sub->vals.at[v].storage == US_ST_OUTER)
+                    sub->vals.at[v].outer = rewired(r, sub->vals.at[v].outer);
+        }
+    }
+}
+
+void us_rewire_drop(us_rewire *r, us_nid nid)
+{
+    us_node *n = &r->g->nodes.at[nid];
+    n->dead = true;
+    for (uint32_t k = 0; k < n->n_out; k++)
+        if (n->out[k] != US_NIL && r->g->vals.at[n->out[k]].def == nid)
+            r->g->vals.at[n->out[k]].def = US_NIL;
+    r->dropped = true;
+}
+
+void us_rewire_end(us_rewire *r)
+{
+    us_graph *g = r->g;
+    for (size_t i = 0; i < g->outputs.n; i++)
+        g->outputs.at[i] = rewired(r, g->outputs.at[i]);
+    if (!r->dropped) return;
+    size_t n = 0;
+    for (size_t i = 0; i < g->order.n; i++)
+        if (!g->nodes.at[g->order.at[i]].dead) g->order.at[n++] = g->order.at[i];
+    g->order.n = n;
+}

@@ -1,0 +1,34 @@
+/* pass/passes.h - inside of pass: the passes' functions, one file each, and what they share. */
+#ifndef USTA_PASS_PASSES_H
+#define USTA_PASS_PASSES_H
+
+#include "ir/op.h"
+#include "pass/pass.h"
+
+typedef us_err us_pass_fn(us_ctx *c, us_model *m, us_graph *g, bool *changed);
+us_pass_fn us_pass_upgrade, us_pass_expand, us_pass_fold_const, us_pass_identity, us_pass_cse,
+    us_pass_fold_bn, us_pass_fuse_gemm, us_pass_dce;
+
+bool us_is_op(const us_node *n, const char *domain, const char *name); /* alive, too */
+/* The tensor a value always holds: constant here or captured from an enclosing graph; NULL when it is not one. */
+const us_tensor *us_const_tensor(const us_graph *g, us_vid v);
+
+/* Many replacements in one sweep over the order: O(nodes), where us_graph_replace_uses costs that for each one.
+ *     us_rewire_begin; for each node in order { us_rewire_node; look at it; us_rewire_set; us_rewire_drop } us_rewire_end.
+ * Uses come after definitions, so a node looked at already reads the replacements. Nodes and values may be added on
+ * the way; nodes added before the one at hand must use rewired values, as what is read from nodes already is. */
+typedef struct us_rewire {
+    us_graph *g;
+    us_vid *to;
+    bool *is_output; /* of the graph, as it was at the beginning */
+    size_t n;
+    bool dropped;
+} us_rewire;
+us_err us_rewire_begin(us_ctx *c, us_graph *g, us_arena *a, us_rewire *r) US_MUST;
+bool us_rewire_is_output(const us_rewire *r, us_vid v);
+void us_rewire_set(us_rewire *r, us_vid from, us_vid to);
+void us_rewire_node(us_rewire *r, us_nid n);
+void us_rewire_drop(us_rewire *r, us_nid n); /* dead now, out of the order at the end */
+void us_rewire_end(us_rewire *r);
+
+#endif

@@ -1,0 +1,254 @@
+/* Passes: text in, text out; and outputs on random inputs are the same before and after. */
+#include "../exec/exec_fixture.h"
+
+#include "pass/pass.h"
+
+static void print_of(us_ctx *c, const us_model *m, us_buf *b)
+{
+    us_buf_init(b, c, (size_t)1 << 20);
+    us_model_print(c, m, SIZE_MAX, b);
+    CHECK_OK(c, us_buf_check(b));
+}
+
+/* `passes` turn the graph `before` into the graph `after`; made-up names count, constants by their contents. */
+static void check_pass(const char *passes, const char *before, const char *after)
+{
+    us_ctx c;
+    us_ctx_init(&c);
+    us_model *got = model_of(&c, before), *want = model_of(&c, after);
+    us_buf g, w;
+    CHECK_OK(&c, us_pass_run(&c, got, passes));
+    CHECK_OK(&c, us_pass_run(&c, want, "infer"));
+    CHECK_OK(&c, us_graph_verify(&c, got->main));
+    print_of(&c, got, &g);
+    print_of(&c, want, &w);
+    /* Values nobody defines any more are not printed, so the texts are comparable. */
+    CHECK_EQ_STR(g.p, w.p);
+    us_buf_deinit(&g);
+    us_buf_deinit(&w);
+    us_model_free(got);
+    us_model_free(want);
+    us_ctx_deinit(&c);
+}
+
+#define HEAD "model ir=8 opset=17\n"
+
+static void test_dce__unused_chain(void)
+{
+    check_pass(
+        "dce",
+        HEAD "graph main(x: float[2]) -> (y) {\n  a = Neg(x)\n  b = Exp(a)\n  y = Relu(x)\n}\n",
+        HEAD "graph main(x: float[2]) -> (y) {\n  y = Relu(x)\n}\n");
+}
+
+static void test_identity__removed_unless_output(void)
+{
+    check_pass("identity",
+               HEAD "graph main(x: float[2]) -> (y, z) {\n  a = Identity(x)\n  b = "
+                    "Dropout(a)\n  y = Relu(b)\n"
+                    "  z = Identity(y)\n}\n",
+               HEAD
+               "graph main(x: float[2]) -> (y, z) {\n  y = Relu(x)\n  z = Identity(y)\n}\n");
+}
+
+static void test_identity__cast_and_reshape(void)
+{
+    check_pass("identity,dce",
+               HEAD "graph main(x: float[2,3]) -> (y) {\n  a = Cast(x) {to=1}\n  b = "
+                    "Transpose(a) {perm=[0, 1]}\n"
+                    "  c = Flatten(b) {axis=1}\n  y = Relu(c)\n}\n",
+               HEAD "graph main(x: float[2,3]) -> (y) {\n  y = Relu(x)\n}\n");
+}
+
+static void test_cse__equal_nodes_once(void)
+{
+    check_pass(
+        "cse",
+        HEAD "graph main(x: float[2]) -> (y) {\n  a = Exp(x)\n  b = Exp(x)\n  c = Neg(a)\n  d "
+             "= Neg(b)\n"
+             "  y = Add(c, d)\n}\n",
+        HEAD
+        "graph main(x: float[2]) -> (y) {\n  a = Exp(x)\n  c = Neg(a)\n  y = Add(c, c)\n}\n");
+}
+
+static void test_cse__attributes_count(void)
+{
+    const char *same = HEAD "graph main(x: float[2,2]) -> (y) {\n  a = Softmax(x) {axis=0}\n"
+                            "  b = Softmax(x) {axis=1}\n  y = Add(a, b)\n}\n";
+    check_pass("cse", same, same);
+}
+
+static size_t n_nodes_after(const char *passes, const char *text)
+{
+    us_ctx c;
+    us_ctx_init(&c);
+    us_model *m = model_of(&c, text);
+    CHECK_OK(&c, us_pass_run(&c, m, passes));
+    CHECK_OK(&c, us_graph_verify(&c, m->main));
+    size_t n = m->main->order.n;
+    us_model_free(m);
+    us_ctx_deinit(&c);
+    return n;
+}
+
+static void test_fold_const__chain(void)
+{
+    const char *text =
+        HEAD "graph main(x: float[2]) -> (y) {\n  const a: float[2] = {1, 2}\n  b = Neg(a)\n"
+             "  c = Exp(b)\n  y = Add(x, c)\n}\n";
+    CHECK_EQ_U64(n_nodes_after("fold-const", text), 1);
+}
+
+static void test_fold_const__shape_of_known(void)
+{
+    const char *text = HEAD "graph main(x: float[2,6]) -> (y) {\n  const two: int64[1] = {3}\n "
+                            " const m: int64[1] = {-1}\n"
+                            "  s = Concat(two, m) {axis=0}\n  y = Reshape(x, s)\n}\n";
+    CHECK_EQ_U64(n_nodes_after("fold-const", text), 1);
+}
+
+/* 10^8 elements from 16 bytes: left for the run. */
+static void test_fold_const__growth_is_limited(void)
+{
+    const char *text =
+        HEAD "graph main(x: float[1]) -> (y) {\n  const s: int64[2] = {10000, 10000}\n"
+             "  const one: float[1] = {1}\n  e = Expand(one, s)\n  y = Add(x, e)\n}\n";
+    CHECK_EQ_U64(n_nodes_after("fold-const", text), 2);
+}
+
+/* A node that fails at run time is left for the run to report. */
+static void test_fold_const__failing_node_stays(void)
+{
+    const char *text = HEAD "graph main(x: float[1]) -> (y) {\n  const i: int64[1] = {7}\n  "
+                            "const d: float[2] = {1, 2}\n"
+                            "  e = Gather(d, i)\n  y = Add(x, e)\n}\n";
+    CHECK_EQ_U64(n_nodes_after("fold-const", text), 2);
+}
+
+static void test_fold_const__variables_stay(void)
+{
+    const char *text =
+        HEAD "graph main(x: float[2]) -> (y) {\n  var a: float[2] = {1, 2}\n  b = Neg(a)\n"
+             "  y = Add(x, b)\n}\n";
+    CHECK_EQ_U64(n_nodes_after("fold-const", text), 2);
+}
+
+static void test_pass_run__unknown_name(void)
+{
+    us_ctx c;
+    us_ctx_init(&c);
+    us_model *m = model_of(&c, HEAD "graph main(x: float[2]) -> (y) {\n  y = Neg(x)\n}\n");
+    CHECK_ERR(us_pass_run(&c, m, "fold-konst"), US_ARG);
+    CHECK(strstr(c.diag.text, "fold-const") != NULL);
+    CHECK(us_pass_find(US_SV("dce")) != NULL && us_pass_find(US_SV("none")) == NULL);
+    CHECK(us_pass_at(0) != NULL && us_pass_at(1000) == NULL);
+    us_model_free(m);
+    us_ctx_deinit(&c);
+}
+
+/* --- same outputs before and after -------------------------------------------------------------------- */
+
+static void check_same_outputs(const char *text, const char *passes, const int64_t *dims,
+                               double tol, size_t n_nodes)
+{
+    fixture f, g;
+    fixture_begin(&f);
+    fixture_begin(&g);
+    us_plan_opts po = {.no_passes = true};
+    fixture_open(&f, text, &po, NULL);
+    us_model *m = model_of(&g.c, text);
+    CHECK_OK(&g.c, us_pass_run(&g.c, m, passes));
+    CHECK_EQ_U64(m->main->order.n, n_nodes);
+    CHECK_OK(&g.c, us_plan_new(&g.c, m, &po, &g.plan));
+    CHECK_OK(&g.c, us_session_new(&g.c, g.plan, NULL, &g.s));
+    for (uint64_t seed = 0; seed < 5; seed++) {
+        us_value x = random_f32(&f, dims, seed), a, b;
+        CHECK_OK(&f.c, us_session_run(&f.c, f.s, &x, &a));
+        CHECK_OK(&g.c, us_session_run(&g.c, g.s, &x, &b));
+        CHECK_EQ_I64(us_tensor_count(&a.t), us_tensor_count(&b.t));
+        for (int64_t i = 0; i < us_tensor_count(&a.t); i++)
+            CHECK_NEAR(f32_at(&b)[i], f32_at(&a)[i], tol);
+    }
+    fixture_end(&f);
+    fixture_end(&g);
+}
+
+static void test_fold_bn__conv(void)
+{
+    check_same_outputs(
+        HEAD
+        "graph main(x: float[1,2,4,4]) -> (y) {\n"
+        "  const w: float[3,2,1,1] = {1, 2, 3, -4, 5, 6}\n  const b: float[3] = {1, 0, -1}\n"
+        "  const s: float[3] = {1, 2, -0.5}\n  const be: float[3] = {0, 3, 1}\n"
+        "  const mu: float[3] = {0.5, 1, 2}\n  const va: float[3] = {1, 4, 0.25}\n"
+        "  c = Conv(x, w, b)\n  n = BatchNormalization(c, s, be, mu, va)\n  y = Relu(n)\n}\n",
+        "fold-bn", DIMS(1, 2, 4, 4), 2e-5, 2);
+}
+
+static void test_fold_bn__gemm_without_bias(void)
+{
+    check_same_outputs(
+        HEAD "graph main(x: float[N,2]) -> (y) {\n"
+             "  const w: float[2,3] = {1, 2, 3, -4, 5, 6}\n"
+             "  const s: float[3] = {1, 2, -0.5}\n  const be: float[3] = {0, 3, 1}\n"
+             "  const mu: float[3] = {0.5, 1, 2}\n  const va: float[3] = {1, 4, 0.25}\n"
+             "  c = Gemm(x, w)\n  n = BatchNormalization(c, s, be, mu, va)\n  y = Relu(n)\n}\n",
+        "fold-bn", DIMS(5, 2), 2e-5, 2);
+}
+
+/* The product is read twice: nothing may be folded into it. */
+static void test_fold_bn__shared_product_stays(void)
+{
+    check_same_outputs(
+        HEAD
+        "graph main(x: float[N,2]) -> (y) {\n"
+        "  const w: float[2,3] = {1, 2, 3, -4, 5, 6}\n"
+        "  const s: float[3] = {1, 2, -0.5}\n  const be: float[3] = {0, 3, 1}\n"
+        "  const mu: float[3] = {0.5, 1, 2}\n  const va: float[3] = {1, 4, 0.25}\n"
+        "  c = Gemm(x, w)\n  n = BatchNormalization(c, s, be, mu, va)\n  y = Add(n, c)\n}\n",
+        "fold-bn", DIMS(5, 2), 0, 3);
+}
+
+static void test_fuse_gemm__dense_layer(void)
+{
+    check_same_outputs(
+        HEAD "graph main(x: float[N,2]) -> (y) {\n"
+             "  const w: float[2,3] = {1, 2, 3, -4, 5, 6}\n  const b: float[3] = {1, 0, -1}\n"
+             "  p = MatMul(x, w)\n  s = Add(b, p)\n  y = Relu(s)\n}\n",
+        "fuse-gemm", DIMS(5, 2), 1e-6, 2);
+}
+
+static void test_default__same_outputs(void)
+{
+    check_same_outputs(
+        HEAD
+        "graph main(x: float[N,2]) -> (y) {\n"
+        "  const w: float[2,3] = {1, 2, 3, -4, 5, 6}\n  const b: float[3] = {1, 0, -1}\n"
+        "  const two: float[1] = {2}\n  i = Identity(x)\n  w2 = Mul(w, two)\n"
+        "  p = MatMul(i, w2)\n  s = Add(p, b)\n  e = Exp(s)\n  e2 = Exp(s)\n  t = Add(e, e2)\n"
+        "  y = Softmax(t) {axis=1}\n}\n",
+        "default", DIMS(5, 2), 1e-6, 4);
+}
+
+int main(int argc, char **argv)
+{
+    static const us_test_case cases[] = {
+        US_CASE(test_dce__unused_chain),
+        US_CASE(test_identity__removed_unless_output),
+        US_CASE(test_identity__cast_and_reshape),
+        US_CASE(test_cse__equal_nodes_once),
+        US_CASE(test_cse__attributes_count),
+        US_CASE(test_fold_const__chain),
+        US_CASE(test_fold_const__shape_of_known),
+        US_CASE(test_fold_const__growth_is_limited),
+        US_CASE(test_fold_const__failing_node_stays),
+        US_CASE(test_fold_const__variables_stay),
+        US_CASE(test_pass_run__unknown_name),
+        US_CASE(test_fold_bn__conv),
+        US_CASE(test_fold_bn__gemm_without_bias),
+        US_CASE(test_fold_bn__shared_product_stays),
+        US_CASE(test_fuse_gemm__dense_layer),
+        US_CASE(test_default__same_outputs),
+    };
+    return us_test_main(cases, US_LEN(cases), argc, argv);
+}
