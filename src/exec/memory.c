@@ -3,7 +3,7 @@
  * Packing intervals into the least memory is NP-hard (dynamic storage allocation); greedy best fit is close to
  * the peak of live bytes when big items are placed first. No single order is best on all graphs, so a few are
  * tried; when the best is still above the lower bound, the item that ends highest is moved to the front and the
- * placement repeated, a fixed number of times. Everything is deterministic. Graphs past SEARCH_MAX items get one
+ * placement repeated, a fixed number of times; then small random moves that do not make it worse. Everything is deterministic. Graphs past SEARCH_MAX items get one
  * sweep in order of time, whose cost is n times the number of items alive at once.
  *
  * Source: Pisarchyk and Lee, "Efficient memory management for deep neural net inference", MLSys workshop 2020
@@ -14,9 +14,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SEARCH_MAX  2048               /* items for which several orders are tried */
-#define SEARCH_WORK ((size_t)40000000) /* placements compared at most, all rounds together */
-#define BUMP_ROUNDS 400
+#include "base/rng.h"
+
+#define SEARCH_MAX   2048               /* items for which several orders are tried */
+#define SEARCH_WORK  ((size_t)40000000) /* placements compared at most, all rounds together */
+#define BUMP_ROUNDS  100
+#define CLIMB_ROUNDS 1000
+#define CLIMB_GOOD   50 /* stop within 1/50 of the lower bound */
 
 typedef struct key {
     uint64_t a, b; /* descending a, then ascending b */
@@ -127,6 +131,29 @@ static void bump_highest(planner *p)
     }
 }
 
+/* From the best order on: the item that ends highest, or any other, to a random earlier place; kept when not worse.
+ * Random numbers from a fixed stream: the same items give the same plan. */
+static void climb(planner *p)
+{
+    us_rng r = us_rng_new(0, "memory planner", p->n);
+    for (int round = 0; round < CLIMB_ROUNDS; round++) {
+        if (p->best_total - p->bound <= p->bound / CLIMB_GOOD || p->work > SEARCH_WORK) return;
+        memcpy(p->order, p->best, p->n * sizeof *p->order);
+        size_t at = us_rng_below(&r, p->n);
+        for (size_t k = 0; round % 2 == 0 && k < p->n; k++)
+            if (p->best_offset[p->order[k]] + p->items[p->order[k]].bytes == p->best_total)
+                at = k;
+        size_t to = us_rng_below(&r, at + 1);
+        uint32_t i = p->order[at];
+        memmove(p->order + to + 1, p->order + to, (at - to) * sizeof *p->order);
+        p->order[to] = i;
+        size_t total = place_all(p, false);
+        if (total == p->best_total)
+            p->best_total++; /* ties are taken: they lead off plateaus */
+        keep_if_better(p, total);
+    }
+}
+
 /* Live bytes at each step, over compressed step numbers would be shorter, but steps are at most nodes. */
 static us_err live_bytes(us_ctx *c, const us_mem_item *items, size_t n, size_t n_steps,
                          size_t *live, size_t *peak)
@@ -177,6 +204,7 @@ static void search(planner *p, const size_t *live)
     }
     try_order(p, false); /* by breadth: the fullest steps first */
     bump_highest(p);
+    climb(p);
 }
 
 us_err us_mem_plan(us_ctx *c, us_mem_item *items, size_t n, size_t *total, size_t *live_peak)

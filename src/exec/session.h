@@ -29,6 +29,9 @@ typedef struct us_plan_opts {
     const us_sv *override_names; /* at every run; they come after the graph's own inputs */
 } us_plan_opts;
 
+/* Operators this build can run. */
+size_t us_plan_n_operators(void);
+
 /* Takes over the model (freed with the plan; on failure it stays the caller's). opts NULL: defaults. */
 us_err us_plan_new(us_ctx *c, us_model *m, const us_plan_opts *opts, us_plan **out) US_MUST;
 void us_plan_free(us_plan *p);

@@ -1,0 +1,439 @@
+/* exec/bind.c - a plan for one signature of the inputs: shapes, memory, ready-made calls.
+ *
+ * Steps: infer all shapes; group values that share memory (a view with its source, an output written over the
+ * dying input of its node); find when each group dies; give the groups of known size offsets in one block
+ * (memory.c); list, per step, what dies there and was sized at run time; fill one us_eval per step with pointers
+ * that never change, so that a run is a walk over an array.
+ *
+ * Groups: `root` maps a value to the first of its group. A group rooted in something that is not made by a node here
+ * (input, constant, outer value) is external: never written over.
+ */
+#include "exec/plan.h"
+
+#include <string.h>
+
+#include "exec/memory.h"
+
+#define BINDING_ARENA_CAP ((size_t)2 << 30)
+
+typedef struct binder {
+    us_ctx *c;
+    us_session *s;
+    us_arena *a;       /* the binding's */
+    us_arena *scratch; /* until the binding is made */
+    us_binding *bind;
+    const us_gplan *gp;
+    const us_type *types; /* NULL: nothing is known (sub-graphs) */
+    us_frame *f;
+    us_vid *root;
+    uint32_t *last; /* by root: last step that reads the group */
+    size_t *bytes;  /* by value: planned bytes; 0 = size not known */
+} binder;
+
+/* --- sizes ---------------------------------------------------------------------------------------- */
+
+static bool known_dims(const us_type *t, int64_t *dims)
+{
+    if (t->kind != US_KIND_TENSOR || t->dtype == US_DT_NONE || t->rank < 0 ||
+        t->rank > US_MAX_RANK)
+        return false;
+    for (int32_t d = 0; d < t->rank; d++) {
+        if (!us_dim_known(t->dims[d]) || t->dims[d].add < 0) return false;
+        dims[d] = t->dims[d].add;
+    }
+    return true;
+}
+
+static us_err measure(binder *b, us_vid v)
+{
+    int64_t dims[US_MAX_RANK], n;
+    const us_type *t = &b->types[v];
+    if (!known_dims(t, dims)) return US_OK;
+    us_sv name = b->gp->g->vals.at[v].name;
+    size_t bytes;
+    if (!us_dims_count(t->rank, dims, &n) || !us_dtype_bytes(t->dtype, (size_t)n, &bytes) ||
+        bytes > b->s->opts.static_cap_bytes) {
+        char text[160], cap[32];
+        return us_fail(b->c, US_LIMIT,
+                       "value '" US_SV_FMT "' of shape %s exceeds the cap of %s",
+                       US_SV_ARG(name), us_dims_print(t->rank, dims, text, sizeof text),
+                       us_print_bytes(b->s->opts.static_cap_bytes, cap));
+    }
+    b->bytes[v] = US_MAX(bytes, 1);
+    return US_OK;
+}
+
+/* --- groups ------------------------------------------------------------------------------------------ */
+
+static bool made_here(const binder *b, us_vid v)
+{
+    return b->gp->def[v] != US_STEP_NEVER;
+}
+
+static void join(binder *b, us_vid v, us_vid with)
+{
+    us_vid r = b->root[with];
+    b->root[v] = r;
+    b->last[r] = US_MAX(b->last[r], b->last[v]);
+}
+
+static bool other_input_shares(const binder *b, const us_step *s, us_vid r)
+{
+    for (uint32_t k = 1; k < s->n_in; k++) {
+        us_vid v = b->gp->vids[s->at0 + k];
+        if (v != US_NIL && b->root[v] == r) return true;
+    }
+    return false;
+}
+
+static bool same_type(const us_type *x, const us_type *y)
+{
+    if (x->dtype != y->dtype || x->rank != y->rank) return false;
+    for (int32_t d = 0; d < x->rank; d++)
+        if (!us_dim_eq(x->dims[d], y->dims[d])) return false;
+    return true;
+}
+
+/* Whether step i may write its output over its first input. */
+static bool can_overwrite(const binder *b, const us_step *s, uint32_t i, us_vid x, us_vid y)
+{
+    if (!(s->op->flags & US_OP_INPLACE) || !b->bytes[x] || !b->bytes[y]) return false;
+    us_vid r = b->root[x];
+    return made_here(b, r) && b->bytes[r] && b->last[r] == i &&
+           same_type(&b->types[x], &b->types[y]) && !other_input_shares(b, s, r);
+}
+
+static void place_output(binder *b, const us_step *s, uint32_t i, us_vid x, us_vid y)
+{
+    us_slot *slot = &b->f->slots[y];
+    if (x != US_NIL && (s->op->flags & US_OP_VIEW)) {
+        slot->kind = US_SLOT_VIEW;
+        join(b, y, x);
+    } else if (x != US_NIL && can_overwrite(b, s, i, x, y)) {
+        slot->kind = US_SLOT_ARENA;
+        join(b, y, x);
+    } else {
+        slot->kind = b->bytes[y] ? US_SLOT_ARENA : US_SLOT_DYNAMIC;
+    }
+}
+
+static void group_values(binder *b)
+{
+    const us_gplan *gp = b->gp;
+    for (size_t v = 0; v < gp->n_vals; v++) {
+        b->root[v] = (us_vid)v;
+        b->last[v] = gp->last[v];
+        if (b->last[v] == US_STEP_NEVER) b->last[v] = made_here(b, (us_vid)v) ? gp->def[v] : 0;
+    }
+    for (uint32_t i = 0; i < gp->n_steps; i++) {
+        const us_step *s = &gp->steps[i];
+        us_vid x = s->n_in ? gp->vids[s->at0] : US_NIL;
+        for (uint32_t k = 0; k < s->n_out; k++) {
+            us_vid y = gp->vids[s->at0 + s->n_in + k];
+            if (y != US_NIL) place_output(b, s, i, k == 0 ? x : US_NIL, y);
+        }
+    }
+}
+
+/* --- offsets -------------------------------------------------------------------------------------------- */
+
+static us_err plan_block(binder *b)
+{
+    us_binding *bind = b->bind;
+    const us_gplan *gp = b->gp;
+    us_mem_item *items = us_new_n(b->scratch, us_mem_item, gp->n_vals);
+    us_vid *who = us_new_n(b->scratch, us_vid, gp->n_vals);
+    if (!items || !who) return us_arena_fail(b->c, b->scratch);
+    size_t n = 0;
+    for (size_t v = 0; v < gp->n_vals; v++) {
+        if (b->f->slots[v].kind != US_SLOT_ARENA || b->root[v] != v) continue;
+        items[n] = (us_mem_item){.bytes = b->bytes[v], .first = gp->def[v], .last = b->last[v]};
+        who[n++] = (us_vid)v;
+    }
+    US_TRY(us_mem_plan(b->c, items, n, &bind->block_bytes, &bind->live_peak));
+    if (bind->block_bytes > b->s->opts.static_cap_bytes) {
+        char need[32], cap[32];
+        return us_fail(b->c, US_LIMIT,
+                       "intermediate values need %s at these input shapes; the cap is %s",
+                       us_print_bytes(bind->block_bytes, need),
+                       us_print_bytes(b->s->opts.static_cap_bytes, cap));
+    }
+    for (size_t i = 0; i < n; i++)
+        b->f->slots[who[i]].offset = items[i].offset;
+    for (size_t v = 0; v < gp->n_vals; v++) {
+        us_slot *slot = &b->f->slots[v];
+        if (slot->kind != US_SLOT_ARENA) continue;
+        slot->offset = b->f->slots[b->root[v]].offset;
+        slot->bytes = b->bytes[v];
+    }
+    return US_OK;
+}
+
+/* Per step, the values sized at run time whose group dies there. Counting sort by step. */
+static us_err list_deaths(binder *b)
+{
+    const us_gplan *gp = b->gp;
+    us_frame *f = b->f;
+    f->free_at = us_new_n(b->a, uint32_t, gp->n_steps + 2);
+    f->free_ids = us_new_n(b->a, us_vid, gp->n_vals);
+    if (!f->free_at || !f->free_ids) return us_arena_fail(b->c, b->a);
+    for (size_t v = 0; v < gp->n_vals; v++) {
+        uint32_t at = b->last[b->root[v]];
+        if (f->slots[v].kind == US_SLOT_NONE || at >= gp->n_steps) continue;
+        if (b->bytes[b->root[v]] && f->slots[b->root[v]].kind == US_SLOT_ARENA) continue;
+        f->free_at[at + 2]++;
+        f->any_frees = true;
+    }
+    for (size_t i = 2; i < gp->n_steps + 2; i++)
+        f->free_at[i] += f->free_at[i - 1];
+    for (size_t v = 0; v < gp->n_vals; v++) {
+        uint32_t at = b->last[b->root[v]];
+        if (f->slots[v].kind == US_SLOT_NONE || at >= gp->n_steps) continue;
+        if (b->bytes[b->root[v]] && f->slots[b->root[v]].kind == US_SLOT_ARENA) continue;
+        f->free_ids[f->free_at[at + 1]++] = (us_vid)v;
+    }
+    return US_OK;
+}
+
+/* --- calls ------------------------------------------------------------------------------------------------ */
+
+/* Where value v of this frame is found, for good: constants in the model, captures in the parent. */
+static const us_value *value_at(const us_frame *f, us_vid v)
+{
+    const us_val *val = &f->gp->g->vals.at[v];
+    switch (val->storage) {
+    case US_ST_CONST:
+    case US_ST_VARIABLE: return val->data;
+    case US_ST_OUTER:
+        return f->parent && val->outer != US_NIL ? value_at(f->parent, val->outer) : &f->vals[v];
+    case US_ST_INPUT:
+    case US_ST_TEMP: break;
+    }
+    return &f->vals[v];
+}
+
+static us_err make_calls(binder *b)
+{
+    const us_gplan *gp = b->gp;
+    us_frame *f = b->f;
+    const us_value **in = us_new_n(b->a, const us_value *, gp->n_vids);
+    us_value **out = us_new_n(b->a, us_value *, gp->n_vids);
+    f->evals = us_new_n(b->a, us_eval, gp->n_steps);
+    if (!in || !out || !f->evals) return us_arena_fail(b->c, b->a);
+    for (size_t i = 0; i < gp->n_steps; i++) {
+        const us_step *s = &gp->steps[i];
+        for (uint32_t k = 0; k < s->n_in; k++) {
+            us_vid v = gp->vids[s->at0 + k];
+            in[s->at0 + k] = v == US_NIL ? NULL : value_at(f, v);
+        }
+        for (uint32_t k = 0; k < s->n_out; k++) {
+            us_vid v = gp->vids[s->at0 + s->n_in + k];
+            out[s->at0 + s->n_in + k] = v == US_NIL ? NULL : &f->vals[v];
+        }
+        f->evals[i] = (us_eval){.n = s->node,
+                                .params = s->node->params,
+                                .in = in + s->at0,
+                                .n_in = s->n_in,
+                                .out = out + s->at0 + s->n_in,
+                                .n_out = s->n_out,
+                                .env = &f->env};
+    }
+    return US_OK;
+}
+
+static us_err frame_new(binder *b, const us_gplan *gp, us_frame *parent, us_frame **out)
+{
+    us_frame *f = us_new(b->a, us_frame);
+    if (!f) return us_arena_fail(b->c, b->a);
+    f->s = b->s;
+    f->gp = gp;
+    f->parent = parent;
+    us_frame_env_init(f);
+    f->vals = us_new_n(b->a, us_value, gp->n_vals);
+    f->slots = us_new_n(b->a, us_slot, gp->n_vals);
+    f->subs = us_new_n(b->a, us_frame *, gp->n_subs);
+    if (!f->vals || !f->slots || !f->subs) return us_arena_fail(b->c, b->a);
+    us_mark mark = us_arena_mark(b->scratch);
+    binder k = *b;
+    k.gp = gp;
+    k.f = f;
+    k.types = parent ? NULL : b->types;
+    k.root = us_new_n(b->scratch, us_vid, gp->n_vals);
+    k.last = us_new_n(b->scratch, uint32_t, gp->n_vals);
+    k.bytes = us_new_n(b->scratch, size_t, gp->n_vals);
+    if (!k.root || !k.last || !k.bytes) return us_arena_fail(b->c, b->scratch);
+    for (us_vid v = 0; k.types && v < gp->n_vals; v++)
+        if (made_here(&k, v)) US_TRY(measure(&k, v));
+    group_values(&k);
+    if (!parent) US_TRY(plan_block(&k));
+    US_TRY(list_deaths(&k));
+    US_TRY(make_calls(&k));
+    us_arena_reset(b->scratch, mark);
+    for (size_t i = 0; i < gp->n_subs; i++)
+        US_TRY(frame_new(b, gp->subs[i], f, &f->subs[i]));
+    *out = f;
+    return US_OK;
+}
+
+/* --- signatures ---------------------------------------------------------------------------------------------- */
+
+static const char *kind_name(us_kind k)
+{
+    static const char *const names[] = {
+        [US_KIND_NONE] = "nothing",        [US_KIND_TENSOR] = "a tensor",
+        [US_KIND_SEQUENCE] = "a sequence", [US_KIND_MAP] = "a map",
+        [US_KIND_OPTIONAL] = "optional",   [US_KIND_SPARSE] = "sparse"};
+    return (size_t)k < US_LEN(names) ? names[k] : "unknown";
+}
+
+/* Binds symbols to sizes as the inputs come; a symbol has one size. */
+static us_err check_dim(binder *b, us_dim d, int64_t size, int64_t *syms, us_sv name,
+                        int32_t axis)
+{
+    if (us_dim_known(d)) {
+        if (d.add == size) return US_OK;
+        return us_fail(b->c, US_SHAPE,
+                       "input '" US_SV_FMT "': dimension %d is %lld, the model says %lld",
+                       US_SV_ARG(name), (int)axis, (long long)size, (long long)d.add);
+    }
+    if (d.mul != 1 || d.add != 0) return US_OK;
+    if (syms[d.sym] < 0) syms[d.sym] = size;
+    if (syms[d.sym] == size) return US_OK;
+    return us_fail(b->c, US_SHAPE,
+                   "input '" US_SV_FMT "': dimension %d ('" US_SV_FMT
+                   "') is %lld, but an earlier input has %lld there",
+                   US_SV_ARG(name), (int)axis, US_SV_ARG(b->s->p->m->syms.names.at[d.sym]),
+                   (long long)size, (long long)syms[d.sym]);
+}
+
+static us_err check_tensor(binder *b, const us_type *want, const us_tensor *t, us_sv name,
+                           int64_t *syms)
+{
+    int64_t n;
+    if (want->dtype != US_DT_NONE && want->dtype != t->dtype)
+        return us_fail(b->c, US_ARG, "input '" US_SV_FMT "' is %s, the model takes %s",
+                       US_SV_ARG(name), us_dtype_get(t->dtype)->name,
+                       us_dtype_get(want->dtype)->name);
+    if (us_dtype_get(t->dtype)->bits == 0 || t->rank < 0 || t->rank > US_MAX_RANK ||
+        !us_dims_count(t->rank, t->dims, &n))
+        return us_fail(b->c, US_ARG, "input '" US_SV_FMT "' is not a valid tensor",
+                       US_SV_ARG(name));
+    if (want->rank >= 0 && want->rank != t->rank) {
+        char dims[160];
+        return us_fail(b->c, US_SHAPE,
+                       "input '" US_SV_FMT "' has %d dimensions %s, the model takes %d",
+                       US_SV_ARG(name), (int)t->rank,
+                       us_dims_print(t->rank, t->dims, dims, sizeof dims), (int)want->rank);
+    }
+    for (int32_t d = 0; d < t->rank && want->rank >= 0; d++)
+        US_TRY(check_dim(b, want->dims[d], t->dims[d], syms, name, d));
+    return US_OK;
+}
+
+static us_err check_inputs(binder *b, const us_value *in)
+{
+    const us_plan *p = b->s->p;
+    size_t n_syms = p->m->syms.names.n + 1;
+    int64_t *syms = us_new_n(b->scratch, int64_t, n_syms);
+    if (!syms) return us_arena_fail(b->c, b->scratch);
+    for (size_t i = 0; i < n_syms; i++)
+        syms[i] = -1;
+    for (size_t i = 0; i < p->n_in; i++) {
+        const us_type *want = us_plan_input_type(p, i);
+        if (want->kind == US_KIND_OPTIONAL) continue;
+        if (want->kind != US_KIND_NONE && want->kind != in[i].kind)
+            return us_fail(b->c, US_ARG, "input '" US_SV_FMT "' is %s, the model takes %s",
+                           US_SV_ARG(p->in_name[i]), kind_name(in[i].kind),
+                           kind_name(want->kind));
+        if (in[i].kind == US_KIND_TENSOR)
+            US_TRY(check_tensor(b, want, &in[i].t, p->in_name[i], syms));
+    }
+    return US_OK;
+}
+
+static us_err keep_signature(binder *b, const us_value *in)
+{
+    const us_plan *p = b->s->p;
+    b->bind->sig = us_new_n(b->a, us_tensor, p->n_in);
+    if (!b->bind->sig) return us_arena_fail(b->c, b->a);
+    for (size_t i = 0; i < p->n_in; i++) {
+        us_tensor *t = &b->bind->sig[i];
+        t->rank = -1;
+        t->strides[0] = (int64_t)in[i].kind; /* of other kinds, the kind */
+        if (in[i].kind != US_KIND_TENSOR) continue;
+        t->dtype = in[i].t.dtype;
+        t->rank = in[i].t.rank;
+        memcpy(t->dims, in[i].t.dims, sizeof t->dims);
+    }
+    return US_OK;
+}
+
+bool us_binding_takes(const us_binding *b, const us_plan *p, const us_value *in)
+{
+    for (size_t i = 0; i < p->n_in; i++) {
+        const us_tensor *t = &b->sig[i];
+        if (in[i].kind != US_KIND_TENSOR) {
+            /* A signature says nothing about other kinds: they are checked and bound anew when they change kind. */
+            if (t->rank != -1 || (int64_t)in[i].kind != t->strides[0]) return false;
+            continue;
+        }
+        if (t->rank != in[i].t.rank || t->dtype != in[i].t.dtype) return false;
+        for (int32_t d = 0; d < t->rank; d++)
+            if (t->dims[d] != in[i].t.dims[d]) return false;
+    }
+    return true;
+}
+
+static size_t count_static(const us_frame *f)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < f->gp->n_steps; i++) {
+        const us_step *s = &f->gp->steps[i];
+        bool all = s->n_sub == 0;
+        for (uint32_t k = 0; k < s->n_out; k++) {
+            us_vid v = f->gp->vids[s->at0 + s->n_in + k];
+            all = all && (v == US_NIL || f->slots[v].kind != US_SLOT_DYNAMIC);
+        }
+        n += all;
+    }
+    return n;
+}
+
+us_err us_binding_new(us_ctx *c, us_session *s, const us_value *in, us_binding **out)
+{
+    us_arena *a, *scratch;
+    US_TRY(us_arena_new(c, "binding", BINDING_ARENA_CAP, &a));
+    us_err e = us_arena_new(c, "shapes", BINDING_ARENA_CAP, &scratch);
+    if (e != US_OK) {
+        us_arena_free(a);
+        return e;
+    }
+    us_binding *bind = us_new(a, us_binding);
+    if (!bind) {
+        e = us_arena_fail(c, a);
+        goto out;
+    }
+    bind->arena = a;
+    binder b = {.c = c, .s = s, .a = a, .scratch = scratch, .bind = bind};
+    US_GO(check_inputs(&b, in));
+    US_GO(keep_signature(&b, in));
+    US_GO(us_resolve_types(c, scratch, s->p, in, &b.types));
+    US_GO(frame_new(&b, s->p->main, NULL, &bind->main));
+    bind->n_static = count_static(bind->main);
+    *out = bind;
+    us_arena_free(scratch);
+    us_trace(c, PLAN, 1, "binding: %zu of %zu steps static, block %zu bytes, live peak %zu",
+             bind->n_static, s->p->main->n_steps, bind->block_bytes, bind->live_peak);
+    return US_OK;
+out:
+    us_arena_free(scratch);
+    us_arena_free(a);
+    return e;
+}
+
+void us_binding_free(us_binding *b)
+{
+    if (!b) return;
+    if (b->main) us_frame_release(b->main);
+    us_arena_free(b->arena);
+}

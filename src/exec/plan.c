@@ -1,0 +1,379 @@
+/* exec/plan.c - from a model to steps.
+ *
+ * A plan keeps what does not depend on the sizes of inputs: the graph after passes, its nodes in order with their
+ * evaluation functions and decoded attributes, when each value is read last. Sub-graphs get plans of their own; a
+ * value they capture is read by the node that holds them.
+ */
+#include "exec/plan.h"
+
+#include <string.h>
+
+#include "pass/pass.h"
+
+#define PLAN_ARENA_CAP ((size_t)4 << 30)
+
+/* --- steps ------------------------------------------------------------------------------------- */
+
+static bool is_subgraph_attr(const us_attr *a)
+{
+    return a->kind == US_AT_GRAPH || a->kind == US_AT_GRAPHS;
+}
+
+static size_t node_n_subs(const us_node *n)
+{
+    size_t k = 0;
+    for (uint32_t i = 0; i < n->n_attrs; i++)
+        if (is_subgraph_attr(&n->attrs[i])) k += n->attrs[i].n;
+    return k;
+}
+
+static void read_at(us_gplan *gp, us_vid v, uint32_t step)
+{
+    if (gp->last[v] == US_STEP_NEVER || gp->last[v] < step) gp->last[v] = step;
+}
+
+/* Everything that sub-graph `sub` of gp's step captures from gp, through further levels too: a value captured by an
+ * inner sub-graph is an OUTER value of each level between. */
+static void read_captures(us_gplan *gp, const us_gplan *sub, uint32_t step)
+{
+    for (size_t v = 0; v < sub->g->vals.n; v++)
+        if (sub->g->vals.at[v].storage == US_ST_OUTER && sub->g->vals.at[v].outer != US_NIL)
+            read_at(gp, sub->g->vals.at[v].outer, step);
+}
+
+static us_err add_step(us_ctx *c, us_plan *p, us_gplan *gp, us_nid nid, uint32_t i, size_t *at,
+                       size_t *sub_at)
+{
+    const us_node *n = &gp->g->nodes.at[nid];
+    us_step *s = &gp->steps[i];
+    *s = (us_step){.eval = n->op->eval,
+                   .node = n,
+                   .op = n->op,
+                   .at0 = (uint32_t)*at,
+                   .sub0 = (uint32_t)*sub_at,
+                   .n_in = n->n_in,
+                   .n_out = n->n_out};
+    for (uint32_t k = 0; k < n->n_in; k++) {
+        gp->vids[(*at)++] = n->in[k];
+        if (n->in[k] == US_NIL) continue;
+        if (k == 0 && (n->op->flags & US_OP_SHAPE_ONLY)) continue;
+        read_at(gp, n->in[k], i);
+    }
+    for (uint32_t k = 0; k < n->n_out; k++) {
+        gp->vids[(*at)++] = n->out[k];
+        if (n->out[k] != US_NIL) gp->def[n->out[k]] = i;
+    }
+    for (uint32_t k = 0; k < n->n_attrs; k++) {
+        if (!is_subgraph_attr(&n->attrs[k])) continue;
+        for (size_t j = 0; j < n->attrs[k].n; j++) {
+            us_gplan *sub;
+            US_TRY(us_gplan_new(c, p, n->attrs[k].graphs[j], gp, &sub));
+            gp->subs[(*sub_at)++] = sub;
+            s->n_sub++;
+            read_captures(gp, sub, i);
+        }
+    }
+    return US_OK;
+}
+
+us_err us_gplan_new(us_ctx *c, us_plan *p, us_graph *g, us_gplan *parent, us_gplan **out)
+{
+    us_gplan *gp = us_new(p->arena, us_gplan);
+    if (!gp) return us_arena_fail(c, p->arena);
+    gp->g = g;
+    gp->parent = parent;
+    gp->n_vals = g->vals.n;
+    gp->n_steps = g->order.n;
+    for (size_t i = 0; i < g->order.n; i++) {
+        const us_node *n = &g->nodes.at[g->order.at[i]];
+        gp->n_vids += (size_t)n->n_in + n->n_out;
+        gp->n_subs += node_n_subs(n);
+    }
+    gp->steps = us_new_n(p->arena, us_step, gp->n_steps);
+    gp->vids = us_new_n(p->arena, us_vid, gp->n_vids);
+    gp->subs = us_new_n(p->arena, us_gplan *, gp->n_subs);
+    gp->def = us_new_n(p->arena, uint32_t, gp->n_vals);
+    gp->last = us_new_n(p->arena, uint32_t, gp->n_vals);
+    if (!gp->steps || !gp->vids || !gp->subs || !gp->def || !gp->last)
+        return us_arena_fail(c, p->arena);
+    memset(gp->def, 0xFF, gp->n_vals * sizeof *gp->def);
+    memset(gp->last, 0xFF, gp->n_vals * sizeof *gp->last);
+    gp->row0 = p->n_rows;
+    p->n_rows += gp->n_steps;
+    gp->index = (uint32_t)p->n_all++;
+    size_t at = 0, sub_at = 0;
+    for (size_t i = 0; i < gp->n_steps; i++)
+        US_TRY(add_step(c, p, gp, g->order.at[i], (uint32_t)i, &at, &sub_at));
+    for (size_t i = 0; i < g->outputs.n; i++)
+        read_at(gp, g->outputs.at[i], (uint32_t)gp->n_steps);
+    *out = gp;
+    return US_OK;
+}
+
+/* --- what cannot run ---------------------------------------------------------------------------- */
+
+typedef struct missing {
+    us_buf text;
+    size_t n;
+} missing;
+
+static void note_missing(missing *mi, const us_node *n)
+{
+    char name[160];
+    us_buf one;
+    us_buf_init(&one, mi->text.c, sizeof name);
+    us_buf_addf(&one, US_SV_FMT "%s" US_SV_FMT "@%d", US_SV_ARG(n->domain),
+                n->domain.n ? "." : "", US_SV_ARG(n->op_type), (int)n->version);
+    us_sv word = us_buf_sv(&one), all = us_buf_sv(&mi->text);
+    bool seen = false;
+    for (size_t i = 0; !seen && word.n <= all.n && i <= all.n - word.n; i++)
+        seen = memcmp(all.p + i, word.p, word.n) == 0 &&
+               (i + word.n == all.n || all.p[i + word.n] == ',');
+    if (!seen) {
+        if (mi->n++ > 0) us_buf_adds(&mi->text, ", ");
+        us_buf_addsv(&mi->text, word);
+    }
+    us_buf_deinit(&one);
+}
+
+static void find_missing(const us_graph *g, missing *mi, int depth)
+{
+    if (depth > US_MAX_GRAPH_DEPTH || mi->n > 16) return;
+    for (size_t i = 0; i < g->order.n; i++) {
+        const us_node *n = &g->nodes.at[g->order.at[i]];
+        if (!n->op || !n->op->eval) note_missing(mi, n);
+        for (uint32_t k = 0; k < n->n_attrs; k++)
+            if (is_subgraph_attr(&n->attrs[k]))
+                for (size_t j = 0; j < n->attrs[k].n; j++)
+                    find_missing(n->attrs[k].graphs[j], mi, depth + 1);
+    }
+}
+
+static us_err check_runnable(us_ctx *c, const us_graph *g)
+{
+    missing mi = {.n = 0};
+    us_buf_init(&mi.text, c, 400);
+    find_missing(g, &mi, 0);
+    us_err e = US_OK;
+    if (mi.n > 0)
+        e = us_fail(c, US_UNSUPP, "operators this build cannot run: " US_SV_FMT,
+                    US_SV_ARG(us_buf_sv(&mi.text)));
+    us_buf_deinit(&mi.text);
+    return e;
+}
+
+/* --- inputs, outputs, variables ----------------------------------------------------------------- */
+
+static us_err override_inputs(us_ctx *c, us_graph *g, const us_plan_opts *o)
+{
+    for (size_t i = 0; i < o->n_override; i++) {
+        us_vid v = us_graph_find(g, o->override_names[i]);
+        if (v == US_NIL || !g->vals.at[v].also_input)
+            return us_fail(c, US_ARG,
+                           "'" US_SV_FMT "' is not an initialiser listed among the inputs",
+                           US_SV_ARG(o->override_names[i]));
+        g->vals.at[v].storage = US_ST_INPUT;
+        g->vals.at[v].also_input = false;
+        g->vals.at[v].data = NULL;
+        bool listed = false;
+        for (size_t k = 0; k < g->inputs.n; k++)
+            listed = listed || g->inputs.at[k] == v;
+        if (!listed) US_TRY(us_vec_push(c, g->model->arena, &g->inputs, v));
+    }
+    return US_OK;
+}
+
+/* Variables of a plan that trains get memory of their own, written by the optimiser; else they are constants. */
+static us_err settle_variables(us_ctx *c, us_plan *p, us_graph *g, bool keep)
+{
+    for (size_t v = 0; v < g->vals.n; v++) {
+        us_val *val = &g->vals.at[v];
+        if (val->storage != US_ST_VARIABLE) continue;
+        if (!keep) {
+            val->storage = US_ST_CONST;
+            continue;
+        }
+        us_value *own = us_new(p->m->arena, us_value);
+        if (!own) return us_arena_fail(c, p->m->arena);
+        US_TRY(us_value_dup(c, p->m->arena, val->data, own));
+        val->data = own;
+    }
+    return US_OK;
+}
+
+static us_err list_ends(us_ctx *c, us_plan *p, const us_graph *g)
+{
+    p->in = us_new_n(p->arena, us_vid, g->inputs.n);
+    p->in_name = us_new_n(p->arena, us_sv, g->inputs.n);
+    p->out = us_new_n(p->arena, us_vid, g->outputs.n);
+    p->out_name = us_new_n(p->arena, us_sv, g->outputs.n);
+    p->out_type = us_new_n(p->arena, us_type, g->outputs.n);
+    if (!p->in || !p->in_name || !p->out || !p->out_name || !p->out_type)
+        return us_arena_fail(c, p->arena);
+    for (size_t i = 0; i < g->inputs.n; i++) {
+        us_vid v = g->inputs.at[i];
+        if (g->vals.at[v].storage != US_ST_INPUT) continue;
+        p->in[p->n_in] = v;
+        p->in_name[p->n_in++] = g->vals.at[v].name;
+    }
+    for (size_t i = 0; i < g->outputs.n; i++)
+        p->out_name[i] = g->vals.at[g->outputs.at[i]].name;
+    p->n_out = g->outputs.n;
+    return US_OK;
+}
+
+static us_err run_passes(us_ctx *c, us_plan *p, const us_plan_opts *o)
+{
+    us_graph *g = p->m->main;
+    if (!o->no_passes)
+        US_TRY(us_pass_run(c, p->m, "default"));
+    else
+        US_TRY(us_graph_infer(c, g));
+    US_TRY(check_runnable(c, g));
+    for (size_t i = 0; i < p->n_out; i++) {
+        p->out[i] = g->outputs.at[i];
+        p->out_type[i] = g->vals.at[p->out[i]].type;
+    }
+    return US_OK;
+}
+
+static size_t count_graphs(const us_graph *g, int depth)
+{
+    size_t n = 1;
+    if (depth > US_MAX_GRAPH_DEPTH) return n;
+    for (size_t i = 0; i < g->order.n; i++) {
+        const us_node *node = &g->nodes.at[g->order.at[i]];
+        for (uint32_t k = 0; k < node->n_attrs; k++)
+            if (is_subgraph_attr(&node->attrs[k]))
+                for (size_t j = 0; j < node->attrs[k].n; j++)
+                    n += count_graphs(node->attrs[k].graphs[j], depth + 1);
+    }
+    return n;
+}
+
+static us_err number_graphs(us_ctx *c, us_plan *p)
+{
+    p->n_all = count_graphs(p->m->main, 0);
+    p->all = us_new_n(p->arena, us_gplan *, p->n_all);
+    if (!p->all) return us_arena_fail(c, p->arena);
+    p->n_all = 0;
+    return US_OK;
+}
+
+static void sum_constants(us_plan *p)
+{
+    const us_graph *g = p->m->main;
+    for (size_t v = 0; v < g->vals.n; v++) {
+        const us_value *d = g->vals.at[v].data;
+        if (p->main->last[v] != US_STEP_NEVER && d && d->kind == US_KIND_TENSOR)
+            p->const_bytes += us_tensor_bytes(&d->t);
+    }
+}
+
+static void fill_all(us_plan *p, us_gplan *gp)
+{
+    p->all[gp->index] = gp;
+    for (size_t i = 0; i < gp->n_subs; i++)
+        fill_all(p, gp->subs[i]);
+}
+
+us_err us_plan_new(us_ctx *c, us_model *m, const us_plan_opts *opts, us_plan **out)
+{
+    static const us_plan_opts defaults = {0};
+    const us_plan_opts *o = opts ? opts : &defaults;
+    us_arena *a;
+    US_TRY(us_arena_new(c, "plan", PLAN_ARENA_CAP, &a));
+    us_err e = US_OK;
+    us_plan *p = us_new(a, us_plan);
+    if (!p) {
+        e = us_arena_fail(c, a);
+        goto out;
+    }
+    p->alloc = c->alloc;
+    p->arena = a;
+    p->m = m;
+    us_graph *g = m->main;
+    US_GO(override_inputs(c, g, o));
+    US_GO(settle_variables(c, p, g, o->keep_variables));
+    for (size_t i = 0; i < o->n_extra; i++)
+        US_GO(us_graph_add_output(c, g, o->extra[i]));
+    US_GO(list_ends(c, p, g));
+    US_GO(run_passes(c, p, o));
+    US_GO(number_graphs(c, p));
+    US_GO(us_gplan_new(c, p, g, NULL, &p->main));
+    fill_all(p, p->main);
+    sum_constants(p);
+    us_trace(c, PLAN, 1, "%zu steps, %zu graphs, %zu bytes of constants", p->main->n_steps,
+             p->n_all, p->const_bytes);
+    *out = p;
+    return US_OK;
+out:
+    us_arena_free(a);
+    return e;
+}
+
+void us_plan_free(us_plan *p)
+{
+    if (!p) return;
+    us_model_free(p->m);
+    us_arena_free(p->arena);
+}
+
+size_t us_plan_n_operators(void)
+{
+    size_t n = 0;
+    for (int id = US_OP_NONE + 1; id < US_OP_N; id++) {
+        const us_op *op = us_op_get((us_op_id)id);
+        n += op->eval != NULL || op->expand != NULL;
+    }
+    return n;
+}
+
+/* --- questions ------------------------------------------------------------------------------------ */
+
+const us_model *us_plan_model(const us_plan *p)
+{
+    return p->m;
+}
+
+size_t us_plan_n_inputs(const us_plan *p)
+{
+    return p->n_in;
+}
+
+size_t us_plan_n_outputs(const us_plan *p)
+{
+    return p->n_out;
+}
+
+us_sv us_plan_input_name(const us_plan *p, size_t i)
+{
+    return i < p->n_in ? p->in_name[i] : (us_sv){0};
+}
+
+us_sv us_plan_output_name(const us_plan *p, size_t i)
+{
+    return i < p->n_out ? p->out_name[i] : (us_sv){0};
+}
+
+const us_type *us_plan_input_type(const us_plan *p, size_t i)
+{
+    return i < p->n_in ? &p->m->main->vals.at[p->in[i]].type : NULL;
+}
+
+const us_type *us_plan_output_type(const us_plan *p, size_t i)
+{
+    return i < p->n_out ? &p->out_type[i] : NULL;
+}
+
+us_err us_plan_variable(us_ctx *c, us_plan *p, us_vid v, us_tensor *out)
+{
+    const us_graph *g = p->m->main;
+    if (v >= g->vals.n || g->vals.at[v].storage != US_ST_VARIABLE || !g->vals.at[v].data)
+        return us_fail(
+            c, US_ARG,
+            "value %u is not a variable of this plan (plans keep them with keep_variables)",
+            (unsigned)v);
+    *out = g->vals.at[v].data->t;
+    return US_OK;
+}

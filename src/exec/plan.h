@@ -1,0 +1,153 @@
+/* exec/plan.h - inside of exec: the plan of a graph, a binding's frames, the session.
+ *
+ *   us_gplan  one per graph (main and each sub-graph): steps in order with everything looked up. Immutable.
+ *   us_frame  the run state of one gplan in one binding: values, where their memory is, ready-made calls.
+ *   binding   a main frame with its sub-frames for one signature of the inputs.
+ *
+ * Where the memory of a value comes from, decided when the binding is made:
+ *   ARENA    planned offset in the session's block: the shape is known
+ *   VIEW     the memory of the node's input 0 (Reshape and the like)
+ *   DYNAMIC  a block of its own, taken when the value is made, given back after its last use
+ * A value whose plan does not hold at run time (shape inference was wrong, an input was not contiguous) falls back to
+ * DYNAMIC, so a plan is never trusted for safety, only for speed.
+ */
+#ifndef USTA_EXEC_PLAN_H
+#define USTA_EXEC_PLAN_H
+
+#include "exec/dynmem.h"
+#include "exec/session.h"
+#include "ir/op.h"
+
+#define US_STEP_NEVER UINT32_MAX
+
+typedef struct us_gplan us_gplan;
+
+typedef struct us_step {
+    us_eval_fn *eval;
+    const us_node *node;
+    const us_op *op;
+    uint32_t at0;  /* first of its inputs, then outputs, in gplan.vids */
+    uint32_t sub0; /* first of its sub-graphs in gplan.subs */
+    uint32_t n_in, n_out, n_sub;
+} us_step;
+
+struct us_gplan {
+    us_graph *g;
+    us_gplan *parent;
+    uint32_t index; /* in plan.all */
+    size_t n_vals;
+    us_step *steps;
+    size_t n_steps;
+    size_t row0; /* first of its rows in a profile */
+    us_vid *vids;
+    size_t n_vids;
+    us_gplan **subs; /* n_subs; those of step s at sub0 */
+    size_t n_subs;
+    uint32_t *def; /* per value: step that makes it, or US_STEP_NEVER */
+    uint32_t *
+        last; /* per value: last step that reads its memory; n_steps for outputs; NEVER when none */
+};
+
+struct us_plan {
+    us_alloc alloc;
+    us_arena *arena;
+    us_model *m;
+    us_gplan *main;
+    us_gplan **all;
+    size_t n_all;
+    size_t n_rows; /* steps of all graphs */
+    size_t n_in, n_out;
+    us_vid *in, *out;
+    us_sv *in_name, *out_name;
+    us_type *out_type; /* copies: an output may be one value twice */
+    size_t const_bytes;
+};
+
+typedef enum us_slot_kind {
+    US_SLOT_NONE,
+    US_SLOT_ARENA,
+    US_SLOT_VIEW,
+    US_SLOT_DYNAMIC
+} us_slot_kind;
+
+typedef struct us_slot {
+    us_slot_kind kind;
+    size_t bytes;      /* ARENA: room at data */
+    size_t offset;     /* ARENA */
+    void *data;        /* ARENA: block + offset */
+    us_dyn_block *dyn; /* the block it owns now, or NULL */
+} us_slot;
+
+typedef struct us_frame us_frame;
+struct us_frame {
+    us_eval_env env; /* first: an env is its frame */
+    us_session *s;
+    const us_gplan *gp;
+    us_frame *parent;
+    us_value *vals;
+    us_slot *slots;
+    us_eval *evals; /* per step */
+    uint32_t *
+        free_at; /* n_steps + 1: values to give back after step i: free_ids[free_at[i] .. free_at[i+1]) */
+    us_vid *free_ids;
+    us_frame **subs;     /* as in gplan.subs */
+    us_dyn_list blocks;  /* of its values */
+    us_dyn_list results; /* of its sub-graphs, for the step now running */
+    bool any_frees;      /* something is to be given back during a run */
+    bool running;
+};
+
+typedef struct us_binding {
+    us_arena *arena;
+    us_frame *main;
+    uint64_t used_at; /* for least recently used */
+    void *base;       /* block that slot.data was computed for */
+    size_t block_bytes;
+    size_t live_peak;
+    size_t n_static;
+    us_tensor *
+        sig; /* per input: dtype, rank, dims; kind other than tensor: rank -1, the kind in strides[0] */
+} us_binding;
+
+struct us_session {
+    us_alloc alloc;
+    us_ctx *c; /* of the call now running */
+    us_plan *p;
+    us_session_opts opts;
+    us_binding *bindings[US_SESSION_BINDINGS];
+    us_binding *now;
+    uint64_t n_runs;
+    us_block block; /* planned values of the binding in use */
+    us_dynmem dyn;
+    us_arena *dynamic; /* strings, sequences */
+    us_mark dynamic_start;
+    us_block scratch;
+    size_t scratch_used;
+    us_dyn_list scratch_more; /* what did not fit this time */
+    size_t scratch_want;
+    uint64_t n_steps_left;
+    uint64_t n_draws;
+    us_arena *arena; /* of the session itself */
+    us_profile_row *rows;
+};
+
+/* plan.c: the steps of one graph and its sub-graphs. */
+us_err us_gplan_new(us_ctx *c, us_plan *p, us_graph *g, us_gplan *parent,
+                    us_gplan **out) US_MUST;
+
+/* resolve.c: types of all values of the main graph for inputs of these types (by plan input), inferred on a copy;
+ * types[v].kind NONE where not known. */
+us_err us_resolve_types(us_ctx *c, us_arena *a, const us_plan *p, const us_value *in,
+                        const us_type **types) US_MUST;
+
+/* bind.c */
+us_err us_binding_new(us_ctx *c, us_session *s, const us_value *in, us_binding **out) US_MUST;
+void us_binding_free(us_binding *b);
+bool us_binding_takes(const us_binding *b, const us_plan *p, const us_value *in);
+
+/* run.c */
+us_err us_frame_run(us_ctx *c, us_frame *f) US_MUST;
+void us_frame_release(us_frame *f); /* every block it owns, sub-frames too */
+void us_frame_env_init(us_frame *f);
+
+#endif

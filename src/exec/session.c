@@ -1,0 +1,235 @@
+/* exec/session.c - the memory a plan runs in: bindings in a small cache, one block, one dynamic arena. */
+#include "exec/plan.h"
+
+#include <string.h>
+
+#include "kernel/kernels.h"
+
+#define DEFAULT_MAX_STEPS ((uint64_t)1000000000)
+#define SESSION_ARENA_CAP ((size_t)1 << 30)
+
+/* --- life -------------------------------------------------------------------------------------------- */
+
+/* Kernels worth a name in a profile; every other operator runs its reference. */
+static const char *kernel_of(us_ctx *c, const us_op *op)
+{
+    static const char *const gemms[] = {"Gemm", "MatMul", "Conv"};
+    for (size_t i = 0; i < US_LEN(gemms); i++)
+        if (us_sv_is(us_sv_of(op->name), gemms[i])) return us_kernels_get(c)->f32_gemm_name;
+    return "ref";
+}
+
+static us_err make_rows(us_ctx *c, us_session *s)
+{
+    const us_plan *p = s->p;
+    us_profile_row *rows = us_new_n(s->arena, us_profile_row, p->n_rows);
+    if (!rows) return us_arena_fail(c, s->arena);
+    for (size_t g = 0; g < p->n_all; g++) {
+        const us_gplan *gp = p->all[g];
+        for (size_t i = 0; i < gp->n_steps; i++) {
+            const us_node *n = gp->steps[i].node;
+            us_profile_row *r = &rows[gp->row0 + i];
+            us_vid y = n->n_out ? n->out[0] : US_NIL;
+            r->node = n->name.n || y == US_NIL ? n->name : gp->g->vals.at[y].name;
+            r->op = n->op_type;
+            r->kernel = kernel_of(c, n->op);
+            if (y != US_NIL) r->out_type = gp->g->vals.at[y].type;
+        }
+    }
+    s->rows = rows;
+    return US_OK;
+}
+
+us_err us_session_new(us_ctx *c, us_plan *p, const us_session_opts *opts, us_session **out)
+{
+    us_arena *a;
+    US_TRY(us_arena_new(c, "session", SESSION_ARENA_CAP, &a));
+    us_err e = US_OK;
+    us_session *s = us_new(a, us_session);
+    if (!s) {
+        e = us_arena_fail(c, a);
+        goto out;
+    }
+    s->alloc = c->alloc;
+    s->arena = a;
+    s->p = p;
+    if (opts) s->opts = *opts;
+    if (!s->opts.dynamic_cap_bytes) s->opts.dynamic_cap_bytes = US_SESSION_DYNAMIC_CAP;
+    if (!s->opts.static_cap_bytes) s->opts.static_cap_bytes = US_SESSION_STATIC_CAP;
+    if (!s->opts.max_steps) s->opts.max_steps = DEFAULT_MAX_STEPS;
+    s->dyn = (us_dynmem){.alloc = c->alloc, .cap_bytes = s->opts.dynamic_cap_bytes};
+    if (s->opts.profile) US_GO(make_rows(c, s));
+    US_GO(us_arena_new(c, "dynamic values", s->opts.dynamic_cap_bytes, &s->dynamic));
+    s->dynamic_start = us_arena_mark(s->dynamic);
+    *out = s;
+    return US_OK;
+out:
+    us_arena_free(a);
+    return e;
+}
+
+void us_session_free(us_session *s)
+{
+    if (!s) return;
+    for (size_t i = 0; i < US_SESSION_BINDINGS; i++)
+        us_binding_free(s->bindings[i]);
+    us_dyn_put_all(&s->dyn, &s->scratch_more);
+    us_alloc alloc = s->alloc;
+    us_block_put(&alloc, &s->block);
+    us_block_put(&alloc, &s->scratch);
+    us_arena_free(s->dynamic);
+    us_arena_free(s->arena);
+}
+
+/* --- bindings -------------------------------------------------------------------------------------------- */
+
+static us_err find_binding(us_ctx *c, us_session *s, const us_value *in, us_binding **out)
+{
+    size_t oldest = 0;
+    for (size_t i = 0; i < US_SESSION_BINDINGS; i++) {
+        us_binding *b = s->bindings[i];
+        if (b && us_binding_takes(b, s->p, in)) {
+            *out = b;
+            return US_OK;
+        }
+        us_binding *o = s->bindings[oldest];
+        if (o && (!b || b->used_at < o->used_at)) oldest = i;
+    }
+    us_binding *fresh;
+    US_TRY(us_binding_new(c, s, in, &fresh));
+    if (s->now == s->bindings[oldest]) s->now = NULL;
+    us_binding_free(s->bindings[oldest]);
+    s->bindings[oldest] = fresh;
+    *out = fresh;
+    return US_OK;
+}
+
+/* The session's block serves every binding: it is as large as the largest needs. */
+static us_err place_binding(us_ctx *c, us_session *s, us_binding *b)
+{
+    if (b->block_bytes > s->block.bytes) {
+        us_block bigger = {0};
+        US_TRY(us_block_get(c, &bigger, b->block_bytes, 64, false));
+        us_block_put(&s->alloc, &s->block);
+        s->block = bigger;
+    }
+    if (b->base == s->block.p) return US_OK;
+    us_frame *f = b->main;
+    for (size_t v = 0; v < f->gp->n_vals; v++)
+        if (f->slots[v].kind == US_SLOT_ARENA)
+            f->slots[v].data = (char *)s->block.p + f->slots[v].offset;
+    b->base = s->block.p;
+    return US_OK;
+}
+
+static us_err check_data(us_ctx *c, const us_plan *p, const us_value *in)
+{
+    for (size_t i = 0; i < p->n_in; i++)
+        if (in[i].kind == US_KIND_TENSOR && !in[i].t.data && us_tensor_count(&in[i].t) > 0)
+            return us_fail(c, US_ARG, "input '" US_SV_FMT "' has elements but no data",
+                           US_SV_ARG(p->in_name[i]));
+    return US_OK;
+}
+
+/* --- runs --------------------------------------------------------------------------------------------------- */
+
+/* Gives back what the run before left for its outputs. */
+static void forget_last_run(us_session *s)
+{
+    if (s->now) us_frame_release(s->now->main);
+    if (us_arena_mark(s->dynamic).total != s->dynamic_start.total ||
+        us_arena_mark(s->dynamic).used != s->dynamic_start.used)
+        us_arena_reset(s->dynamic, s->dynamic_start);
+}
+
+/* Scratch that did not fit this time will fit the next. */
+static us_err grow_scratch(us_ctx *c, us_session *s)
+{
+    us_dyn_put_all(&s->dyn, &s->scratch_more);
+    s->scratch_used = 0;
+    if (s->scratch_want <= s->scratch.bytes) return US_OK;
+    us_block bigger = {0};
+    US_TRY(us_block_get(c, &bigger, s->scratch_want, 64, false));
+    us_block_put(&s->alloc, &s->scratch);
+    s->scratch = bigger;
+    return US_OK;
+}
+
+static const us_value *output_value(const us_session *s, us_vid v)
+{
+    const us_val *val = &s->p->m->main->vals.at[v];
+    bool held = val->storage == US_ST_CONST || val->storage == US_ST_VARIABLE;
+    return held ? val->data : &s->now->main->vals[v];
+}
+
+static us_err run(us_ctx *c, us_session *s, const us_value *in)
+{
+    us_plan *p = s->p;
+    US_TRY(check_data(c, p, in));
+    us_binding *b = s->now;
+    if (!b || !us_binding_takes(b, p, in)) US_TRY(find_binding(c, s, in, &b));
+    forget_last_run(s);
+    US_TRY(place_binding(c, s, b));
+    s->now = b;
+    b->used_at = ++s->n_runs;
+    s->n_steps_left = s->opts.max_steps;
+    for (size_t i = 0; i < p->n_in; i++)
+        b->main->vals[p->in[i]] = in[i];
+    us_err e = us_frame_run(c, b->main);
+    us_err grown = grow_scratch(c, s);
+    if (e == US_OK) e = grown;
+    if (e != US_OK) us_frame_release(b->main);
+    return e;
+}
+
+us_err us_session_run(us_ctx *c, us_session *s, const us_value *in, us_value *out)
+{
+    US_TRY(run(c, s, in));
+    for (size_t i = 0; i < s->p->n_out; i++)
+        out[i] = *output_value(s, s->p->out[i]);
+    return US_OK;
+}
+
+us_err us_session_run_into(us_ctx *c, us_session *s, const us_value *in, us_tensor *out)
+{
+    US_TRY(run(c, s, in));
+    for (size_t i = 0; i < s->p->n_out; i++) {
+        const us_value *v = output_value(s, s->p->out[i]);
+        us_sv name = s->p->out_name[i];
+        if (v->kind != US_KIND_TENSOR)
+            return us_fail(c, US_UNSUPP, "output '" US_SV_FMT "' is not a tensor",
+                           US_SV_ARG(name));
+        if (v->t.dtype != out[i].dtype || !us_tensor_same_dims(&v->t, &out[i])) {
+            char got[160], want[160];
+            return us_fail(c, US_SHAPE,
+                           "output '" US_SV_FMT "' is %s%s, the caller's memory is %s%s",
+                           US_SV_ARG(name), us_dtype_get(v->t.dtype)->name,
+                           us_dims_print(v->t.rank, v->t.dims, got, sizeof got),
+                           us_dtype_get(out[i].dtype)->name,
+                           us_dims_print(out[i].rank, out[i].dims, want, sizeof want));
+        }
+    }
+    for (size_t i = 0; i < s->p->n_out; i++)
+        US_TRY(us_tensor_copy(c, &out[i], &output_value(s, s->p->out[i])->t));
+    return US_OK;
+}
+
+/* --- figures --------------------------------------------------------------------------------------------------- */
+
+size_t us_session_profile(const us_session *s, const us_profile_row **rows)
+{
+    if (!s->rows) return 0;
+    *rows = s->rows;
+    return s->p->n_rows;
+}
+
+void us_session_stats_get(const us_session *s, us_session_stats *out)
+{
+    *out = (us_session_stats){.n_steps = s->p->main->n_steps, .const_bytes = s->p->const_bytes};
+    for (size_t i = 0; i < US_SESSION_BINDINGS; i++)
+        out->n_bindings += s->bindings[i] != NULL;
+    if (!s->now) return;
+    out->n_static_steps = s->now->n_static;
+    out->arena_bytes = s->now->block_bytes;
+    out->live_peak_bytes = s->now->live_peak;
+}
