@@ -168,7 +168,7 @@ typedef struct usta_model usta_model;
  * out      free with usta_model_free, after its sessions.
  *
  * The file is checked, never trusted: malformed or hostile files give an error within bounded memory.
- * Errors:  USTA_IO  cannot be read   USTA_FORMAT  not an ONNX model, or a broken one
+ * Errors:  USTA_NOTFOUND  no such file   USTA_IO  cannot be read   USTA_FORMAT  not an ONNX model, or a broken one
  *          USTA_UNSUPP  uses operators this build lacks; the text names them   USTA_LIMIT, USTA_NOMEM, USTA_ARG
  * Since:   0.1 */
 USTA_API usta_err usta_model_open(usta_env *env, const char *path, usta_model **out) USTA_MUST;
