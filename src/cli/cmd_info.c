@@ -1,0 +1,279 @@
+/* cli/cmd_info.c - `usta info MODEL`: what a model file is: inputs, outputs, operators, parameters, origin.
+ *
+ * The file is read, not planned: models with operators we cannot run are shown too. Everything is gathered into one JSON tree,
+ * which --json prints and from which the pages for people are made, so the two cannot disagree.
+ */
+#include <string.h>
+
+#include "cli/cli.h"
+#include "ir/text.h"
+#include "onnx/onnx.h"
+
+#define TEXT_MAX ((size_t)1 << 20)
+#define OPS_MAX  4096 /* different operators counted */
+
+typedef struct info {
+    us_cli *cli;
+    us_ctx *c;
+    us_arena *a;
+    const us_model *m;
+    us_map ops; /* "domain.Op" -> index into n_ops */
+    int64_t n_ops[OPS_MAX];
+    int64_t n_nodes, n_params, n_bytes, n_graphs;
+} info;
+
+/* --- counting ------------------------------------------------------------------------------------------ */
+
+static us_err count_node(info *k, const us_node *n)
+{
+    us_sv name = n->op_type;
+    if (n->domain.n > 0) {
+        char *z = us_str_printf(k->a, US_SV_FMT "." US_SV_FMT, US_SV_ARG(n->domain),
+                                US_SV_ARG(n->op_type));
+        if (!z) return us_arena_fail(k->c, k->a);
+        name = us_sv_of(z);
+    }
+    uint32_t i = us_map_get(&k->ops, name);
+    if (i == US_MAP_NONE) {
+        i = (uint32_t)k->ops.items.n;
+        if (i >= OPS_MAX)
+            return us_fail(k->c, US_LIMIT, "more than %d different operators", OPS_MAX);
+        US_TRY(us_map_put(k->c, &k->ops, name, i, NULL));
+    }
+    k->n_ops[i]++;
+    k->n_nodes++;
+    return US_OK;
+}
+
+static us_err count_graph(info *k, const us_graph *g, int depth)
+{
+    if (depth > US_MAX_GRAPH_DEPTH)
+        return us_fail(k->c, US_LIMIT, "sub-graphs are nested deeper than %d",
+                       US_MAX_GRAPH_DEPTH);
+    k->n_graphs++;
+    for (size_t v = 0; v < g->vals.n; v++) {
+        const us_value *d = g->vals.at[v].data;
+        if (!d || d->kind != US_KIND_TENSOR) continue;
+        k->n_params += us_tensor_count(&d->t);
+        k->n_bytes += (int64_t)us_tensor_bytes(&d->t);
+    }
+    for (size_t i = 0; i < g->order.n; i++) {
+        const us_node *n = &g->nodes.at[g->order.at[i]];
+        US_TRY(count_node(k, n));
+        for (uint32_t j = 0; j < n->n_attrs; j++)
+            for (size_t s = 0; n->attrs[j].graphs && s < n->attrs[j].n; s++)
+                US_TRY(count_graph(k, n->attrs[j].graphs[s], depth + 1));
+    }
+    return US_OK;
+}
+
+/* --- the tree ------------------------------------------------------------------------------------------- */
+
+static json_t *text_json(us_sv s)
+{
+    json_t *j = json_stringn(s.n ? s.p : "", s.n);
+    return j ? j : json_string("\xEF\xBF\xBD"); /* bytes that are no UTF-8 */
+}
+
+static us_err ends_json(info *k, const us_graph *g, bool inputs, json_t **out)
+{
+    json_t *list = json_array();
+    us_err e = us_json_keep(k->c, k->a, list);
+    size_t n = inputs ? g->inputs.n : g->outputs.n;
+    us_buf b;
+    us_buf_init(&b, k->c, TEXT_MAX);
+    for (size_t i = 0; e == US_OK && i < n; i++) {
+        const us_val *v = &g->vals.at[inputs ? g->inputs.at[i] : g->outputs.at[i]];
+        if (inputs && v->storage != US_ST_INPUT) continue;
+        us_buf_clear(&b);
+        us_type_print(&k->m->syms, &v->type, &b);
+        e = us_buf_check(&b);
+        if (e == US_OK &&
+            json_array_append_new(list, json_pack("{s:o, s:o}", "name", text_json(v->name),
+                                                  "type", text_json(us_buf_sv(&b)))))
+            e = us_nomem(k->c);
+    }
+    us_buf_deinit(&b);
+    if (e == US_OK) *out = list;
+    return e;
+}
+
+/* Our own properties are JSON texts and shown as trees; others are texts. */
+static us_err props_json(info *k, json_t **out)
+{
+    json_t *all = json_object();
+    US_TRY(us_json_keep(k->c, k->a, all));
+    for (size_t i = 0; i < k->m->props.n; i++) {
+        const us_prop *p = &k->m->props.at[i];
+        json_t *tree = NULL;
+        if (us_sv_starts(p->key, "usta.") &&
+            us_json_parse(k->c, k->a, "metadata", p->value, 0, &tree) == US_OK)
+            json_incref(tree);
+        else
+            tree = text_json(p->value);
+        if (json_object_setn_new_nocheck(all, p->key.n ? p->key.p : "", p->key.n, tree))
+            return us_nomem(k->c);
+    }
+    *out = all;
+    return US_OK;
+}
+
+static us_err ops_json(info *k, json_t **out)
+{
+    json_t *all = json_object();
+    US_TRY(us_json_keep(k->c, k->a, all));
+    for (size_t i = 0; i < k->ops.items.n; i++) {
+        us_sv name = k->ops.items.at[i].key;
+        if (json_object_setn_new_nocheck(all, name.n ? name.p : "", name.n,
+                                         json_integer(k->n_ops[i])))
+            return us_nomem(k->c);
+    }
+    *out = all;
+    return US_OK;
+}
+
+static us_err opsets_json(info *k, json_t **out)
+{
+    json_t *all = json_object();
+    US_TRY(us_json_keep(k->c, k->a, all));
+    for (size_t i = 0; i < k->m->opsets.n; i++) {
+        us_sv d = k->m->opsets.at[i].domain;
+        if (d.n == 0) d = US_SV("ai.onnx");
+        if (json_object_setn_new_nocheck(all, d.p, d.n,
+                                         json_integer(k->m->opsets.at[i].version)))
+            return us_nomem(k->c);
+    }
+    *out = all;
+    return US_OK;
+}
+
+static us_err gather(info *k, const char *path, json_t **out)
+{
+    json_t *in = NULL, *result = NULL, *ops = NULL, *opsets = NULL, *props = NULL;
+    US_TRY(count_graph(k, k->m->main, 0));
+    US_TRY(ends_json(k, k->m->main, true, &in));
+    US_TRY(ends_json(k, k->m->main, false, &result));
+    US_TRY(ops_json(k, &ops));
+    US_TRY(opsets_json(k, &opsets));
+    US_TRY(props_json(k, &props));
+    json_t *all = json_pack(
+        "{s:s, s:I, s:o, s:o, s:O, s:O, s:O, s:I, s:I, s:I, s:I, s:I, s:O, s:O}", "file", path,
+        "ir_version", (json_int_t)k->m->ir_version, "producer", text_json(k->m->producer_name),
+        "producer_version", text_json(k->m->producer_version), "opsets", opsets, "inputs", in,
+        "outputs", result, "nodes", (json_int_t)k->n_nodes, "graphs", (json_int_t)k->n_graphs,
+        "functions", (json_int_t)k->m->functions.n, "parameters", (json_int_t)k->n_params,
+        "parameter_bytes", (json_int_t)k->n_bytes, "operators", ops, "properties", props);
+    US_TRY(us_json_keep(k->c, k->a, all));
+    *out = all;
+    return US_OK;
+}
+
+/* --- the page ---------------------------------------------------------------------------------------------- */
+
+static us_err print_ends(us_cli *cli, const char *title, const json_t *list)
+{
+    us_rtable *t;
+    US_TRY(us_rtable_new(cli->c, cli->arena, title, "name|type", &t));
+    size_t i;
+    json_t *row;
+    json_array_foreach(list, i, row)
+    {
+        us_rtable_cell(t, us_json_text_or(row, "name", ""));
+        us_rtable_cell(t, us_json_text_or(row, "type", ""));
+    }
+    return us_out_table(cli, t);
+}
+
+static us_err print_ops(us_cli *cli, const json_t *ops)
+{
+    us_rtable *t;
+    US_TRY(us_rtable_new(cli->c, cli->arena, "Operators", "operator|>nodes", &t));
+    const char *name;
+    json_t *n;
+    json_object_foreach((json_t *)(uintptr_t)ops, name, n)
+    {
+        us_rtable_cell(t, name);
+        us_rtable_cellf(t, "%lld", (long long)json_integer_value(n));
+    }
+    return us_out_table(cli, t);
+}
+
+static us_err print_props(us_cli *cli, const json_t *props)
+{
+    const char *name;
+    json_t *v;
+    json_object_foreach((json_t *)(uintptr_t)props, name, v)
+    {
+        if (json_is_string(v)) {
+            us_outf(cli->out, "%s: %s\n", name, json_string_value(v));
+            continue;
+        }
+        us_buf b;
+        us_buf_init(&b, cli->c, TEXT_MAX * 64);
+        us_err e = us_json_print_pretty(cli->c, v, &b);
+        if (e == US_OK) e = us_buf_check(&b);
+        if (e == US_OK) {
+            us_outf(cli->out, "\n%s\n", name);
+            us_out_bytes(cli->out, b.p, b.n);
+            us_out_text(cli->out, "\n");
+        }
+        us_buf_deinit(&b);
+        US_TRY(e);
+    }
+    return US_OK;
+}
+
+static us_err print_page(us_cli *cli, const json_t *all)
+{
+    char count[32], bytes[32];
+    const char *domain;
+    json_t *version;
+    us_outf(cli->out, "%s: ONNX, IR %lld", us_json_text_or(all, "file", ""),
+            (long long)us_json_i64_or(all, "ir_version", 0));
+    json_object_foreach(json_object_get(all, "opsets"), domain, version)
+        us_outf(cli->out, ", %s %lld", domain, (long long)json_integer_value(version));
+    const char *producer = us_json_text_or(all, "producer", "");
+    if (producer[0])
+        us_outf(cli->out, "; by %s %s", producer, us_json_text_or(all, "producer_version", ""));
+    us_outf(cli->out, "\n%lld nodes, %s parameters (%s)\n\n",
+            (long long)us_json_i64_or(all, "nodes", 0),
+            us_print_count(us_json_i64_or(all, "parameters", 0), count),
+            us_print_bytes((uint64_t)us_json_i64_or(all, "parameter_bytes", 0), bytes));
+    US_TRY(print_ends(cli, "Inputs", json_object_get(all, "inputs")));
+    us_out_text(cli->out, "\n");
+    US_TRY(print_ends(cli, "Outputs", json_object_get(all, "outputs")));
+    us_out_text(cli->out, "\n");
+    US_TRY(print_ops(cli, json_object_get(all, "operators")));
+    const json_t *props = json_object_get(all, "properties");
+    if (json_object_size(props) > 0) us_out_text(cli->out, "\n");
+    return print_props(cli, props);
+}
+
+static us_err run(us_cli *cli, void *args)
+{
+    (void)args;
+    us_onnx_opts o = {.descriptors_only = true};
+    us_model *m;
+    US_TRY(us_onnx_read(cli->c, cli->args[0], &o, &m));
+    us_err e = US_OK;
+    json_t *all;
+    info *k = us_new(cli->arena, info);
+    if (!k) {
+        e = us_arena_fail(cli->c, cli->arena);
+        goto out;
+    }
+    k->cli = cli;
+    k->c = cli->c;
+    k->a = cli->arena;
+    k->m = m;
+    us_map_init(&k->ops, cli->arena);
+    US_GO(gather(k, cli->args[0], &all));
+    e = cli->json ? us_out_json(cli, all) : print_page(cli, all);
+out:
+    us_model_free(m);
+    return e;
+}
+
+const us_cmd us_cmd_info = {
+    "info", "MODEL.onnx", "what a model file is and where it comes from", 0, 1, 1, NULL,
+    0,      run};
