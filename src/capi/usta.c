@@ -158,6 +158,19 @@ static us_err copy_sym_names(us_ctx *c, usta_model *m)
     return US_OK;
 }
 
+static us_err model_in(usta_env *env, us_plan *plan, us_arena *a, usta_model **out)
+{
+    us_ctx *c = &env->c;
+    usta_model *m = us_new(a, usta_model);
+    if (!m) return us_arena_fail(c, a);
+    *m = (usta_model){.env = env, .plan = plan, .arena = a};
+    US_TRY(copy_names(c, a, plan, us_plan_n_inputs(plan), us_plan_input_name, &m->in_name));
+    US_TRY(copy_names(c, a, plan, us_plan_n_outputs(plan), us_plan_output_name, &m->out_name));
+    US_TRY(copy_sym_names(c, m));
+    *out = m;
+    return US_OK;
+}
+
 /* Takes over `ir`, whatever happens. */
 static us_err model_new(usta_env *env, us_model *ir, usta_model **out)
 {
@@ -169,21 +182,12 @@ static us_err model_new(usta_env *env, us_model *ir, usta_model **out)
         us_model_free(ir);
         return e;
     }
-    US_GO(us_arena_new(c, "model of the C API", MODEL_MEM, &a));
-    usta_model *m = us_new(a, usta_model);
-    if (!m) {
-        e = us_arena_fail(c, a);
-        goto out;
+    e = us_arena_new(c, "model of the C API", MODEL_MEM, &a);
+    if (e == US_OK) e = model_in(env, plan, a, out);
+    if (e != US_OK) {
+        us_arena_free(a);
+        us_plan_free(plan);
     }
-    *m = (usta_model){.env = env, .plan = plan, .arena = a};
-    US_GO(copy_names(c, a, plan, us_plan_n_inputs(plan), us_plan_input_name, &m->in_name));
-    US_GO(copy_names(c, a, plan, us_plan_n_outputs(plan), us_plan_output_name, &m->out_name));
-    US_GO(copy_sym_names(c, m));
-    *out = m;
-    return US_OK;
-out:
-    us_arena_free(a);
-    us_plan_free(plan);
     return e;
 }
 
@@ -287,6 +291,25 @@ void usta_session_defaults(usta_session_settings *s)
     if (s) *s = (usta_session_settings){.struct_size = sizeof *s};
 }
 
+static us_err session_new(const usta_model *m, const us_session_opts *o, us_arena *a,
+                          usta_session **out)
+{
+    us_ctx *c = &m->env->c;
+    usta_session *ses = us_new(a, usta_session);
+    if (!ses) return us_arena_fail(c, a);
+    ses->c = *c;
+    ses->c.diag = (us_diag){0};
+    ses->m = m;
+    ses->arena = a;
+    ses->in = us_new_n(a, us_value, usta_model_n_inputs(m));
+    ses->out = us_new_n(a, us_value, usta_model_n_outputs(m));
+    ses->into = us_new_n(a, us_tensor, usta_model_n_outputs(m));
+    if (!ses->in || !ses->out || !ses->into) return us_arena_fail(c, a);
+    US_TRY(us_session_new(c, m->plan, o, &ses->s));
+    *out = ses;
+    return US_OK;
+}
+
 usta_err usta_session_new(const usta_model *m, const usta_session_settings *s,
                           usta_session **out)
 {
@@ -302,30 +325,11 @@ usta_err usta_session_new(const usta_model *m, const usta_session_settings *s,
                          .static_cap_bytes = own.max_memory,
                          .max_steps = own.max_steps,
                          .seed = own.seed};
-    us_arena *a = NULL;
-    us_err e = US_OK;
-    US_GO(us_arena_new(c, "session of the C API", MODEL_MEM, &a));
-    usta_session *ses = us_new(a, usta_session);
-    if (!ses) {
-        e = us_arena_fail(c, a);
-        goto out;
-    }
-    ses->c = *c;
-    ses->c.diag = (us_diag){0};
-    ses->m = m;
-    ses->arena = a;
-    ses->in = us_new_n(a, us_value, usta_model_n_inputs(m));
-    ses->out = us_new_n(a, us_value, usta_model_n_outputs(m));
-    ses->into = us_new_n(a, us_tensor, usta_model_n_outputs(m));
-    if (!ses->in || !ses->out || !ses->into) {
-        e = us_arena_fail(c, a);
-        goto out;
-    }
-    US_GO(us_session_new(c, m->plan, &o, &ses->s));
-    *out = ses;
-    return USTA_OK;
-out:
-    us_arena_free(a);
+    us_arena *a;
+    us_err e = us_arena_new(c, "session of the C API", MODEL_MEM, &a);
+    if (e != US_OK) return (usta_err)e;
+    e = session_new(m, &o, a, out);
+    if (e != US_OK) us_arena_free(a);
     return (usta_err)e;
 }
 

@@ -205,7 +205,8 @@ static const us_value *value_at(const us_frame *f, us_vid v)
     case US_ST_CONST:
     case US_ST_VARIABLE: return val->data;
     case US_ST_OUTER:
-        return f->parent && val->outer != US_NIL ? value_at(f->parent, val->outer) : &f->vals[v];
+        return f->parent && val->outer != US_NIL ? value_at(f->parent, val->outer)
+                                                 : &f->vals[v];
     case US_ST_INPUT:
     case US_ST_TEMP: break;
     }
@@ -399,36 +400,38 @@ static size_t count_static(const us_frame *f)
     return n;
 }
 
+static us_err bind_in(us_ctx *c, us_session *s, const us_value *in, us_arena *a,
+                      us_arena *scratch, us_binding **out)
+{
+    us_binding *bind = us_new(a, us_binding);
+    if (!bind) return us_arena_fail(c, a);
+    bind->arena = a;
+    binder b = {.c = c, .s = s, .a = a, .scratch = scratch, .bind = bind};
+    US_TRY(check_inputs(&b, in));
+    US_TRY(keep_signature(&b, in));
+    US_TRY(us_resolve_types(c, scratch, s->p, in, &b.types));
+    US_TRY(frame_new(&b, s->p->main, NULL, &bind->main));
+    bind->n_static = count_static(bind->main);
+    *out = bind;
+    return US_OK;
+}
+
 us_err us_binding_new(us_ctx *c, us_session *s, const us_value *in, us_binding **out)
 {
     us_arena *a, *scratch;
     US_TRY(us_arena_new(c, "binding", BINDING_ARENA_CAP, &a));
     us_err e = us_arena_new(c, "shapes", BINDING_ARENA_CAP, &scratch);
+    if (e == US_OK) {
+        e = bind_in(c, s, in, a, scratch, out);
+        us_arena_free(scratch);
+    }
     if (e != US_OK) {
         us_arena_free(a);
         return e;
     }
-    us_binding *bind = us_new(a, us_binding);
-    if (!bind) {
-        e = us_arena_fail(c, a);
-        goto out;
-    }
-    bind->arena = a;
-    binder b = {.c = c, .s = s, .a = a, .scratch = scratch, .bind = bind};
-    US_GO(check_inputs(&b, in));
-    US_GO(keep_signature(&b, in));
-    US_GO(us_resolve_types(c, scratch, s->p, in, &b.types));
-    US_GO(frame_new(&b, s->p->main, NULL, &bind->main));
-    bind->n_static = count_static(bind->main);
-    *out = bind;
-    us_arena_free(scratch);
     us_trace(c, PLAN, 1, "binding: %zu of %zu steps static, block %zu bytes, live peak %zu",
-             bind->n_static, s->p->main->n_steps, bind->block_bytes, bind->live_peak);
+             (*out)->n_static, s->p->main->n_steps, (*out)->block_bytes, (*out)->live_peak);
     return US_OK;
-out:
-    us_arena_free(scratch);
-    us_arena_free(a);
-    return e;
 }
 
 void us_binding_free(us_binding *b)

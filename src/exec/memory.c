@@ -207,6 +207,45 @@ static void search(planner *p, const size_t *live)
     climb(p);
 }
 
+/* Rounds sizes up; n_steps: one past the last step. */
+static us_err check_items(us_ctx *c, us_mem_item *items, size_t n, size_t *n_steps)
+{
+    *n_steps = 0;
+    for (size_t i = 0; i < n; i++) {
+        US_ASSERT(items[i].first <= items[i].last && items[i].bytes > 0);
+        if (items[i].bytes > SIZE_MAX / 2)
+            return us_fail(c, US_LIMIT, "a value of %zu bytes does not fit the address space",
+                           items[i].bytes);
+        items[i].bytes = (items[i].bytes + US_MEM_ALIGN - 1) & ~(US_MEM_ALIGN - 1);
+        *n_steps = US_MAX(*n_steps, (size_t)items[i].last + 1);
+    }
+    return US_OK;
+}
+
+static us_err plan_in(us_ctx *c, us_arena *a, us_mem_item *items, size_t n, size_t *total,
+                      size_t *live_peak)
+{
+    planner p = {.items = items, .n = n, .best_total = SIZE_MAX};
+    size_t n_steps;
+    US_TRY(check_items(c, items, n, &n_steps));
+    p.order = us_new_n(a, uint32_t, n);
+    p.best = us_new_n(a, uint32_t, n);
+    p.placed = us_new_n(a, uint32_t, n);
+    p.offset = us_new_n(a, size_t, n);
+    p.best_offset = us_new_n(a, size_t, n);
+    p.keys = us_new_n(a, key, n);
+    size_t *live = us_new_n(a, size_t, n_steps + 1);
+    if (!p.order || !p.best || !p.placed || !p.offset || !p.best_offset || !p.keys || !live)
+        return us_arena_fail(c, a);
+    US_TRY(live_bytes(c, items, n, n_steps, live, &p.bound));
+    search(&p, live);
+    for (size_t i = 0; i < n; i++)
+        items[i].offset = p.best_offset[i];
+    *total = p.best_total;
+    *live_peak = p.bound;
+    return US_OK;
+}
+
 us_err us_mem_plan(us_ctx *c, us_mem_item *items, size_t n, size_t *total, size_t *live_peak)
 {
     if (n == 0) {
@@ -216,37 +255,7 @@ us_err us_mem_plan(us_ctx *c, us_mem_item *items, size_t n, size_t *total, size_
     }
     us_arena *a;
     US_TRY(us_arena_new(c, "memory planner", SIZE_MAX / 4, &a));
-    us_err e = US_OK;
-    size_t n_steps = 0;
-    for (size_t i = 0; i < n; i++) {
-        US_ASSERT(items[i].first <= items[i].last && items[i].bytes > 0);
-        if (items[i].bytes > SIZE_MAX / 2) {
-            e = us_fail(c, US_LIMIT, "a value of %zu bytes does not fit the address space",
-                        items[i].bytes);
-            goto out;
-        }
-        items[i].bytes = (items[i].bytes + US_MEM_ALIGN - 1) & ~(US_MEM_ALIGN - 1);
-        n_steps = US_MAX(n_steps, (size_t)items[i].last + 1);
-    }
-    planner p = {.items = items, .n = n, .best_total = SIZE_MAX};
-    p.order = us_new_n(a, uint32_t, n);
-    p.best = us_new_n(a, uint32_t, n);
-    p.placed = us_new_n(a, uint32_t, n);
-    p.offset = us_new_n(a, size_t, n);
-    p.best_offset = us_new_n(a, size_t, n);
-    p.keys = us_new_n(a, key, n);
-    size_t *live = us_new_n(a, size_t, n_steps + 1);
-    if (!p.order || !p.best || !p.placed || !p.offset || !p.best_offset || !p.keys || !live) {
-        e = us_arena_fail(c, a);
-        goto out;
-    }
-    US_GO(live_bytes(c, items, n, n_steps, live, &p.bound));
-    search(&p, live);
-    for (size_t i = 0; i < n; i++)
-        items[i].offset = p.best_offset[i];
-    *total = p.best_total;
-    *live_peak = p.bound;
-out:
+    us_err e = plan_in(c, a, items, n, total, live_peak);
     us_arena_free(a);
     return e;
 }

@@ -277,39 +277,43 @@ static void fill_all(us_plan *p, us_gplan *gp)
         fill_all(p, gp->subs[i]);
 }
 
-us_err us_plan_new(us_ctx *c, us_model *m, const us_plan_opts *opts, us_plan **out)
+static us_err make_plan(us_ctx *c, us_plan *p, const us_plan_opts *o)
 {
-    static const us_plan_opts defaults = {0};
-    const us_plan_opts *o = opts ? opts : &defaults;
-    us_arena *a;
-    US_TRY(us_arena_new(c, "plan", PLAN_ARENA_CAP, &a));
-    us_err e = US_OK;
-    us_plan *p = us_new(a, us_plan);
-    if (!p) {
-        e = us_arena_fail(c, a);
-        goto out;
-    }
-    p->alloc = c->alloc;
-    p->arena = a;
-    p->m = m;
-    us_graph *g = m->main;
-    US_GO(override_inputs(c, g, o));
-    US_GO(settle_variables(c, p, g, o->keep_variables));
+    us_graph *g = p->m->main;
+    US_TRY(override_inputs(c, g, o));
+    US_TRY(settle_variables(c, p, g, o->keep_variables));
     for (size_t i = 0; i < o->n_extra; i++)
-        US_GO(us_graph_add_output(c, g, o->extra[i]));
-    US_GO(list_ends(c, p, g));
-    US_GO(run_passes(c, p, o));
-    US_GO(number_graphs(c, p));
-    US_GO(us_gplan_new(c, p, g, NULL, &p->main));
+        US_TRY(us_graph_add_output(c, g, o->extra[i]));
+    US_TRY(list_ends(c, p, g));
+    US_TRY(run_passes(c, p, o));
+    US_TRY(number_graphs(c, p));
+    US_TRY(us_gplan_new(c, p, g, NULL, &p->main));
     fill_all(p, p->main);
     sum_constants(p);
     us_trace(c, PLAN, 1, "%zu steps, %zu graphs, %zu bytes of constants", p->main->n_steps,
              p->n_all, p->const_bytes);
+    return US_OK;
+}
+
+us_err us_plan_new(us_ctx *c, us_model *m, const us_plan_opts *opts, us_plan **out)
+{
+    static const us_plan_opts defaults = {0};
+    us_arena *a;
+    US_TRY(us_arena_new(c, "plan", PLAN_ARENA_CAP, &a));
+    us_plan *p = us_new(a, us_plan);
+    us_err e = p ? US_OK : us_arena_fail(c, a);
+    if (p) {
+        p->alloc = c->alloc;
+        p->arena = a;
+        p->m = m;
+        e = make_plan(c, p, opts ? opts : &defaults);
+    }
+    if (e != US_OK) {
+        us_arena_free(a);
+        return e;
+    }
     *out = p;
     return US_OK;
-out:
-    us_arena_free(a);
-    return e;
 }
 
 void us_plan_free(us_plan *p)

@@ -40,32 +40,37 @@ static us_err make_rows(us_ctx *c, us_session *s)
     return US_OK;
 }
 
-us_err us_session_new(us_ctx *c, us_plan *p, const us_session_opts *opts, us_session **out)
+static void settle_opts(us_session *s, const us_session_opts *opts)
 {
-    us_arena *a;
-    US_TRY(us_arena_new(c, "session", SESSION_ARENA_CAP, &a));
-    us_err e = US_OK;
-    us_session *s = us_new(a, us_session);
-    if (!s) {
-        e = us_arena_fail(c, a);
-        goto out;
-    }
-    s->alloc = c->alloc;
-    s->arena = a;
-    s->p = p;
     if (opts) s->opts = *opts;
     if (!s->opts.dynamic_cap_bytes) s->opts.dynamic_cap_bytes = US_SESSION_DYNAMIC_CAP;
     if (!s->opts.static_cap_bytes) s->opts.static_cap_bytes = US_SESSION_STATIC_CAP;
     if (!s->opts.max_steps) s->opts.max_steps = DEFAULT_MAX_STEPS;
-    s->dyn = (us_dynmem){.alloc = c->alloc, .cap_bytes = s->opts.dynamic_cap_bytes};
-    if (s->opts.profile) US_GO(make_rows(c, s));
-    US_GO(us_arena_new(c, "dynamic values", s->opts.dynamic_cap_bytes, &s->dynamic));
+}
+
+us_err us_session_new(us_ctx *c, us_plan *p, const us_session_opts *opts, us_session **out)
+{
+    us_arena *a;
+    US_TRY(us_arena_new(c, "session", SESSION_ARENA_CAP, &a));
+    us_session *s = us_new(a, us_session);
+    us_err e = s ? US_OK : us_arena_fail(c, a);
+    if (s) {
+        s->alloc = c->alloc;
+        s->arena = a;
+        s->p = p;
+        settle_opts(s, opts);
+        s->dyn = (us_dynmem){.alloc = c->alloc, .cap_bytes = s->opts.dynamic_cap_bytes};
+        if (s->opts.profile) e = make_rows(c, s);
+        if (e == US_OK)
+            e = us_arena_new(c, "dynamic values", s->opts.dynamic_cap_bytes, &s->dynamic);
+    }
+    if (e != US_OK) {
+        us_arena_free(a);
+        return e;
+    }
     s->dynamic_start = us_arena_mark(s->dynamic);
     *out = s;
     return US_OK;
-out:
-    us_arena_free(a);
-    return e;
 }
 
 void us_session_free(us_session *s)
