@@ -84,6 +84,10 @@ typedef struct us_features {
     us_sv *skipped;     /* columns not used (text) */
     us_decoder decoder; /* what the graph's inputs want */
 } us_features;
+/* Columns that no rule turns into numbers (text, encode none) get the role EXCLUDED, so that the model does not ask for them.
+ * To be called before us_features_build, on the schema that goes into the passport. n (may be NULL): how many. */
+void us_features_drop(us_data_schema *s, const us_feature_opts *opts, size_t *n);
+
 /* Adds inputs and nodes to m's main graph (which has no inputs yet). fit_rows: the training rows (NULL: all). Names etc. are
  * in the arena; constants in the model's. opts NULL: defaults. US_ARG: no usable column is left. */
 us_err us_features_build(us_ctx *c, us_arena *a, us_model *m, const us_data_schema *s,

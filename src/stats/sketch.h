@@ -55,7 +55,7 @@ us_err us_sketch_index(us_ctx *c, us_arena *a, us_sketch *s) US_MUST;
 /* An empty sketch with the reference's kind, edges and categories (copied into a). */
 us_err us_sketch_like(us_ctx *c, us_arena *a, const us_sketch *ref, us_sketch *out) US_MUST;
 void us_sketch_clear(us_sketch *s);                /* counts back to 0, shape kept */
-void us_sketch_add_number(us_sketch *s, double x); /* NaN = missing */
+void us_sketch_add_number(us_sketch *s, double x); /* NaN and infinities = missing */
 void us_sketch_add_string(us_sketch *s, us_sv x);  /* empty = missing */
 void us_sketch_add_missing(us_sketch *s, uint64_t n);
 us_err us_sketch_merge(us_ctx *c, us_sketch *s,
