@@ -280,6 +280,7 @@ static void fill_all(us_plan *p, us_gplan *gp)
 static us_err make_plan(us_ctx *c, us_plan *p, const us_plan_opts *o)
 {
     us_graph *g = p->m->main;
+    US_TRY(us_graph_verify(c, g));
     US_TRY(override_inputs(c, g, o));
     US_TRY(settle_variables(c, p, g, o->keep_variables));
     for (size_t i = 0; i < o->n_extra; i++)

@@ -13,6 +13,7 @@
  * folded, nothing superfluous. */
 /* clang-format off */
 static const us_pass passes[] = {
+    { "inline",      0,             US_FACT_ORDER | US_FACT_TYPES, us_pass_inline,      "replace calls of the model's own functions by their nodes" },
     { "upgrade",     0,             US_FACT_ORDER | US_FACT_TYPES, us_pass_upgrade,     "bring nodes of older operator versions to the current form" },
     { "expand",      US_FACT_TYPES, US_FACT_ORDER | US_FACT_TYPES, us_pass_expand,      "replace composite operators without a kernel by core ones" },
     { "fold-const",  US_FACT_TYPES, US_FACT_TYPES,                 us_pass_fold_const,  "evaluate nodes whose inputs are all constant" },
@@ -20,6 +21,7 @@ static const us_pass passes[] = {
     { "cse",         US_FACT_ORDER, US_FACT_TYPES,                 us_pass_cse,         "compute equal expressions once" },
     { "fold-bn",     US_FACT_TYPES, US_FACT_TYPES,                 us_pass_fold_bn,     "fold BatchNormalization into the Conv or Gemm before it" },
     { "fuse-gemm",   US_FACT_TYPES, US_FACT_TYPES,                 us_pass_fuse_gemm,   "make MatMul and Add of a constant bias one Gemm" },
+    { "transpose-weights", 0,       US_FACT_TYPES,                 us_pass_transpose_weights, "store constant weights of Gemm as its product reads them" },
     { "dce",         0,             0,                             us_pass_dce,         "remove nodes nobody uses" },
 };
 /* clang-format on */

@@ -1,6 +1,7 @@
 /* Passes: text in, text out; and outputs on random inputs are the same before and after. */
 #include "../exec/exec_fixture.h"
 
+#include "onnx/onnx.h"
 #include "pass/pass.h"
 
 static void print_of(us_ctx *c, const us_model *m, us_buf *b)
@@ -218,6 +219,15 @@ static void test_fuse_gemm__dense_layer(void)
         "fuse-gemm", DIMS(5, 2), 1e-6, 2);
 }
 
+static void test_transpose_weights__gemm(void)
+{
+    check_same_outputs(
+        HEAD "graph main(x: float[N,2]) -> (y) {\n"
+             "  const w: float[3,2] = {1, 2, 3, -4, 5, 6}\n  const b: float[3] = {1, 0, -1}\n"
+             "  p = Gemm(x, w, b) {transB=1}\n  y = Relu(p)\n}\n",
+        "transpose-weights", DIMS(5, 2), 1e-6, 2);
+}
+
 static void test_default__same_outputs(void)
 {
     check_same_outputs(
@@ -228,6 +238,41 @@ static void test_default__same_outputs(void)
         "  p = MatMul(i, w2)\n  s = Add(p, b)\n  e = Exp(s)\n  e2 = Exp(s)\n  t = Add(e, e2)\n"
         "  y = Softmax(t) {axis=1}\n}\n",
         "default", DIMS(5, 2), 1e-6, 4);
+}
+
+/* --- functions --------------------------------------------------------------------------------------------- */
+
+static us_model *file_model(us_ctx *c, const char *name)
+{
+    char path[1024];
+    us_model *m;
+    CHECK_OK(c, us_onnx_read(c, us_test_source(path, sizeof path, name), NULL, &m));
+    return m;
+}
+
+/* Twice(x) = (2 Bend(x), x), Bend with a slope given by the caller: y = Bend(2 Bend(x; 0.5); 0.25) - x. */
+static void test_inline__functions_call_functions(void)
+{
+    fixture f;
+    fixture_begin(&f);
+    us_model *m = file_model(&f.c, "tests/pass/data/functions.onnx");
+    CHECK_OK(&f.c, us_plan_new(&f.c, m, NULL, &f.plan));
+    CHECK_OK(&f.c, us_session_new(&f.c, f.plan, NULL, &f.s));
+    us_value x = F32S(&f, DIMS(2), 3, -8), y;
+    CHECK_OK(&f.c, us_session_run(&f.c, f.s, &x, &y));
+    CHECK_NEAR(f32_at(&y)[0], 3, 1e-6);
+    CHECK_NEAR(f32_at(&y)[1], 6, 1e-6);
+    fixture_end(&f);
+}
+
+static void test_inline__endless(void)
+{
+    us_ctx c;
+    us_ctx_init(&c);
+    us_model *m = file_model(&c, "tests/pass/data/endless.onnx");
+    CHECK_ERR(us_pass_run(&c, m, "inline"), US_LIMIT);
+    us_model_free(m);
+    us_ctx_deinit(&c);
 }
 
 int main(int argc, char **argv)
@@ -248,7 +293,10 @@ int main(int argc, char **argv)
         US_CASE(test_fold_bn__gemm_without_bias),
         US_CASE(test_fold_bn__shared_product_stays),
         US_CASE(test_fuse_gemm__dense_layer),
+        US_CASE(test_transpose_weights__gemm),
         US_CASE(test_default__same_outputs),
+        US_CASE(test_inline__functions_call_functions),
+        US_CASE(test_inline__endless),
     };
     return us_test_main(cases, US_LEN(cases), argc, argv);
 }

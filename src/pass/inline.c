@@ -1,0 +1,210 @@
+/* pass/inline.c - calls of the model's own functions become the functions' nodes.
+ *
+ * A body's values get values of the calling graph: parameters are the call's inputs, results the call's outputs, the rest
+ * is made anew. An attribute that stands for a parameter of the function takes the call's attribute, else the
+ * function's default, else it is left out. Sub-graphs in a body are copied, for a function may be called often.
+ * Functions may call functions; the number of nodes made is limited, because a few lines can ask for 2^60.
+ */
+#include "pass/passes.h"
+
+#include <string.h>
+
+#define MAX_MADE ((size_t)1 << 16) /* nodes that inlining may add to a model */
+
+typedef struct splice {
+    us_ctx *c;
+    us_model *m;
+    const us_function *fn;
+    const us_node *call; /* a copy: the graph's nodes move */
+    us_arena *scratch;
+    size_t *made;
+} splice;
+
+static const us_function *find_function(const us_model *m, const us_node *n)
+{
+    if (n->dead || n->op) return NULL;
+    for (size_t i = 0; i < m->functions.n; i++) {
+        const us_function *f = &m->functions.at[i];
+        if (us_sv_eq(f->name, n->op_type) && us_sv_eq(f->domain, n->domain)) return f;
+    }
+    return NULL;
+}
+
+static us_err copy_node(splice *s, us_graph *to, const us_node *n, us_vid *map, us_nid before);
+
+/* A value of `to` for value v of a body. */
+static us_err new_value(splice *s, us_graph *to, const us_val *v, us_vid *out)
+{
+    if (v->data && v->data->kind == US_KIND_TENSOR)
+        return us_graph_add_const(s->c, to, (us_sv){0}, US_ST_CONST, &v->data->t, out);
+    if (v->data)
+        return us_fail(s->c, US_UNSUPP, "a function holds a constant that is not a tensor");
+    return us_graph_add_val(s->c, to, (us_sv){0}, US_ST_TEMP, NULL, out);
+}
+
+/* Copy of a sub-graph of the body under `parent`; map: the parent's values for those of the body's graph. */
+static us_err copy_graph(splice *s, const us_graph *src, us_graph *parent, const us_vid *map,
+                         us_graph **out)
+{
+    us_graph *g;
+    US_TRY(us_graph_new(s->c, s->m, parent, src->name, &g));
+    us_vid *mine = us_new_n(s->scratch, us_vid, src->vals.n);
+    if (!mine) return us_arena_fail(s->c, s->scratch);
+    for (us_vid v = 0; v < src->vals.n; v++) {
+        const us_val *val = &src->vals.at[v];
+        if (val->storage == US_ST_INPUT) continue; /* in the order of the inputs, below */
+        if (val->storage == US_ST_OUTER) {
+            US_TRY(us_graph_add_val(s->c, g, (us_sv){0}, US_ST_OUTER, NULL, &mine[v]));
+            g->vals.at[mine[v]].outer = val->outer == US_NIL ? US_NIL : map[val->outer];
+        } else {
+            US_TRY(new_value(s, g, val, &mine[v]));
+        }
+    }
+    for (size_t i = 0; i < src->inputs.n; i++)
+        US_TRY(us_graph_add_input(s->c, g, (us_sv){0}, &src->vals.at[src->inputs.at[i]].type,
+                                  &mine[src->inputs.at[i]]));
+    for (size_t i = 0; i < src->order.n; i++)
+        US_TRY(copy_node(s, g, &src->nodes.at[src->order.at[i]], mine, US_NIL));
+    for (size_t i = 0; i < src->outputs.n; i++)
+        US_TRY(us_graph_add_output(s->c, g, mine[src->outputs.at[i]]));
+    *out = g;
+    return US_OK;
+}
+
+/* The attribute that `a` stands for in this call; NULL: none. */
+static const us_attr *resolve_attr(const splice *s, const us_attr *a)
+{
+    if (a->ref.n == 0) return a;
+    for (uint32_t i = 0; i < s->call->n_attrs; i++)
+        if (us_sv_eq(s->call->attrs[i].name, a->ref)) return &s->call->attrs[i];
+    for (size_t i = 0; i < s->fn->attr_defaults.n; i++)
+        if (us_sv_eq(s->fn->attr_defaults.at[i].name, a->ref))
+            return &s->fn->attr_defaults.at[i];
+    return NULL;
+}
+
+static us_err copy_attr(splice *s, us_graph *to, us_nid n, const us_attr *a, const us_vid *map)
+{
+    const us_attr *from = resolve_attr(s, a);
+    if (!from) return US_OK;
+    us_attr copy = *from;
+    copy.name = a->name;
+    copy.ref = (us_sv){0};
+    if (from == a && (a->kind == US_AT_GRAPH || a->kind == US_AT_GRAPHS)) {
+        copy.graphs = us_new_n(s->m->arena, us_graph *, a->n);
+        if (!copy.graphs) return us_arena_fail(s->c, s->m->arena);
+        for (size_t i = 0; i < a->n; i++)
+            US_TRY(copy_graph(s, a->graphs[i], to, map, &copy.graphs[i]));
+    }
+    return us_node_set_attr(s->c, to, n, &copy);
+}
+
+static us_err copy_node(splice *s, us_graph *to, const us_node *n, us_vid *map, us_nid before)
+{
+    if (++*s->made > MAX_MADE)
+        return us_fail(s->c, US_LIMIT, "functions of the model make more than %zu nodes",
+                       MAX_MADE);
+    us_vid *in = us_new_n(s->scratch, us_vid, n->n_in),
+           *out = us_new_n(s->scratch, us_vid, n->n_out);
+    if (!in || !out) return us_arena_fail(s->c, s->scratch);
+    for (uint32_t k = 0; k < n->n_in; k++)
+        in[k] = n->in[k] == US_NIL ? US_NIL : map[n->in[k]];
+    for (uint32_t k = 0; k < n->n_out; k++)
+        out[k] = n->out[k] == US_NIL ? US_NIL : map[n->out[k]];
+    us_nid nid;
+    US_TRY(us_graph_add_node(s->c, to, n->domain, n->op_type, n->version, n->name, n->n_in, in,
+                             n->n_out, out, before, &nid));
+    for (uint32_t k = 0; k < n->n_attrs; k++)
+        US_TRY(copy_attr(s, to, nid, &n->attrs[k], map));
+    return us_node_decode(s->c, s->m, &to->nodes.at[nid]);
+}
+
+static us_vid given(const us_node *call, size_t i)
+{
+    return i < call->n_in ? call->in[i] : US_NIL;
+}
+
+/* Result i of the body is result i of the call: the body's value takes the call's place where it is a node's own. */
+static us_err map_results(splice *s, us_graph *g, us_vid *map, us_nid before)
+{
+    const us_graph *body = s->fn->body;
+    for (size_t i = 0; i < s->call->n_out; i++) {
+        us_vid out = s->call->out[i], from = body->outputs.at[i];
+        if (out == US_NIL) continue;
+        if (body->vals.at[from].storage == US_ST_TEMP && map[from] == US_NIL) {
+            map[from] = out;
+            continue;
+        }
+        /* A parameter, a constant, or a result listed twice: passed on. Placed last, it reads what is there. */
+        us_vid src = map[from];
+        us_nid id;
+        if (src == US_NIL) US_TRY(new_value(s, g, &body->vals.at[from], &src));
+        map[from] = src;
+        US_TRY(us_graph_add_node(s->c, g, US_SV(""), US_SV("Identity"), 0, s->call->name, 1,
+                                 &src, 1, &out, before, &id));
+        US_TRY(us_node_decode(s->c, s->m, &g->nodes.at[id]));
+    }
+    return US_OK;
+}
+
+static us_err splice_body(splice *s, us_graph *g, us_nid before)
+{
+    const us_graph *body = s->fn->body;
+    us_vid *map = us_new_n(s->scratch, us_vid, body->vals.n);
+    if (!map) return us_arena_fail(s->c, s->scratch);
+    for (size_t v = 0; v < body->vals.n; v++)
+        map[v] = US_NIL;
+    for (size_t i = 0; i < body->inputs.n; i++)
+        map[body->inputs.at[i]] = given(s->call, i);
+    if (s->call->n_out > body->outputs.n || s->call->n_in > body->inputs.n)
+        return us_fail(s->c, US_FORMAT,
+                       "'" US_SV_FMT "' is called with more inputs or outputs than it has",
+                       US_SV_ARG(s->fn->name));
+    size_t first = g->order.n;
+    US_TRY(map_results(s, g, map, before));
+    us_nid passed = g->order.n > first ? (us_nid)(g->nodes.n - (g->order.n - first)) : before;
+    for (size_t v = 0; v < body->vals.n; v++) {
+        bool input = body->vals.at[v].storage == US_ST_INPUT;
+        if (map[v] == US_NIL && !input) US_TRY(new_value(s, g, &body->vals.at[v], &map[v]));
+    }
+    for (size_t i = 0; i < body->order.n; i++)
+        US_TRY(copy_node(s, g, &body->nodes.at[body->order.at[i]], map, passed));
+    return US_OK;
+}
+
+static us_err inline_call(us_ctx *c, us_model *m, us_graph *g, size_t i, const us_function *fn,
+                          us_arena *scratch, size_t *made)
+{
+    us_nid nid = g->order.at[i];
+    us_node call = g->nodes.at[nid];
+    splice s = {.c = c, .m = m, .fn = fn, .call = &call, .scratch = scratch, .made = made};
+    us_graph_remove_node(g, nid);
+    us_nid before = i < g->order.n ? g->order.at[i] : US_NIL;
+    us_mark mark = us_arena_mark(scratch);
+    us_err e = splice_body(&s, g, before);
+    us_arena_reset(scratch, mark);
+    return e == US_OK ? US_OK : us_wrap(c, e, "function '" US_SV_FMT "'", US_SV_ARG(fn->name));
+}
+
+us_err us_pass_inline(us_ctx *c, us_model *m, us_graph *g, bool *changed)
+{
+    if (m->functions.n == 0) return US_OK;
+    us_arena *scratch;
+    US_TRY(us_arena_new(c, "inline", (size_t)1 << 28, &scratch));
+    us_err e = US_OK;
+    size_t made = 0;
+    for (size_t i = 0; e == US_OK && i < g->order.n;) {
+        const us_function *fn = find_function(m, &g->nodes.at[g->order.at[i]]);
+        if (!fn) {
+            i++;
+            continue;
+        }
+        e = inline_call(c, m, g, i, fn, scratch,
+                        &made); /* what it made stands at i and is looked at next */
+        *changed = true;
+        if (e == US_OK && ++made > MAX_MADE) /* calls of empty functions count too */
+            e = us_fail(c, US_LIMIT, "functions of the model call each other without end");
+    }
+    us_arena_free(scratch);
+    return e;
+}
