@@ -54,7 +54,7 @@ with tempfile.TemporaryDirectory() as d:
     worst, bad = 0.0, 0
     for n, w in want.items():
         if w.dtype == object:
-            got = np.array(json.load(open(f"{d}/out/{n}.json"))["data"], dtype=object).reshape(w.shape)
+            got = np.array(json.load(open(f"{d}/out/{n}.json")), dtype=object).reshape(w.shape)
             bad += int((got != w).sum())
             continue
         got = np.load(f"{d}/out/{n}.npy").reshape(w.shape)
