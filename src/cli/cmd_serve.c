@@ -7,7 +7,7 @@
 #include "cli/cli.h"
 #include "monitor/reqlog.h"
 #include "serve/deploy.h"
-#include "serve/spawn.h"
+#include "serve/background.h"
 
 typedef struct serve_args {
     const char *model;

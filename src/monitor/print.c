@@ -28,8 +28,8 @@ static us_err sorted(us_ctx *c, us_arena *a, const us_drift_report *r, const us_
 us_err us_drift_table(us_ctx *c, us_arena *a, const us_drift_report *r, size_t most,
                       us_rtable **out)
 {
-    const us_drift **v;
-    us_rtable *t;
+    const us_drift **v = NULL;
+    us_rtable *t = NULL;
     US_TRY(sorted(c, a, r, &v));
     US_TRY(us_rtable_new(
         c, a, "Drift against the training data",

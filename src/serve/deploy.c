@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "serve/spawn.h"
+#include "serve/background.h"
 
 static us_err choose_model(us_ctx *c, us_arena *a, us_store *s, const char *model,
                            us_model_rec *out)

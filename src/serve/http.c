@@ -230,49 +230,50 @@ static us_err init_workers(us_ctx *c, us_http *h)
     return US_OK;
 }
 
+/* Threads, pool and listening socket. */
+static us_err start_daemon(us_ctx *c, us_http *h, const struct sockaddr_storage *addr, bool v6)
+{
+    unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | (v6 ? MHD_USE_IPv6 : 0u);
+    /* a pool of one thread is refused by MHD: one thread is its plain mode */
+    unsigned pool = h->n_slots > 1 ? (unsigned)h->n_slots : 0u;
+    h->daemon = MHD_start_daemon(
+        flags, 0, NULL, NULL, on_request, h, MHD_OPTION_SOCK_ADDR,
+        (const struct sockaddr *)addr, MHD_OPTION_THREAD_POOL_SIZE, pool,
+        MHD_OPTION_CONNECTION_TIMEOUT, h->o.timeout_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        (size_t)US_HTTP_MAX_HEADERS, MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u,
+        MHD_OPTION_NOTIFY_COMPLETED, on_completed, h, MHD_OPTION_END);
+    if (!h->daemon)
+        return us_fail(
+            c, US_IO,
+            "cannot listen on %s port %d: is another program using it? (port 0 takes "
+            "any free one)",
+            h->o.host ? h->o.host : "127.0.0.1", h->o.port);
+    h->port = bound_port(h->daemon);
+    return US_OK;
+}
+
 us_err us_http_start(us_ctx *c, const us_http_opts *o, us_http **out)
 {
+    struct sockaddr_storage addr;
+    bool v6 = false;
     if (o->n_threads < 1 || o->n_threads > US_HTTP_MAX_THREADS)
         return us_fail(c, US_ARG, "server threads: found %d, expected 1 to %d", o->n_threads,
                        US_HTTP_MAX_THREADS);
-    struct sockaddr_storage addr;
-    bool v6 = false;
     US_TRY(address(c, o->host, o->port, &addr, &v6));
     us_http *h = us_mem_get(&c->alloc, 1, sizeof *h);
     if (!h) return us_nomem(c);
-    us_err e = US_OK;
     h->alloc = c->alloc;
     h->o = *o;
     if (!h->o.max_body) h->o.max_body = US_HTTP_MAX_BODY;
     if (!h->o.timeout_s) h->o.timeout_s = 30;
     h->slots = us_mem_get(&c->alloc, (size_t)o->n_threads, sizeof *h->slots);
-    if (!h->slots) {
-        e = us_nomem(c);
-        goto out;
-    }
-    h->n_slots = o->n_threads;
-    US_GO(init_workers(c, h));
-    unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | (v6 ? MHD_USE_IPv6 : 0u);
-    /* a pool of one thread is refused by MHD: one thread is its plain mode */
-    unsigned pool = o->n_threads > 1 ? (unsigned)o->n_threads : 0u;
-    h->daemon = MHD_start_daemon(
-        flags, 0, NULL, NULL, on_request, h, MHD_OPTION_SOCK_ADDR, (struct sockaddr *)&addr,
-        MHD_OPTION_THREAD_POOL_SIZE, pool, MHD_OPTION_CONNECTION_TIMEOUT, h->o.timeout_s,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)US_HTTP_MAX_HEADERS,
-        MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u, MHD_OPTION_NOTIFY_COMPLETED, on_completed, h,
-        MHD_OPTION_END);
-    if (!h->daemon) {
-        e = us_fail(c, US_IO,
-                    "cannot listen on %s port %d: is another program using it? (port 0 takes "
-                    "any free one)",
-                    o->host ? o->host : "127.0.0.1", o->port);
-        goto out;
-    }
-    h->port = bound_port(h->daemon);
-    *out = h;
-    h = NULL;
-out:
-    us_http_stop(h);
+    h->n_slots = h->slots ? o->n_threads : 0;
+    us_err e = h->slots ? init_workers(c, h) : us_nomem(c);
+    if (e == US_OK) e = start_daemon(c, h, &addr, v6);
+    if (e == US_OK)
+        *out = h;
+    else
+        us_http_stop(h);
     return e;
 }
 

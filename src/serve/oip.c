@@ -115,9 +115,9 @@ static us_err read_tensor(us_call *k, const json_t *j, us_sv *name, us_tensor *t
     us_arena *a = k->req->arena;
     const char *text, *type;
     json_t *shape, *data;
-    int64_t dims[US_MAX_RANK], n;
-    int rank;
-    us_dtype dtype;
+    int64_t dims[US_MAX_RANK] = {0}, n;
+    int rank = 0;
+    us_dtype dtype = US_DT_NONE;
     US_TRY(us_json_get_text(c, j, "input", "name", &text));
     US_TRY(us_json_get_text(c, j, text, "datatype", &type));
     US_TRY(us_json_get(c, j, text, "shape", JSON_ARRAY, &shape));

@@ -1,10 +1,10 @@
-/* serve/spawn.h - the server as a process of its own: started in the background, found again, stopped.
+/* serve/background.h - the server as a process of its own: started in the background, found again, stopped.
  *
  * The program starts itself anew (`usta serve` with a pipe to report readiness), so nothing of the caller's state,
  * threads or database handles is shared. The deployment record in the workspace holds process and address.
  */
-#ifndef USTA_SERVE_SPAWN_H
-#define USTA_SERVE_SPAWN_H
+#ifndef USTA_SERVE_BACKGROUND_H
+#define USTA_SERVE_BACKGROUND_H
 
 #include "store/store.h"
 

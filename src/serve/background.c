@@ -1,6 +1,6 @@
-/* serve/spawn.c - see spawn.h. */
+/* serve/background.c - see background.h. */
 #define _GNU_SOURCE /* pipe2 */
-#include "serve/spawn.h"
+#include "serve/background.h"
 
 #include <errno.h>
 #include <fcntl.h>
