@@ -18,7 +18,7 @@ typedef void us_bin_fn(void *y, const void *a, const void *b, int64_t n, int64_t
 /* X(id, types it has: A any number, F floats only, S signed numbers, I integers; formula on x, par p) */
 /* clang-format off */
 #define US_UNARY_LIST(X)                                                        \
-    X(NEG, S, (T)(0 - x))              X(SQRT, F, M(sqrt)(x))                   \
+    X(NEG, S, WRAP(x, *, (T)-1))        X(SQRT, F, M(sqrt)(x))                   \
     X(EXP, F, M(exp)(x))               X(LOG, F, M(log)(x))                     \
     X(RECIPROCAL, F, (T)1 / x)         X(FLOOR, F, M(floor)(x))                 \
     X(CEIL, F, M(ceil)(x))             X(ROUND, F, M(nearbyint)(x))             \
@@ -29,7 +29,7 @@ typedef void us_bin_fn(void *y, const void *a, const void *b, int64_t n, int64_t
     X(ATAN, F, M(atan)(x))             X(SINH, F, M(sinh)(x))                   \
     X(COSH, F, M(cosh)(x))             X(ASINH, F, M(asinh)(x))                 \
     X(ACOSH, F, M(acosh)(x))           X(ATANH, F, M(atanh)(x))                 \
-    X(TANH, F, M(tanh)(x))             X(ABS, A, NEGATIVE(x) ? (T)(0 - x) : x + 0)    \
+    X(TANH, F, M(tanh)(x))             X(ABS, A, NEGATIVE(x) ? WRAP(0, -, x) : x + 0)    \
     X(SIGMOID, F, SIGMOID(x))      X(RELU, A, NEGATIVE(x) ? (T)0 : x)             \
     X(LEAKY_RELU, F, x < 0 ? (T)p[0] * x : x)                                   \
     X(ELU, F, x < 0 ? (T)p[0] * M(expm1)(x) : x)                                \
