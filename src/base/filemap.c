@@ -4,6 +4,7 @@
  * looks the address up in a fixed table of our mappings, puts zero pages under the rest of that mapping,
  * marks it as broken and returns: the read then sees zeros. An address that is not ours goes to the handler that was there
  * before. The table is lock-free, for a handler may not wait: a slot is published by storing its size last.
+ * A file that shrinks within its last page raises nothing: us_file_ok asks for the size as well.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -24,6 +25,7 @@ typedef struct guard {
     _Atomic(size_t) size; /* 0: free or not yet published */
     atomic_bool broken;
     atomic_bool taken;
+    uintptr_t page_mask; /* of this machine: sysconf is not for handlers */
 } guard;
 
 /* The one mutable thing of the process here: signal handlers know no context. */
@@ -37,6 +39,7 @@ struct us_file {
     size_t n;
     us_block block; /* read files */
     guard *g;       /* mapped files */
+    int fd;         /* mapped files: to ask for the size again */
 };
 
 static bool heal(uintptr_t at)
@@ -46,7 +49,7 @@ static bool heal(uintptr_t at)
         size_t size = atomic_load(&g->size);
         uintptr_t start = atomic_load(&g->start);
         if (!size || at < start || at - start >= size) continue;
-        uintptr_t page = at & ~(uintptr_t)4095;
+        uintptr_t page = at & ~g->page_mask;
         void *q = mmap((void *)page, start + size - page, PROT_READ,
                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
         atomic_store(&g->broken, true);
@@ -58,7 +61,7 @@ static bool heal(uintptr_t at)
 static void on_sigbus(int sig, siginfo_t *info, void *uc)
 {
     int keep = errno;
-    if (heal((uintptr_t)info->si_addr)) {
+    if (info->si_code == BUS_ADRERR && heal((uintptr_t)info->si_addr)) {
         errno = keep;
         return;
     }
@@ -92,6 +95,7 @@ static guard *guard_take(void *p, size_t n)
         guard *g = &guards[i];
         if (atomic_exchange(&g->taken, true)) continue;
         atomic_store(&g->broken, false);
+        g->page_mask = (uintptr_t)sysconf(_SC_PAGESIZE) - 1;
         atomic_store(&g->start, (uintptr_t)p);
         atomic_store(&g->size, n);
         return g;
@@ -129,6 +133,7 @@ static us_err map_whole(us_ctx *c, int fd, const char *path, us_file *f)
         return us_fail(c, US_LIMIT, "%s: more than %d large files are open", path, GUARD_SLOTS);
     }
     f->p = p;
+    f->fd = fd;
     return US_OK;
 }
 
@@ -137,6 +142,7 @@ us_err us_file_open(us_ctx *c, const char *path, uint64_t max_bytes, us_file **o
     char have[32], most[32];
     us_file *f = NULL;
     us_err e = US_OK;
+    bool mapped = false; /* the file keeps fd */
     struct stat st;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO must not hang us */
     if (fd < 0)
@@ -161,10 +167,11 @@ us_err us_file_open(us_ctx *c, const char *path, uint64_t max_bytes, us_file **o
     f->n = (size_t)st.st_size;
     US_GO(f->n > US_FILE_READ_MAX ? map_whole(c, fd, path, f) : read_whole(c, fd, path, f));
     *out = f;
+    mapped = f->g != NULL;
     f = NULL;
 out:
     us_file_close(f);
-    (void)close(fd);
+    if (!mapped) (void)close(fd);
     return e;
 }
 
@@ -175,6 +182,7 @@ void us_file_close(us_file *f)
         guard_give_back(
             f->g); /* first: the address may be somebody else's right after munmap */
         (void)munmap((void *)(uintptr_t)f->p, f->n);
+        (void)close(f->fd);
     }
     us_alloc a = f->alloc;
     us_block_put(&a, &f->block);
@@ -193,5 +201,8 @@ size_t us_file_size(const us_file *f)
 
 bool us_file_ok(const us_file *f)
 {
-    return !f->g || !atomic_load(&f->g->broken);
+    struct stat st;
+    if (!f->g) return true;
+    if (atomic_load(&f->g->broken)) return false;
+    return !fstat(f->fd, &st) && (uint64_t)st.st_size >= f->n;
 }

@@ -13,11 +13,10 @@ void us_nd_iter_init(us_nd_iter *it, int n, const us_tensor *const *views)
     int64_t strides[4][US_MAX_RANK];
     int rank = 0;
     it->n = n;
+    for (int i = 0; i < v0->rank; i++)
+        it->done |= v0->dims[i] == 0;
+    if (it->done) return;
     for (int i = 0; i < v0->rank; i++) {
-        if (v0->dims[i] == 0) {
-            it->done = true;
-            return;
-        }
         if (v0->dims[i] == 1) continue;
         bool merge = rank > 0;
         for (int k = 0; k < n && merge; k++)

@@ -23,7 +23,8 @@ void us_dims_strides(int rank, const int64_t *dims, int64_t *strides)
     int64_t s = 1;
     for (int i = rank - 1; i >= 0; i--) {
         strides[i] = s;
-        s *= dims[i] > 0 ? dims[i] : 1;
+        s = (int64_t)((uint64_t)s *
+                      (uint64_t)(dims[i] > 0 ? dims[i] : 1)); /* [0,2^62,4] wraps */
     }
 }
 
@@ -97,9 +98,7 @@ us_err us_tensor_new(us_ctx *c, us_arena *a, us_dtype dtype, int rank, const int
 int64_t us_tensor_count(const us_tensor *t)
 {
     int64_t n = 1;
-    for (int i = 0; i < t->rank; i++)
-        n *= t->dims[i];
-    return n;
+    return us_dims_count(t->rank, t->dims, &n) ? n : 0;
 }
 
 size_t us_tensor_bytes(const us_tensor *t)
