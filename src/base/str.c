@@ -47,8 +47,10 @@ static bool blank(char ch)
 
 us_sv us_sv_trim(us_sv a)
 {
-    while (a.n && blank(a.p[0]))
-        a.p++, a.n--;
+    while (a.n && blank(a.p[0])) {
+        a.p++;
+        a.n--;
+    }
     while (a.n && blank(a.p[a.n - 1]))
         a.n--;
     return a;
@@ -187,8 +189,10 @@ const char *us_print_bytes(uint64_t n, char out[32])
     static const char *const units[] = {"B", "KB", "MB", "GB", "TB", "PB", "EB"};
     double v = (double)n;
     size_t u = 0;
-    while (v >= 1000 && u + 1 < US_LEN(units))
-        v /= 1000, u++;
+    while (v >= 1000 && u + 1 < US_LEN(units)) {
+        v /= 1000;
+        u++;
+    }
     (void)snprintf(out, 32, u && v < 100 ? "%.1f %s" : "%.0f %s", v, units[u]);
     return out;
 }

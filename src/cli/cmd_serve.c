@@ -6,8 +6,8 @@
 #include "base/clock.h"
 #include "cli/cli.h"
 #include "monitor/reqlog.h"
-#include "serve/deploy.h"
 #include "serve/background.h"
+#include "serve/deploy.h"
 
 typedef struct serve_args {
     const char *model;

@@ -267,14 +267,25 @@ const char *us_print_time_iso(int64_t us, char out[40])
     int mo, d, h, mi, s, micro;
     us_us_to_civil(us, &y, &mo, &d, &h, &mi, &s, &micro);
     char *p = out;
-    if (y < 0) *p++ = '-', y = -y;
+    if (y < 0) {
+        *p++ = '-';
+        y = -y;
+    }
     p = put(p, y, y > 9999 ? 6 : 4);
-    *p++ = '-', p = put(p, mo, 2);
-    *p++ = '-', p = put(p, d, 2);
-    *p++ = 'T', p = put(p, h, 2);
-    *p++ = ':', p = put(p, mi, 2);
-    *p++ = ':', p = put(p, s, 2);
-    if (micro) *p++ = '.', p = put(p, micro, 6);
+    *p++ = '-';
+    p = put(p, mo, 2);
+    *p++ = '-';
+    p = put(p, d, 2);
+    *p++ = 'T';
+    p = put(p, h, 2);
+    *p++ = ':';
+    p = put(p, mi, 2);
+    *p++ = ':';
+    p = put(p, s, 2);
+    if (micro) {
+        *p++ = '.';
+        p = put(p, micro, 6);
+    }
     *p++ = 'Z';
     *p = 0;
     return out;

@@ -273,13 +273,17 @@ static bool fast_cell(reader *r, col *k, const char **pp, bool *last)
     const char *start = p;
     uint64_t m = 0;
     unsigned d;
-    while ((d = (unsigned)*p - '0') < 10 && p < start + 18)
-        m = m * 10 + d, p++;
+    while ((d = (unsigned)*p - '0') < 10 && p < start + 18) {
+        m = m * 10 + d;
+        p++;
+    }
     size_t n_digits = (size_t)(p - start), n_frac = 0;
     if (*p == '.') {
         const char *dot = ++p;
-        while ((d = (unsigned)*p - '0') < 10 && p < dot + 18)
-            m = m * 10 + d, p++;
+        while ((d = (unsigned)*p - '0') < 10 && p < dot + 18) {
+            m = m * 10 + d;
+            p++;
+        }
         n_frac = (size_t)(p - dot);
         if (k->mode == M_I64) return false;
         n_digits += n_frac;

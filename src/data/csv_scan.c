@@ -169,7 +169,10 @@ us_err us_csv_walk_init(us_ctx *c, us_arena *a, const char *name, us_sv text,
     if (text.n && memchr(text.p, 0, text.n))
         return us_fail(c, US_FORMAT,
                        "%s: a zero byte; this is not CSV text (UTF-16 or binary?)", name);
-    if (us_sv_starts(text, "\xEF\xBB\xBF")) text.p += 3, text.n -= 3;
+    if (us_sv_starts(text, "\xEF\xBB\xBF")) {
+        text.p += 3;
+        text.n -= 3;
+    }
     us_csv_walk r = {.c = c,
                      .arena = a,
                      .name = name,

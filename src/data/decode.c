@@ -299,7 +299,8 @@ us_err us_decode_csv(us_ctx *c, us_arena *a, const us_decoder *d, us_sv text, bo
     if (n == 0) return us_fail(c, US_FORMAT, "no rows");
     if (!header) {
         us_csv_walk first = w;
-        first.fields.at = NULL, first.fields.cap = first.fields.n = 0;
+        first.fields.at = NULL;
+        first.fields.cap = first.fields.n = 0;
         US_TRY(us_csv_walk_next(&first, &more));
         US_TRY(plan_by_order(c, a, d, first.fields.n, &p));
     }

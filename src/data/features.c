@@ -167,7 +167,10 @@ static double most_frequent(const double *sorted, size_t n)
         size_t j = i;
         while (j < n && sorted[j] == sorted[i])
             j++;
-        if (j - i > best_n) best = i, best_n = j - i;
+        if (j - i > best_n) {
+            best = i;
+            best_n = j - i;
+        }
         i = j;
     }
     return n ? sorted[best] : 0;

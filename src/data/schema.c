@@ -222,7 +222,10 @@ static us_err infer_texts(infer *f, us_data_col *k, const us_column *col, bool t
     US_GO(us_buf_check(&buf));
     k->n_distinct = us_distinct_count(&d, &k->distinct_exact);
     if (len.n) {
-        k->min = len.min, k->max = len.max, k->mean = len.mean, k->std = us_moments_std(&len);
+        k->min = len.min;
+        k->max = len.max;
+        k->mean = len.mean;
+        k->std = us_moments_std(&len);
     }
     if (!open && k->kind == US_DK_CATEGORICAL) {
         if (told || k->role == US_DR_TARGET) {
@@ -300,7 +303,10 @@ static us_err infer_numbers(infer *f, us_data_col *k, const us_column *col)
     k->n_missing = m.n_missing;
     k->n_distinct = us_distinct_count(&d, &k->distinct_exact);
     if (m.n) {
-        k->min = m.min, k->max = m.max, k->mean = m.mean, k->std = us_moments_std(&m);
+        k->min = m.min;
+        k->max = m.max;
+        k->mean = m.mean;
+        k->std = us_moments_std(&m);
     }
     if (isinf(k->min) || isinf(k->max))
         return us_fail(f->c, US_FORMAT, "column '" US_SV_FMT "' holds infinity",

@@ -164,7 +164,10 @@ static us_err integer(scan *s, int64_t *out)
     while (s->p < s->end && *s->p >= '0' && *s->p <= '9')
         s->p++;
     us_sv t = {from, (size_t)(s->p - from)};
-    if (t.n && t.p[0] == '+') t.p++, t.n--;
+    if (t.n && t.p[0] == '+') {
+        t.p++;
+        t.n--;
+    }
     if (us_parse_i64(t, out)) return US_OK;
     return us_fail(s->c, US_FORMAT, "type: '" US_SV_FMT "' is no dimension", US_SV_ARG(t));
 }

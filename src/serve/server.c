@@ -153,12 +153,16 @@ static bool fits(const us_server *s, us_sv path, const char *pattern)
         if (!strncmp(pattern, "{v}", 3)) want = s->o.version;
         if (!want) {
             if (!path.n || path.p[0] != *pattern) return false;
-            path.p++, path.n--, pattern++;
+            path.p++;
+            path.n--;
+            pattern++;
             continue;
         }
         size_t n = strlen(want);
         if (path.n < n || memcmp(path.p, want, n)) return false;
-        path.p += n, path.n -= n, pattern += 3;
+        path.p += n;
+        path.n -= n;
+        pattern += 3;
     }
     return path.n == 0;
 }

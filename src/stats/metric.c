@@ -138,7 +138,10 @@ static double balanced_accuracy(const us_scores *s, const uint32_t *w)
     double sum = 0, n = 0, q[3];
     for (size_t k = 0; k < s->k; k++) {
         class_counts(s, w, (int32_t)k, q);
-        if (q[0] > 0) sum += q[2] / q[0], n++;
+        if (q[0] > 0) {
+            sum += q[2] / q[0];
+            n++;
+        }
     }
     return n > 0 ? sum / n : (double)NAN;
 }
@@ -149,7 +152,10 @@ static double macro_f1(const us_scores *s, const uint32_t *w)
     double sum = 0, n = 0, q[3];
     for (size_t k = 0; k < s->k; k++) {
         class_counts(s, w, (int32_t)k, q);
-        if (q[0] + q[1] > 0) sum += 2 * q[2] / (q[0] + q[1]), n++;
+        if (q[0] + q[1] > 0) {
+            sum += 2 * q[2] / (q[0] + q[1]);
+            n++;
+        }
     }
     return n > 0 ? sum / n : (double)NAN;
 }
@@ -181,7 +187,10 @@ static double roc_auc(const us_scores *s, const uint32_t *w)
     if (s->k == 2) return auc_of(s, w, 1);
     for (size_t k = 0; k < s->k; k++) {
         double v = auc_of(s, w, k);
-        if (!isnan(v)) sum += v, n++;
+        if (!isnan(v)) {
+            sum += v;
+            n++;
+        }
     }
     return n > 0 ? sum / n : (double)NAN;
 }

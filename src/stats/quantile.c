@@ -75,9 +75,11 @@ static bool radix(uint64_t *k, uint64_t *tmp, uint32_t *index, uint32_t *tmp_ind
             if (fi) ti[at] = fi[i];
         }
         uint64_t *t = from;
-        from = to, to = t;
+        from = to;
+        to = t;
         uint32_t *t2 = fi;
-        fi = ti, ti = t2;
+        fi = ti;
+        ti = t2;
     }
     return from == k;
 }

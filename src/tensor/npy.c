@@ -76,7 +76,8 @@ static us_err descr(reader *r, header *h)
     US_TRY(quoted(r, &s));
     if (s.n && (s.p[0] == '<' || s.p[0] == '>' || s.p[0] == '|' || s.p[0] == '=')) {
         h->big = s.p[0] == '>';
-        s.p++, s.n--;
+        s.p++;
+        s.n--;
     }
     if (s.n < 2 || !us_parse_u64((us_sv){s.p + 1, s.n - 1}, &n) || n > 1u << 20)
         return bad(r, "element type is none of b i u f c U S with a size");

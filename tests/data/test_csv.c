@@ -58,8 +58,7 @@ static void test_csv__line_ends_bom_blank_lines(void)
 {
     static const char *const forms[] = {"a,b\n1,2\n3,4\n", "a,b\r\n1,2\r\n3,4",
                                         "a,b\r1,2\r3,4\r",
-                                        "\xEF\xBB\xBF"
-                                        "a,b\n\n1,2\n\r\n3,4\n\n"};
+                                        "\xEF\xBB\xBF\x61,b\n\n1,2\n\r\n3,4\n\n"};
     env e = env_open();
     for (size_t i = 0; i < US_LEN(forms); i++) {
         us_table *t = parse_ok(&e, forms[i], NULL);

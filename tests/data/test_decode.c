@@ -71,8 +71,10 @@ static void test_decode__four_ways_same_bytes(void)
     check_same(&d, a, b);
     us_sv names[5];
     us_tensor in[5];
-    for (size_t i = 0; i < 5; i++)
-        names[i] = d.inputs[4 - i].name, in[i] = a[4 - i].t;
+    for (size_t i = 0; i < 5; i++) {
+        names[i] = d.inputs[4 - i].name;
+        in[i] = a[4 - i].t;
+    }
     CHECK_OK(&e.c, us_decode_tensors(&e.c, e.a, &d, 5, names, in, &n, b));
     check_same(&d, a, b);
     us_table_free(t);
@@ -186,7 +188,8 @@ static void test_schema__kinds_roles_json(void)
     CHECK_NEAR(us_schema_find(&s, US_SV("epoch"))->min, 1577836800e6, 0);
     CHECK_OK(&e.c, us_schema_to_json(&e.c, e.a, &s, &j));
     CHECK_OK(&e.c, us_schema_from_json(&e.c, e.a, j, &back));
-    us_buf_init(&x, &e.c, 1 << 20), us_buf_init(&y, &e.c, 1 << 20);
+    us_buf_init(&x, &e.c, 1 << 20);
+    us_buf_init(&y, &e.c, 1 << 20);
     CHECK_OK(&e.c, us_json_print(&e.c, j, &x));
     CHECK_OK(&e.c, us_schema_to_json(&e.c, e.a, &back, &j));
     CHECK_OK(&e.c, us_json_print(&e.c, j, &y));
@@ -215,7 +218,8 @@ static void test_schema__kinds_roles_json(void)
     CHECK_NEAR(num[1], 4, 0);
     us_schema_opts bad = {.target = US_SV("z")};
     CHECK_ERR(us_schema_infer(&e.c, e.a, t, &bad, &back), US_NOTFOUND);
-    us_buf_deinit(&x), us_buf_deinit(&y);
+    us_buf_deinit(&x);
+    us_buf_deinit(&y);
     us_table_free(t);
     env_close(&e);
 }
@@ -256,7 +260,8 @@ static void test_decode__adult_table_equals_rows(void)
     for (size_t i = 0; i < 15; i++)
         names[i] = us_sv_of(columns[i]);
     us_test_corpus(path, sizeof path, "data/tabular/adult-test.csv.gz");
-    us_buf_init(&raw, &e.c, (size_t)1 << 26), us_buf_init(&text, &e.c, (size_t)1 << 26);
+    us_buf_init(&raw, &e.c, (size_t)1 << 26);
+    us_buf_init(&text, &e.c, (size_t)1 << 26);
     CHECK_OK(&e.c, us_file_read(&e.c, path, &raw));
     CHECK_OK(&e.c, us_gunzip(&e.c, path, raw.p, raw.n, (size_t)1 << 26, &text));
     CHECK_OK(&e.c, us_csv_read(&e.c, path, &o, &t, NULL));
@@ -274,7 +279,8 @@ static void test_decode__adult_table_equals_rows(void)
     CHECK_OK(&e.c, us_decode_csv(&e.c, e.a, &d, us_buf_sv(&text), false, &n, b));
     CHECK_EQ_U64(n, t->n_rows);
     check_same(&d, a, b);
-    us_buf_deinit(&raw), us_buf_deinit(&text);
+    us_buf_deinit(&raw);
+    us_buf_deinit(&text);
     us_table_free(t);
     env_close(&e);
 }
@@ -305,10 +311,14 @@ static void test_passport__round_trip(void)
     CHECK_OK(&e.c, us_sketch_outputs(&e.c, e.a, p.task, classes, 2, prob, NULL, 4, &p.outputs,
                                      &p.n_outputs));
     p.n_sketches = d.n_features;
-    p.classes = classes, p.n_classes = 2;
-    p.features = entries, p.n_features = 2;
-    p.metrics = metric, p.n_metrics = 1;
-    us_buf_init(&x, &e.c, 1 << 20), us_buf_init(&y, &e.c, 1 << 20);
+    p.classes = classes;
+    p.n_classes = 2;
+    p.features = entries;
+    p.n_features = 2;
+    p.metrics = metric;
+    p.n_metrics = 1;
+    us_buf_init(&x, &e.c, 1 << 20);
+    us_buf_init(&y, &e.c, 1 << 20);
     CHECK_OK(&e.c, us_passport_print(&e.c, &p, &x));
     CHECK_OK(&e.c, us_model_new(&e.c, &m));
     CHECK_ERR(us_passport_get(&e.c, e.a, m, &q), US_NOTFOUND);
@@ -332,7 +342,8 @@ static void test_passport__round_trip(void)
     for (size_t n = 0; n < x.n; n += 13) /* cut anywhere: an error, nothing else */
         CHECK_ERR(us_passport_parse(&e.c, e.a, (us_sv){x.p, n}, &q), US_FORMAT);
     us_model_free(m);
-    us_buf_deinit(&x), us_buf_deinit(&y);
+    us_buf_deinit(&x);
+    us_buf_deinit(&y);
     us_table_free(t);
     env_close(&e);
 }

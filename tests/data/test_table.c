@@ -22,7 +22,8 @@ static void same_tables(env *e, const us_table *a, const us_table *b)
     us_buf x = printed(e, a), y = printed(e, b);
     CHECK_EQ_U64(x.n, y.n);
     CHECK_EQ_MEM(x.p, y.p, y.n);
-    us_buf_deinit(&x), us_buf_deinit(&y);
+    us_buf_deinit(&x);
+    us_buf_deinit(&y);
 }
 
 static void test_snapshot__round_trip(void)
@@ -60,7 +61,9 @@ static void test_snapshot__canonical(void)
                  "1,1.5,true,x,2020-01-01\n3,-2.25,false,\"a,b\",2020-01-02 03:04:05.500000\n",
                  NULL);
     same_tables(&e, r, q);
-    us_table_free(r), us_table_free(q), us_table_free(t);
+    us_table_free(r);
+    us_table_free(q);
+    us_table_free(t);
     env_close(&e);
 }
 
@@ -108,7 +111,9 @@ static void test_concat__types_meet(void)
     us_table *other = parse_ok(&e, "x,y,z,v\n1,2,3,4\n", NULL);
     CHECK_ERR(us_table_concat(&e.c, a, other, &t), US_SHAPE);
     CHECK(said(&e, "'w'"));
-    us_table_free(other), us_table_free(a), us_table_free(b);
+    us_table_free(other);
+    us_table_free(a);
+    us_table_free(b);
     env_close(&e);
 }
 

@@ -74,7 +74,11 @@ static buffers make(const gemm_case *t, us_rng *r)
 
 static void drop(buffers *b)
 {
-    free(b->a), free(b->b), free(b->c), free(b->c0), free(b->scratch);
+    free(b->a);
+    free(b->b);
+    free(b->c);
+    free(b->c0);
+    free(b->scratch);
 }
 
 static void run(const level *l, const gemm_case *t, buffers *b, size_t i0, size_t i1, size_t j0,
@@ -121,13 +125,14 @@ static void compare(const level *l, const gemm_case *t, const buffers *b)
         double sum = 0, sum_abs = 0;
         for (size_t p = 0; p < t->k; p++) {
             double v = (double)at_a(t, b, i, p) * (double)at_b(t, b, p, j);
-            sum += v, sum_abs += fabs(v);
+            sum += v;
+            sum_abs += fabs(v);
         }
         double old = t->beta == 0 ? 0 : (double)t->beta * (double)b->c0[x];
         double want = (double)t->alpha * sum + old;
-        double bound =
-            ((double)t->k + 4) * (double)FLT_EPSILON * (fabs((double)t->alpha) * sum_abs + fabs(old)) +
-            1e-30;
+        double bound = ((double)t->k + 4) * (double)FLT_EPSILON *
+                           (fabs((double)t->alpha) * sum_abs + fabs(old)) +
+                       1e-30;
         if (!(fabs((double)b->c[x] - want) <= bound))
             printf("# %s m=%zu n=%zu k=%zu ta=%d tb=%d at %zu,%zu: %g, expected %g\n", l->name,
                    t->m, t->n, t->k, t->ta, t->tb, i, j, (double)b->c[x], want);

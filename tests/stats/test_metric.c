@@ -58,8 +58,10 @@ static void test_metric__two_classes_weighted(void)
     static const int32_t y[] = {0, 1, 1, 0, 1, 0, 0, 1};
     static const uint32_t w[] = {1, 2, 0, 3, 1, 1, 2, 1};
     float p[16];
-    for (int i = 0; i < 8; i++)
-        p[2 * i] = 1 - q[i], p[2 * i + 1] = q[i];
+    for (int i = 0; i < 8; i++) {
+        p[2 * i] = 1 - q[i];
+        p[2 * i + 1] = q[i];
+    }
     us_scores s = {.task = US_TASK_CLASSES, .n = 8, .k = 2, .truth = y, .prob = p};
     env e = env_open();
     CHECK_NEAR(value(&e, "auc", s, NULL), 0.875, 1e-15); /* a tie of both classes counts half */

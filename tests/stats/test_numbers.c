@@ -12,7 +12,9 @@ static void test_moments__closed_form_and_merge(void)
 {
     us_moments all, a, b;
     double x[5000];
-    us_moments_init(&all), us_moments_init(&a), us_moments_init(&b);
+    us_moments_init(&all);
+    us_moments_init(&a);
+    us_moments_init(&b);
     for (int i = 0; i < 5000; i++)
         x[i] = 1e9 + i; /* mean >> deviation: the one-pass form fails here */
     us_moments_add_f64(&all, x, 5000);
@@ -30,7 +32,7 @@ static void test_moments__closed_form_and_merge(void)
 static void test_moments__missing_and_empty(void)
 {
     us_moments m;
-    double x[7] = {NAN, 1, NAN, 3, NAN, NAN, 5};
+    double x[7] = {(double)NAN, 1, (double)NAN, 3, (double)NAN, (double)NAN, 5};
     us_moments_init(&m);
     CHECK(isnan(us_moments_var(&m)));
     us_moments_add_f64(&m, x, 7);
@@ -38,7 +40,7 @@ static void test_moments__missing_and_empty(void)
     CHECK_EQ_U64(m.n_missing, 4);
     CHECK_NEAR(m.mean, 3, 0);
     CHECK_NEAR(us_moments_var(&m), 4, 1e-15);
-    us_moments_add(&m, NAN);
+    us_moments_add(&m, (double)NAN);
     CHECK_EQ_U64(m.n_missing, 5);
 }
 
@@ -54,11 +56,17 @@ static void check_sort(size_t n)
     us_rng r = us_rng_new(7, "sort", n);
     for (size_t i = 0; i < n; i++)
         x[i] = want[i] = (us_rng_f64(&r) - 0.5) * ldexp(1, (int)us_rng_below(&r, 600) - 300);
-    if (n > 10) x[3] = want[3] = INFINITY, x[5] = want[5] = -INFINITY, x[6] = want[6] = 0;
+    if (n > 10) {
+        x[3] = want[3] = (double)INFINITY;
+        x[5] = want[5] = -(double)INFINITY;
+        x[6] = want[6] = 0;
+    }
     qsort(want, n, 8, cmp);
     us_sort_f64(x, tmp, n);
     CHECK_EQ_MEM(x, want, n * 8);
-    free(x), free(want), free(tmp);
+    free(x);
+    free(want);
+    free(tmp);
 }
 
 static void test_sort__sizes(void)
@@ -150,7 +158,7 @@ static void test_distinct__exact_then_estimate(void)
         for (int i = 0; i < 4000; i++)
             us_distinct_add_f64(&d, i);
     us_distinct_add_f64(&d, -0.0);
-    us_distinct_add_f64(&d, NAN);
+    us_distinct_add_f64(&d, (double)NAN);
     CHECK_NEAR(us_distinct_count(&d, &exact), 4000, 0);
     CHECK(exact);
     for (int i = 0; i < 1000000; i++)
