@@ -235,7 +235,8 @@ USTA_API const char *usta_session_error(const usta_session *s); /* like usta_env
  *
  * in       n_in tensors, all of the model's inputs in its order; borrowed for the call.
  * out      n_out tensors, all of the outputs in order; filled with views into the session (or into an input
- *          that an output passes through), valid until the session's next run or its end.
+ *          that an output passes through), valid until the session's next run or its end; to feed one
+ *          back as an input, copy it first (USTA_ARG).
  *
  * The first run with new shapes plans memory; further runs with the same shapes allocate nothing when the
  * model's shapes follow from its inputs'. The same inputs give the same bytes at any number of threads.

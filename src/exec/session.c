@@ -127,12 +127,31 @@ static us_err place_binding(us_ctx *c, us_session *s, us_binding *b)
     return US_OK;
 }
 
-static us_err check_data(us_ctx *c, const us_plan *p, const us_value *in)
+/* Whether p lies in memory that the next run writes or gives back. */
+static bool is_ours(const us_session *s, const void *p)
 {
-    for (size_t i = 0; i < p->n_in; i++)
-        if (in[i].kind == US_KIND_TENSOR && !in[i].t.data && us_tensor_count(&in[i].t) > 0)
+    uintptr_t at = (uintptr_t)p, block = (uintptr_t)s->block.p;
+    if (block && at >= block && at - block < s->block.bytes) return true;
+    us_dyn_block *b = s->now ? s->now->main->blocks.first : NULL;
+    for (; b; b = us_dyn_next(b))
+        if (p == us_dyn_data(b)) return true;
+    return false;
+}
+
+static us_err check_data(us_ctx *c, const us_session *s, const us_value *in)
+{
+    const us_plan *p = s->p;
+    for (size_t i = 0; i < p->n_in; i++) {
+        if (in[i].kind != US_KIND_TENSOR) continue;
+        if (!in[i].t.data && us_tensor_count(&in[i].t) > 0)
             return us_fail(c, US_ARG, "input '" US_SV_FMT "' has elements but no data",
                            US_SV_ARG(p->in_name[i]));
+        if (is_ours(s, in[i].t.data))
+            return us_fail(c, US_ARG,
+                           "input '" US_SV_FMT
+                           "' is an output of this session's last run; copy it first",
+                           US_SV_ARG(p->in_name[i]));
+    }
     return US_OK;
 }
 
@@ -170,7 +189,7 @@ static const us_value *output_value(const us_session *s, us_vid v)
 static us_err run(us_ctx *c, us_session *s, const us_value *in)
 {
     us_plan *p = s->p;
-    US_TRY(check_data(c, p, in));
+    US_TRY(check_data(c, s, in));
     us_binding *b = s->now;
     if (!b || !us_binding_takes(b, p, in)) US_TRY(find_binding(c, s, in, &b));
     forget_last_run(s);

@@ -61,7 +61,7 @@ void us_session_free(us_session *s);
 
 /* Inputs in the plan's order; every one must be there and agree with its declared type (US_SHAPE, US_ARG say which and
  * how). Inputs are borrowed during the call. out[i] (n_outputs) are filled with views into the session, valid until the next run
- * or free. When an output is wanted in the caller's memory: us_session_run_into, dense tensors of the right type and shape. */
+ * or free (an output is no input of the same session's next run: US_ARG; copy it). When an output is wanted in the caller's memory: us_session_run_into, dense tensors of the right type and shape. */
 us_err us_session_run(us_ctx *c, us_session *s, const us_value *in, us_value *out) US_MUST;
 us_err us_session_run_into(us_ctx *c, us_session *s, const us_value *in,
                            us_tensor *out) US_MUST;

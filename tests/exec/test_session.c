@@ -89,6 +89,19 @@ static void test_run__symbol_has_one_size(void)
     fixture_end(&f);
 }
 
+static void test_run__output_is_no_input(void)
+{
+    fixture f;
+    fixture_begin(&f);
+    fixture_open(&f, "model ir=8 opset=17\ngraph main(x: float[4]) -> (y) {\n  y = Neg(x)\n}\n",
+                 NULL, NULL);
+    us_value x = F32S(&f, DIMS(4), 1, 2, 3, 4), y, z;
+    CHECK_OK(&f.c, us_session_run(&f.c, f.s, &x, &y));
+    CHECK_ERR(us_session_run(&f.c, f.s, &y, &z), US_ARG);
+    CHECK_NEAR(f32_at(&y)[3], -4, 0); /* still there */
+    fixture_end(&f);
+}
+
 static void test_run_into__callers_memory(void)
 {
     fixture f;
@@ -480,6 +493,7 @@ int main(int argc, char **argv)
         US_CASE(test_run__empty_batch),
         US_CASE(test_run__wrong_inputs),
         US_CASE(test_run__symbol_has_one_size),
+        US_CASE(test_run__output_is_no_input),
         US_CASE(test_run_into__callers_memory),
         US_CASE(test_run__allocates_nothing_after_the_first),
         US_CASE(test_run__many_shapes_stay_capped),
