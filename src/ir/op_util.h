@@ -1,0 +1,109 @@
+/* ir/op_util.h - what operator files are written with: upgrades, axes, element types, expansions.
+ *
+ * Also declares every operator's functions from ops.def, so that each file sees its own prototypes.
+ */
+#ifndef USTA_IR_OP_UTIL_H
+#define USTA_IR_OP_UTIL_H
+
+#include "ir/build.h"
+#include "ir/op.h"
+#include "ir/params.h"
+#include "kernel/ref.h"
+
+#define US_CORE(id, domain, name, flags, fn)                                                   \
+    extern const us_schema fn##_schemas[];                                                     \
+    us_infer_fn fn##_infer;                                                                    \
+    us_eval_fn fn##_eval;
+#define US_COMPOSITE(id, domain, name, flags, fn)                                              \
+    US_CORE(id, domain, name, flags, fn)                                                       \
+    us_expand_fn fn##_expand;
+#include "ir/ops.def"
+#undef US_CORE
+#undef US_COMPOSITE
+
+/* --- upgrades ------------------------------------------------------------------------------------ */
+
+typedef us_err us_upgrade_fn(us_ctx *c, us_model *m, us_graph *g, us_nid n);
+us_upgrade_fn us_upgrade_drop; /* removes attributes that the next version does not know */
+us_upgrade_fn
+    us_upgrade_broadcast;      /* broadcast=1, axis=k of opset 6: Unsqueeze of B, or nothing */
+us_upgrade_fn us_upgrade_axes; /* attribute axes becomes input 1 */
+/* Make attribute `name` (INTS) input i as an int64 vector and delete it; absent: input left out. */
+us_err us_upgrade_ints_to_input(us_ctx *c, us_model *m, us_graph *g, us_nid n, const char *name,
+                                size_t i) US_MUST;
+/* Set input i of a node, growing its list with absent inputs. */
+us_err us_node_set_input(us_ctx *c, us_model *m, us_graph *g, us_nid n, size_t i,
+                         us_vid v) US_MUST;
+us_err us_upgrade_fail(us_ctx *c, const us_graph *g, us_nid n, const char *why);
+
+/* --- inference ----------------------------------------------------------------------------------- */
+
+bool us_axis_norm(int64_t axis, int rank, int *out); /* -rank..rank-1 to 0..rank-1 */
+us_err us_infer_axis(us_infer *k, int64_t axis, int rank, int *out) US_MUST;
+us_err us_infer_fail(us_infer *k, us_err code, const char *why);
+us_err us_infer_fresh(us_infer *k, us_dim *out) US_MUST; /* a dimension nobody knows yet */
+/* Output i with fresh dims (rank known) or rank -1. */
+us_err us_infer_rank(us_infer *k, size_t i, us_dtype dtype, int rank) US_MUST;
+/* Tensor input with known rank, else NULL. */
+const us_type *us_infer_ranked(us_infer *k, size_t i);
+/* Integers of a constant input; false when not known now. */
+bool us_infer_ints(us_infer *k, size_t i, size_t max, int64_t *out, size_t *n);
+bool us_infer_has(us_infer *k, size_t i);
+
+/* --- evaluation ---------------------------------------------------------------------------------- */
+
+bool us_is_half(us_dtype t); /* float16 or bfloat16 */
+/* Run fn with every half-precision input converted to float; float outputs are rounded back. Types come from
+ * `half`, usually input 0's. */
+us_err us_eval_widened(us_eval *k, us_dtype half, us_eval_fn *fn) US_MUST;
+us_err us_eval_axis(us_eval *k, int64_t axis, int rank, int *out) US_MUST;
+/* An integer tensor input as int64 values (scratch, or in place). Absent: *p NULL, n 0. */
+us_err us_eval_ints(us_eval *k, size_t i, size_t *n, const int64_t **p) US_MUST;
+us_err us_eval_scalar(us_eval *k, size_t i, double fallback,
+                      double *out) US_MUST; /* one number, or absent */
+/* Output 0 = view, made contiguous. */
+us_err us_eval_put_view(us_eval *k, size_t i, const us_tensor *view) US_MUST;
+us_err us_eval_no_type(us_eval *k, us_dtype t); /* US_UNSUPP: no kernel for this type */
+/* Fills scratch with tensor t converted to another type (contiguous); t itself when it is that already. */
+us_err us_eval_as(us_eval *k, const us_tensor *t, us_dtype to, us_tensor *out) US_MUST;
+
+us_err us_eval_unary(us_eval *k, us_unary f, const double *par, us_eval_fn *self) US_MUST;
+us_err us_eval_binary(us_eval *k, us_binary f, us_eval_fn *self) US_MUST;
+/* out (contiguous) = f(a, b) with broadcasting; same types. */
+us_err us_eval_binary_into(us_eval *k, us_binary f, us_tensor *out, const us_tensor *a,
+                           const us_tensor *b) US_MUST;
+
+/* Element pointers by byte arithmetic, for kernels that do not know the type. */
+static inline void *us_at(const us_tensor *t, int64_t i)
+{
+    return (char *)t->data + i * (int64_t)(us_dtype_get(t->dtype)->bits / 8);
+}
+static inline int64_t us_dims_product(const int64_t *d, int from, int to)
+{
+    int64_t n = 1;
+    for (int i = from; i < to; i++)
+        n *= d[i];
+    return n;
+}
+
+/* --- expansion ----------------------------------------------------------------------------------- */
+
+/* Replaces node n by an expression over core operators, in a small language:
+ *     "y = Where(Less(x0, 0), Mul(x0, $alpha), x0)"
+ * x0, x1 are the node's inputs; $name is a float or int attribute; numbers become scalar constants of x0's
+ * element type, [1,2] an int64 vector; Name<axis=1,keepdims=0>(...) sets integer attributes (a $name may
+ * stand for the value); `t = expr;` names a temporary; the last statements assign y, y1, ... */
+us_err us_expand_text(us_ctx *c, us_model *m, us_graph *g, us_nid n, const char *text) US_MUST;
+
+#define US_EXPAND(fn, text)                                                                    \
+    us_err fn##_expand(us_ctx *c, us_model *m, us_graph *g, us_nid n)                          \
+    {                                                                                          \
+        return us_expand_text(c, m, g, n, text);                                               \
+    }
+#define US_INFER_AS(fn, impl)                                                                  \
+    us_err fn##_infer(us_infer *k)                                                             \
+    {                                                                                          \
+        return impl(k);                                                                        \
+    }
+
+#endif
