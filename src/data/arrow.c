@@ -105,7 +105,7 @@ static us_err export_array(us_ctx *c, const us_table *t, struct ArrowArray *out)
     if (!h) return us_nomem(c);
     struct ArrowArray *kids = (struct ArrowArray *)(h + 1);
     struct ArrowArray **list = (struct ArrowArray **)(kids + n);
-    const void **buffers = (const void **)(list + n);
+    const void **buffers = (const void **)(void *)(list + n);
     for (size_t i = 0; i < n; i++) {
         const us_column *k = &t->cols[i];
         bool text = k->type == US_COL_STR;
