@@ -11,6 +11,7 @@
 #include "pass/pass.h"
 
 #define PLAN_ARENA_CAP ((size_t)4 << 30)
+#define NEEDED_PASSES  "inline,upgrade,expand" /* operators run in their current form only */
 
 /* --- steps ------------------------------------------------------------------------------------- */
 
@@ -225,10 +226,7 @@ static us_err list_ends(us_ctx *c, us_plan *p, const us_graph *g)
 static us_err run_passes(us_ctx *c, us_plan *p, const us_plan_opts *o)
 {
     us_graph *g = p->m->main;
-    if (!o->no_passes)
-        US_TRY(us_pass_run(c, p->m, "default"));
-    else
-        US_TRY(us_graph_infer(c, g));
+    US_TRY(us_pass_run(c, p->m, o->no_passes ? NEEDED_PASSES : "default"));
     US_TRY(check_runnable(c, g));
     for (size_t i = 0; i < p->n_out; i++) {
         p->out[i] = g->outputs.at[i];

@@ -17,6 +17,7 @@ static us_err upgrade_node(us_ctx *c, us_model *m, us_graph *g, us_nid nid, bool
         n = &g->nodes.at[nid];
         if (n->dead) return US_OK;
         n->version = row[1].since;
+        n->schema = us_op_schema(n->op, n->version);
         n->params = NULL;
         US_TRY(us_node_decode(c, m, n));
         if (n->op && n->schema == row)
