@@ -152,13 +152,14 @@ static bool small_limits(us_dtype t, double *most, double *over)
     static const struct {
         us_dtype t;
         double most, over;
-    } rows[] = {{US_F8E4M3FN, 448, NAN},
-                {US_F8E4M3FNUZ, 240, NAN},
-                {US_F8E5M2, 57344, INFINITY},
-                {US_F8E5M2FNUZ, 57344, NAN}};
+    } rows[] = {{US_F8E4M3FN, 448, (double)NAN},
+                {US_F8E4M3FNUZ, 240, (double)NAN},
+                {US_F8E5M2, 57344, (double)INFINITY},
+                {US_F8E5M2FNUZ, 57344, (double)NAN}};
     for (size_t i = 0; i < US_LEN(rows); i++)
         if (rows[i].t == t) {
-            *most = rows[i].most, *over = rows[i].over;
+            *most = rows[i].most;
+            *over = rows[i].over;
             return true;
         }
     return false;

@@ -71,7 +71,9 @@ static us_err loss_inputs(us_eval *k, loss_in *l)
     US_TRY(us_eval_ints(k, 1, &n, &l->target));
     if (x->rank < 2)
         return us_eval_fail(k, US_SHAPE, "input of rank %d, expected [N,C,...]", x->rank);
-    l->type = x->dtype, l->n = x->dims[0], l->classes = x->dims[1];
+    l->type = x->dtype;
+    l->n = x->dims[0];
+    l->classes = x->dims[1];
     l->inner = us_dims_product(x->dims, 2, x->rank);
     bool fits = t->rank == x->rank - 1 && t->dims[0] == l->n;
     for (int i = 1; fits && i < t->rank; i++)
@@ -91,7 +93,7 @@ static void log_probabilities(const loss_in *l, double *x)
 {
     for (int64_t i = 0; i < l->n; i++)
         for (int64_t j = 0; j < l->inner; j++) {
-            double *v = x + i * l->classes * l->inner + j, top = -INFINITY, sum = 0;
+            double *v = x + i * l->classes * l->inner + j, top = -(double)INFINITY, sum = 0;
             for (int64_t c = 0; c < l->classes; c++)
                 top = fmax(top, v[c * l->inner]);
             for (int64_t c = 0; c < l->classes; c++)
@@ -121,7 +123,8 @@ static us_err put_loss(us_eval *k, const loss_in *l, const double *logp)
         double w = skip ? 0 : l->weight ? l->weight[c] : 1;
         double v =
             skip ? 0 : -w * logp[(i / l->inner * l->classes + c) * l->inner + i % l->inner];
-        sum += v, weights += w;
+        sum += v;
+        weights += w;
         if (none && y) us_dtype_get(l->type)->from_f64(y->data, (size_t)i, 1, &v);
     }
     if (mean) sum /= weights;

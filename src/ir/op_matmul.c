@@ -170,8 +170,10 @@ us_err matmul_eval(us_eval *k)
     if (a.rank > 1) dims[r++] = m;
     if (b.rank > 1) dims[r++] = n;
     US_TRY(us_eval_out(k, 0, a.dtype, r, dims, &y));
-    if (us_dims_product(db, 0, rb - 2) == 1 && us_dims_product(da, 0, ra - 2) == n_batch)
-        m *= n_batch, n_batch = 1;
+    if (us_dims_product(db, 0, rb - 2) == 1 && us_dims_product(da, 0, ra - 2) == n_batch) {
+        m *= n_batch;
+        n_batch = 1;
+    }
     size_t size = us_dtype_get(a.dtype)->bits / 8;
     for (int64_t i = 0; i < n_batch; i++) {
         int64_t rest = i, oa = 0, ob = 0;

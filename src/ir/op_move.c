@@ -352,8 +352,10 @@ us_err slice_infer(us_infer *k)
     size_t n = 0, n_end = 0, n_axes, n_steps;
     bool known = us_infer_ints(k, 1, US_MAX_RANK, start, &n) &&
                  us_infer_ints(k, 2, US_MAX_RANK, end, &n_end) && n == n_end;
-    for (size_t i = 0; i < US_MAX_RANK; i++)
-        axes[i] = (int64_t)i, steps[i] = 1;
+    for (size_t i = 0; i < US_MAX_RANK; i++) {
+        axes[i] = (int64_t)i;
+        steps[i] = 1;
+    }
     if (us_infer_has(k, 3)) known = us_infer_ints(k, 3, US_MAX_RANK, axes, &n_axes) && known;
     if (us_infer_has(k, 4)) known = us_infer_ints(k, 4, US_MAX_RANK, steps, &n_steps) && known;
     if (!known) return us_infer_rank(k, 0, US_DT_NONE, x->rank);

@@ -219,7 +219,9 @@ static void sift(const top_line *t, int64_t *heap, int64_t n, int64_t i)
         if (r < n && ranks_before(t, heap[worst], heap[r])) worst = r;
         if (worst == i) return;
         int64_t h = heap[i];
-        heap[i] = heap[worst], heap[worst] = h, i = worst;
+        heap[i] = heap[worst];
+        heap[worst] = h;
+        i = worst;
     }
 }
 
@@ -237,7 +239,8 @@ static void top_of_line(const top_line *t, int64_t n, int64_t count, int64_t *he
         }
     for (int64_t i = count - 1; i > 0; i--) {
         int64_t h = heap[0];
-        heap[0] = heap[i], heap[i] = h;
+        heap[0] = heap[i];
+        heap[i] = h;
         sift(t, heap, i, 0);
     }
 }

@@ -227,7 +227,10 @@ static void start(how h, us_dtype t, void *acc, int64_t n)
     int64_t *j = acc;
     for (int64_t i = 0; i < n; i++) {
         if (cls == US_DC_FLOAT) {
-            f[i] = h == MAXIMUM ? -INFINITY : h == MINIMUM ? INFINITY : h == PROD ? 1 : 0;
+            f[i] = h == MAXIMUM   ? -(double)INFINITY
+                   : h == MINIMUM ? (double)INFINITY
+                   : h == PROD    ? 1
+                                  : 0;
         } else if (h == MAXIMUM || h == MINIMUM) {
             if (t == US_I64)
                 j[i] = h == MAXIMUM ? INT64_MIN : INT64_MAX;

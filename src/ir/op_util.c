@@ -106,7 +106,8 @@ us_err us_eval_ints(us_eval *k, size_t i, size_t *n, const int64_t **p)
 {
     const us_tensor *t = us_eval_opt(k, i);
     if (!t) {
-        *n = 0, *p = NULL;
+        *n = 0;
+        *p = NULL;
         return US_OK;
     }
     uint8_t cls = us_dtype_get(t->dtype)->cls;

@@ -110,7 +110,7 @@ static void test_drift__false_alarms_at_nominal_rate(void)
             printf("# n=%zu m=%zu kind %zu, %zu columns, %s: %.1f %% alarms\n", runs[i].n,
                    runs[i].m, runs[i].col0, runs[i].cols, rule ? "Bonferroni" : "BH",
                    100.0 * (double)k / REPS);
-            CHECK(k >= 0.02 * REPS && k <= 0.09 * REPS);
+            CHECK((double)k >= 0.02 * REPS && (double)k <= 0.09 * REPS);
         }
 }
 
@@ -172,7 +172,7 @@ static void test_sketch__bins_ties_merge(void)
     CHECK_OK(&e.c, us_sketch_like(&e.c, e.a, &ref, &b));
     for (int i = 0; i < 1000; i++)
         us_sketch_add_number(i % 2 ? &a : &b, values[i]);
-    us_sketch_add_number(&a, INFINITY);
+    us_sketch_add_number(&a, (double)INFINITY);
     CHECK_OK(&e.c, us_sketch_merge(&e.c, &a, &b));
     for (size_t i = 0; i <= ref.n_edges; i++)
         CHECK_EQ_U64(a.counts[i], ref.counts[i]);
