@@ -55,22 +55,21 @@ static us_err model(us_onnx_reader *r, us_sv span)
 us_err us_onnx_parse(us_ctx *c, const char *name, const void *p, size_t n, const char *dir,
                      const us_onnx_opts *opts, us_model **out)
 {
-    us_err e;
-    us_arena *tmp = NULL;
+    us_arena *tmp;
     us_model *m = NULL;
-    US_GO(us_model_new(c, &m));
-    US_GO(us_arena_new(c, "reading a model", US_MODEL_ARENA_CAP, &tmp));
-    us_onnx_reader r = {.pb = {c, name, p, m->arena, tmp, 0}, .m = m, .dir = dir};
-    r.descriptors_only = opts && opts->descriptors_only;
-    us_map_init(&r.external_names,
-                m->arena); /* entries are made while parts of tmp come and go */
-    US_GO(model(&r, (us_sv){p, n}));
+    US_TRY(us_arena_new(c, "reading a model", US_MODEL_ARENA_CAP, &tmp));
+    us_err e = us_model_new(c, &m);
+    if (e == US_OK) {
+        us_onnx_reader r = {.pb = {c, name, p, m->arena, tmp, 0}, .m = m, .dir = dir};
+        r.descriptors_only = opts && opts->descriptors_only;
+        us_map_init(&r.external_names, m->arena); /* parts of tmp come and go */
+        e = model(&r, (us_sv){p, n});
+    }
     us_arena_free(tmp);
-    *out = m;
-    return US_OK;
-out:
-    us_arena_free(tmp);
-    us_model_free(m);
+    if (e == US_OK)
+        *out = m;
+    else
+        us_model_free(m);
     return e;
 }
 
@@ -79,25 +78,21 @@ us_err us_onnx_read(us_ctx *c, const char *path, const us_onnx_opts *opts, us_mo
     us_err e;
     us_file *f = NULL;
     us_arena *a = NULL;
-    us_model *m;
+    us_model *m = NULL;
+    char *dir;
     US_GO(us_file_open(c, path, US_ONNX_MAX_FILE, &f));
-    US_GO(us_arena_new(c, "path", US_ONNX_MAX_PATH * 4, &a));
-    char *dir = us_path_dir(a, path);
-    if (!dir) {
-        e = us_arena_fail(c, a);
-        goto out;
-    }
+    US_GO(us_arena_new(c, "path", (size_t)1 << 20, &a));
+    dir = us_path_dir(a, path);
+    US_GO(dir ? US_OK : us_arena_fail(c, a));
     US_GO(us_onnx_parse(c, path, us_file_data(f), us_file_size(f), dir, opts, &m));
-    if (!us_file_ok(f)) {
-        us_model_free(m);
-        e = us_fail(c, US_IO, "%s: the file shrank while it was read", path);
-        goto out;
-    }
+    US_GO(us_file_ok(f) ? US_OK
+                        : us_fail(c, US_IO, "%s: the file shrank while it was read", path));
     us_arena_free(a);
     m->file = f;
     *out = m;
     return US_OK;
 out:
+    us_model_free(m);
     us_arena_free(a);
     us_file_close(f);
     return e;

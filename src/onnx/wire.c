@@ -141,7 +141,7 @@ us_err us_pb_parse(us_pb *r, const us_pb_msg *m, us_sv span, void *out)
     const uint8_t *p = (const uint8_t *)span.p, *end = p + span.n;
     h->offset = span.n ? (uint64_t)((uintptr_t)p - (uintptr_t)r->base) : 0;
     while (p < end) {
-        field f;
+        field f = {0};
         US_TRY(next_field(r, m, &p, end, &f));
         const us_pb_row *row = find_row(m, f.num);
         if (!row) {

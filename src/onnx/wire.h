@@ -10,6 +10,7 @@
 #ifndef USTA_ONNX_WIRE_H
 #define USTA_ONNX_WIRE_H
 
+#include "base/ctx.h"
 #include "base/file.h"
 
 enum { US_PB_VARINT = 0, US_PB_FIXED64 = 1, US_PB_BYTES = 2, US_PB_FIXED32 = 5 };

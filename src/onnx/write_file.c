@@ -41,38 +41,40 @@ static us_sv base_name(const char *path)
     return us_sv_of(slash ? slash + 1 : path);
 }
 
+/* Opens the data file beside path and gives the writer its name. */
+static us_err open_data(us_pb_out *o, us_onnx_writer *w, const char *path)
+{
+    us_sv base = base_name(path);
+    char *data_path = us_str_printf(o->a, "%s.data", path);
+    char *name = us_str_printf(o->a, US_SV_FMT ".data", US_SV_ARG(base));
+    if (!data_path || !name) return us_arena_fail(o->c, o->a);
+    w->location = us_sv_of(name);
+    return us_writer_open(o->c, data_path, &w->data);
+}
+
 us_err us_onnx_write(us_ctx *c, const us_model *m, const char *path, uint64_t external_over)
 {
-    us_err e;
     us_arena *a;
-    us_onnx_writer w = {.m = m};
-    us_writer *out = NULL;
-    uint64_t limit = external_over ? external_over : MESSAGE_MAX;
     US_TRY(us_arena_new(c, "writing a model", US_MODEL_ARENA_CAP, &a));
+    uint64_t limit = external_over ? US_MIN(external_over, MESSAGE_MAX) : MESSAGE_MAX;
+    us_onnx_writer w = {.m = m};
     us_pb_out o = {.c = c, .a = a};
-    if (weight_bytes(m) > US_MIN(limit, MESSAGE_MAX)) {
-        us_sv base = base_name(path);
-        char *data_path = us_str_printf(a, "%s.data", path);
-        char *name = us_str_printf(a, US_SV_FMT ".data", US_SV_ARG(base));
-        if (!data_path || !name) {
-            e = us_arena_fail(c, a);
-            goto out;
-        }
-        w.location = us_sv_of(name);
-        US_GO(us_writer_open(c, data_path, &w.data));
+    us_err e = weight_bytes(m) > limit ? open_data(&o, &w, path) : US_OK;
+    if (e == US_OK) e = us_writer_open(c, path, &o.writer);
+    if (e == US_OK) e = us_pb_emit(&o, us_onnx_emit, &w);
+    /* commit frees, whatever its result; what is not committed is aborted */
+    if (e == US_OK && w.data) {
+        us_writer *data = w.data;
+        w.data = NULL;
+        e = us_writer_commit(data);
     }
-    US_GO(us_writer_open(c, path, &out));
-    o.writer = out;
-    US_GO(us_pb_emit(&o, us_onnx_emit, &w));
-    us_writer *data = w.data;
-    w.data = NULL;
-    if (data) US_GO(us_writer_commit(data));
-    us_writer *whole = out;
-    out = NULL;
-    US_GO(us_writer_commit(whole));
-out:
+    if (e == US_OK) {
+        us_writer *whole = o.writer;
+        o.writer = NULL;
+        e = us_writer_commit(whole);
+    }
     us_writer_abort(w.data);
-    us_writer_abort(out);
+    us_writer_abort(o.writer);
     us_arena_free(a);
     return e;
 }
