@@ -34,7 +34,7 @@ typedef struct us_train_opts {
     us_act activation;
     us_init init;
     double dropout;
-    us_optim optimizer;
+    us_optim optim;
     double lr, lr_final, warmup;
     us_sched schedule;
     double momentum;

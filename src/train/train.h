@@ -53,13 +53,11 @@ typedef struct us_layer {
 
 typedef struct us_net {
     us_task task;
-    us_family
-        family; /* CONSTANT: no layer reads the features; b of the one layer is the answer */
+    us_family family; /* CONSTANT: weights are 0, the bias of the one layer is the answer */
     us_act activation;
     size_t n_features, n_out;
     size_t n_layers;
     us_layer *layers;
-    float target_mean, target_scale; /* VALUE: prediction = output * scale + mean */
 } us_net;
 
 /* How classes are called in the `label` output: strings or integers, n_classes of them. */
@@ -110,20 +108,19 @@ typedef struct us_train_hooks {
         const us_train_progress *p); /* at most every 50 ms and after each epoch; may be NULL */
     void *ud;
     const char *
-        checkpoint; /* file; NULL: none. Written atomically; removed by us_train when training has ended */
-    bool resume; /* go on from the checkpoint if it is there and belongs to this very run */
-    bool keep_checkpoint; /* leave the file when training has ended */
-    bool no_baselines;    /* skip them (tuning) */
-    int64_t stop_after;   /* tests: US_CANCELLED after so many epochs of this call; 0: never */
+        checkpoint; /* file, written atomically after epochs; NULL: none. The caller removes it */
+    bool resume;    /* go on from the checkpoint if it is there and belongs to this very run */
+    bool no_baselines;  /* skip them (tuning) */
+    int64_t stop_after; /* tests: US_CANCELLED after so many epochs of this call; 0: never */
 } us_train_hooks;
 
 typedef struct us_train_epoch {
+    double train_loss; /* mean over the steps, as trained (smoothing, weights, dropout) */
     double
-        train_loss; /* mean over the epoch's steps, as trained (smoothing, weights, dropout in) */
-    double valid_loss; /* NaN without a validation split */
-    double metric;     /* validation accuracy or R2 */
-    double lr;         /* at the epoch's end */
-    double grad_norm;  /* mean, before clipping */
+        valid_loss; /* log loss, or squared error in units of the target's deviation; NaN: no rows */
+    double metric;    /* validation accuracy or R2 */
+    double lr;        /* at the epoch's end */
+    double grad_norm; /* mean, before clipping */
 } us_train_epoch;
 
 /* A simpler model beside the chosen one, judged on the validation rows. */
@@ -156,8 +153,8 @@ typedef struct us_train_result {
 } us_train_result;
 
 /* Everything of the result lives in the arena. US_ARG: options or data are wrong (which, where, what to do);
- * US_NO: training failed (loss became NaN or infinite: epoch, step, and what to try); US_CANCELLED: by the context's poll, after
- * a checkpoint of the last whole epoch. */
+ * US_NO: training failed (loss became NaN or infinite: epoch, step, and what to try); US_CANCELLED: by the context's poll; the
+ * last checkpoint stands. */
 us_err us_train(us_ctx *c, const us_train_opts *o, uint64_t seed, const us_train_data *d,
                 const us_train_hooks *hooks, us_arena *a, us_train_result *out) US_MUST;
 

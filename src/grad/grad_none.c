@@ -1,0 +1,34 @@
+/* grad/grad_none.c - operators without a gradient, said aloud.
+ *
+ * Most give integers or booleans, where no gradient can flow and the driver never asks. The others are named with the reason.
+ */
+#include "grad/grad_table.h"
+#include "grad/util.h"
+
+US_NO_GRAD(and)
+US_NO_GRAD(arg_max)
+US_NO_GRAD(arg_min)
+US_NO_GRAD(bit_shift)
+US_NO_GRAD(bitwise_and)
+US_NO_GRAD(bitwise_not)
+US_NO_GRAD(bitwise_or)
+US_NO_GRAD(bitwise_xor)
+US_NO_GRAD(constant)
+US_NO_GRAD(constant_of_shape)
+US_NO_GRAD(equal)
+US_NO_GRAD(eye_like)
+US_NO_GRAD(greater)
+US_NO_GRAD(hardmax) /* flat almost everywhere */
+US_NO_GRAD(is_inf)
+US_NO_GRAD(is_nan)
+US_NO_GRAD(less)
+US_NO_GRAD(non_zero)
+US_NO_GRAD(not )
+US_NO_GRAD(one_hot) /* its values could have one; nobody asks for it */
+US_NO_GRAD(or)
+US_NO_GRAD(range)
+US_NO_GRAD(reduce_prod) /* needs the product of the others without dividing by zero */
+US_NO_GRAD(scatter)     /* the upgrade pass makes it ScatterElements */
+US_NO_GRAD(shape)
+US_NO_GRAD(size)
+US_NO_GRAD(xor)

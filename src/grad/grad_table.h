@@ -1,0 +1,33 @@
+/* grad/grad_table.h - declarations of every gradient function, from ops.def. */
+#ifndef USTA_GRAD_GRAD_TABLE_H
+#define USTA_GRAD_GRAD_TABLE_H
+
+#include "grad/grad.h"
+
+/* Composites that have a better gradient than their expansion's. */
+/* clang-format off */
+#define US_GRAD_DIRECT(X)                                                                      \
+    X(CLIP,               clip)               /* one share at a bound, not half of it */       \
+    X(GELU,               gelu)                                                                \
+    X(LEAKY_RELU,         leaky_relu)                                                          \
+    X(PRELU,              prelu)                                                               \
+    X(REDUCE_L2,          reduce_l2)          /* 0 at 0, not 0/0 */                            \
+    X(REDUCE_LOG_SUM_EXP, reduce_log_sum_exp) /* no overflow */                                \
+    X(SOFTPLUS,           softplus)           /* no overflow */                                \
+    X(SUM,                sum)
+/* clang-format on */
+
+#define US_CORE(id, domain, name, flags, fn)      us_err fn##_grad(us_grad *k) US_MUST;
+#define US_COMPOSITE(id, domain, name, flags, fn) us_err fn##_grad(us_grad *k) US_MUST;
+#include "ir/ops.def"
+#undef US_CORE
+#undef US_COMPOSITE
+
+/* Says aloud that an operator has no gradient (or that nobody has written it). */
+#define US_NO_GRAD(fn)                                                                         \
+    us_err fn##_grad(us_grad *k)                                                               \
+    {                                                                                          \
+        return us_g_fail(k, "not defined");                                                    \
+    }
+
+#endif
