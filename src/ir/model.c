@@ -8,10 +8,7 @@ us_err us_model_new(us_ctx *c, us_model **out)
     us_err e;
     US_TRY(us_arena_new(c, "model", US_MODEL_ARENA_CAP, &a));
     us_model *m = us_new(a, us_model);
-    if (!m) {
-        e = us_arena_fail(c, a);
-        goto out;
-    }
+    US_GO(m ? US_OK : us_arena_fail(c, a));
     m->arena = a;
     m->ir_version = 8;
     US_GO(us_syms_init(c, &m->syms, a));

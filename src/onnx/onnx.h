@@ -11,7 +11,11 @@
 #include "ir/graph.h"
 
 #define US_ONNX_MAX_FILE  ((uint64_t)64 << 30)
-#define US_ONNX_MAX_DEPTH 64 /* nested messages */
+#define US_ONNX_MAX_DEPTH 64   /* nested messages */
+#define US_ONNX_MAX_ATTRS 4096 /* of one node */
+#define US_ONNX_MAX_PATH  4096 /* of an external data file, bytes */
+#define US_ONNX_SMALL                                                                          \
+    ((size_t)65536) /* bytes of a tensor that are copied even with descriptors_only */
 
 typedef struct us_onnx_opts {
     bool
