@@ -1,0 +1,525 @@
+/* ir/op_ml_tree.c - ai.onnx.ml.TreeEnsembleClassifier and TreeEnsembleRegressor.
+ *
+ * The attributes are parallel lists; an evaluation first turns them into an array of nodes with indices
+ * instead of (tree, node) pairs and into leaf weights grouped by node, then walks every row down every tree.
+ * A walk takes at most as many steps as there are nodes, so a cycle in a hostile file ends in an error.
+ * Float inputs are compared with float thresholds, as ONNX Runtime does; sums run in double.
+ * The rules for two classes (which label, how one score becomes two) are ONNX Runtime's.
+ */
+#include "ir/ml_post.h"
+
+#include <math.h>
+#include <string.h>
+
+/* clang-format off */
+static const us_param tree_ensemble_classifier_in[] = {
+    {"X", '1', US_M(F32) | US_M(I32) | US_M(I64) | US_M(F64), 0}, US_PARAM_END};
+static const us_param tree_ensemble_classifier_out[] = {
+    {"Y", '2', US_M(I64) | US_M(STRING), 0}, {"Z", '\0', US_M(F32), 0}, US_PARAM_END};
+static const us_attr_row tree_ensemble_classifier_attrs[] = {
+    US_AFS(us_p_ml_tree_ensemble_classifier, base_values, "base_values"),
+    US_AIS(us_p_ml_tree_ensemble_classifier, class_ids, "class_ids"),
+    US_AIS(us_p_ml_tree_ensemble_classifier, class_nodeids, "class_nodeids"),
+    US_AIS(us_p_ml_tree_ensemble_classifier, class_treeids, "class_treeids"),
+    US_AFS(us_p_ml_tree_ensemble_classifier, class_weights, "class_weights"),
+    US_AIS(us_p_ml_tree_ensemble_classifier, classlabels_int64s, "classlabels_int64s"),
+    US_ASS(us_p_ml_tree_ensemble_classifier, classlabels_strings, "classlabels_strings"),
+    US_AIS(us_p_ml_tree_ensemble_classifier, nodes_falsenodeids, "nodes_falsenodeids"),
+    US_AIS(us_p_ml_tree_ensemble_classifier, nodes_featureids, "nodes_featureids"),
+    US_AFS(us_p_ml_tree_ensemble_classifier, nodes_hitrates, "nodes_hitrates"),
+    US_AIS(us_p_ml_tree_ensemble_classifier, nodes_missing_value_tracks_true, "nodes_missing_value_tracks_true"),
+    US_ASS(us_p_ml_tree_ensemble_classifier, nodes_modes, "nodes_modes"),
+    US_AIS(us_p_ml_tree_ensemble_classifier, nodes_nodeids, "nodes_nodeids"),
+    US_AIS(us_p_ml_tree_ensemble_classifier, nodes_treeids, "nodes_treeids"),
+    US_AIS(us_p_ml_tree_ensemble_classifier, nodes_truenodeids, "nodes_truenodeids"),
+    US_AFS(us_p_ml_tree_ensemble_classifier, nodes_values, "nodes_values"),
+    US_AS(us_p_ml_tree_ensemble_classifier, post_transform, "post_transform", "NONE"), US_ATTR_END};
+static const us_attr_row tree_ensemble_classifier_attrs_3[] = {
+    US_AFS(us_p_ml_tree_ensemble_classifier, base_values, "base_values"),
+    US_AT(us_p_ml_tree_ensemble_classifier, base_values_as_tensor, "base_values_as_tensor"),
+    US_AIS(us_p_ml_tree_ensemble_classifier, class_ids, "class_ids"),
+    US_AIS(us_p_ml_tree_ensemble_classifier, class_nodeids, "class_nodeids"),
+    US_AIS(us_p_ml_tree_ensemble_classifier, class_treeids, "class_treeids"),
+    US_AFS(us_p_ml_tree_ensemble_classifier, class_weights, "class_weights"),
+    US_AT(us_p_ml_tree_ensemble_classifier, class_weights_as_tensor, "class_weights_as_tensor"),
+    US_AIS(us_p_ml_tree_ensemble_classifier, classlabels_int64s, "classlabels_int64s"),
+    US_ASS(us_p_ml_tree_ensemble_classifier, classlabels_strings, "classlabels_strings"),
+    US_AIS(us_p_ml_tree_ensemble_classifier, nodes_falsenodeids, "nodes_falsenodeids"),
+    US_AIS(us_p_ml_tree_ensemble_classifier, nodes_featureids, "nodes_featureids"),
+    US_AFS(us_p_ml_tree_ensemble_classifier, nodes_hitrates, "nodes_hitrates"),
+    US_AT(us_p_ml_tree_ensemble_classifier, nodes_hitrates_as_tensor, "nodes_hitrates_as_tensor"),
+    US_AIS(us_p_ml_tree_ensemble_classifier, nodes_missing_value_tracks_true, "nodes_missing_value_tracks_true"),
+    US_ASS(us_p_ml_tree_ensemble_classifier, nodes_modes, "nodes_modes"),
+    US_AIS(us_p_ml_tree_ensemble_classifier, nodes_nodeids, "nodes_nodeids"),
+    US_AIS(us_p_ml_tree_ensemble_classifier, nodes_treeids, "nodes_treeids"),
+    US_AIS(us_p_ml_tree_ensemble_classifier, nodes_truenodeids, "nodes_truenodeids"),
+    US_AFS(us_p_ml_tree_ensemble_classifier, nodes_values, "nodes_values"),
+    US_AT(us_p_ml_tree_ensemble_classifier, nodes_values_as_tensor, "nodes_values_as_tensor"),
+    US_AS(us_p_ml_tree_ensemble_classifier, post_transform, "post_transform", "NONE"), US_ATTR_END};
+const us_schema ml_tree_ensemble_classifier_schemas[] = {
+    {1, tree_ensemble_classifier_in, tree_ensemble_classifier_out, tree_ensemble_classifier_attrs, sizeof(us_p_ml_tree_ensemble_classifier), NULL},
+    {3, tree_ensemble_classifier_in, tree_ensemble_classifier_out, tree_ensemble_classifier_attrs_3, sizeof(us_p_ml_tree_ensemble_classifier), NULL},
+    {0}};
+
+static const us_param tree_ensemble_regressor_in[] = {
+    {"X", 'T', US_M(F32) | US_M(I32) | US_M(I64) | US_M(F64), 0}, US_PARAM_END};
+static const us_param tree_ensemble_regressor_out[] = {{"Y", '\0', US_M(F32), 0}, US_PARAM_END};
+static const us_attr_row tree_ensemble_regressor_attrs[] = {
+    US_AS(us_p_ml_tree_ensemble_regressor, aggregate_function, "aggregate_function", "SUM"),
+    US_AFS(us_p_ml_tree_ensemble_regressor, base_values, "base_values"),
+    {.name = "n_targets", .kind = US_AT_INT, .offset = offsetof(us_p_ml_tree_ensemble_regressor, n_targets), .has_offset = offsetof(us_p_ml_tree_ensemble_regressor, has_n_targets)},
+    US_AIS(us_p_ml_tree_ensemble_regressor, nodes_falsenodeids, "nodes_falsenodeids"),
+    US_AIS(us_p_ml_tree_ensemble_regressor, nodes_featureids, "nodes_featureids"),
+    US_AFS(us_p_ml_tree_ensemble_regressor, nodes_hitrates, "nodes_hitrates"),
+    US_AIS(us_p_ml_tree_ensemble_regressor, nodes_missing_value_tracks_true, "nodes_missing_value_tracks_true"),
+    US_ASS(us_p_ml_tree_ensemble_regressor, nodes_modes, "nodes_modes"),
+    US_AIS(us_p_ml_tree_ensemble_regressor, nodes_nodeids, "nodes_nodeids"),
+    US_AIS(us_p_ml_tree_ensemble_regressor, nodes_treeids, "nodes_treeids"),
+    US_AIS(us_p_ml_tree_ensemble_regressor, nodes_truenodeids, "nodes_truenodeids"),
+    US_AFS(us_p_ml_tree_ensemble_regressor, nodes_values, "nodes_values"),
+    US_AS(us_p_ml_tree_ensemble_regressor, post_transform, "post_transform", "NONE"),
+    US_AIS(us_p_ml_tree_ensemble_regressor, target_ids, "target_ids"),
+    US_AIS(us_p_ml_tree_ensemble_regressor, target_nodeids, "target_nodeids"),
+    US_AIS(us_p_ml_tree_ensemble_regressor, target_treeids, "target_treeids"),
+    US_AFS(us_p_ml_tree_ensemble_regressor, target_weights, "target_weights"), US_ATTR_END};
+static const us_attr_row tree_ensemble_regressor_attrs_3[] = {
+    US_AS(us_p_ml_tree_ensemble_regressor, aggregate_function, "aggregate_function", "SUM"),
+    US_AFS(us_p_ml_tree_ensemble_regressor, base_values, "base_values"),
+    US_AT(us_p_ml_tree_ensemble_regressor, base_values_as_tensor, "base_values_as_tensor"),
+    {.name = "n_targets", .kind = US_AT_INT, .offset = offsetof(us_p_ml_tree_ensemble_regressor, n_targets), .has_offset = offsetof(us_p_ml_tree_ensemble_regressor, has_n_targets)},
+    US_AIS(us_p_ml_tree_ensemble_regressor, nodes_falsenodeids, "nodes_falsenodeids"),
+    US_AIS(us_p_ml_tree_ensemble_regressor, nodes_featureids, "nodes_featureids"),
+    US_AFS(us_p_ml_tree_ensemble_regressor, nodes_hitrates, "nodes_hitrates"),
+    US_AT(us_p_ml_tree_ensemble_regressor, nodes_hitrates_as_tensor, "nodes_hitrates_as_tensor"),
+    US_AIS(us_p_ml_tree_ensemble_regressor, nodes_missing_value_tracks_true, "nodes_missing_value_tracks_true"),
+    US_ASS(us_p_ml_tree_ensemble_regressor, nodes_modes, "nodes_modes"),
+    US_AIS(us_p_ml_tree_ensemble_regressor, nodes_nodeids, "nodes_nodeids"),
+    US_AIS(us_p_ml_tree_ensemble_regressor, nodes_treeids, "nodes_treeids"),
+    US_AIS(us_p_ml_tree_ensemble_regressor, nodes_truenodeids, "nodes_truenodeids"),
+    US_AFS(us_p_ml_tree_ensemble_regressor, nodes_values, "nodes_values"),
+    US_AT(us_p_ml_tree_ensemble_regressor, nodes_values_as_tensor, "nodes_values_as_tensor"),
+    US_AS(us_p_ml_tree_ensemble_regressor, post_transform, "post_transform", "NONE"),
+    US_AIS(us_p_ml_tree_ensemble_regressor, target_ids, "target_ids"),
+    US_AIS(us_p_ml_tree_ensemble_regressor, target_nodeids, "target_nodeids"),
+    US_AIS(us_p_ml_tree_ensemble_regressor, target_treeids, "target_treeids"),
+    US_AFS(us_p_ml_tree_ensemble_regressor, target_weights, "target_weights"),
+    US_AT(us_p_ml_tree_ensemble_regressor, target_weights_as_tensor, "target_weights_as_tensor"), US_ATTR_END};
+const us_schema ml_tree_ensemble_regressor_schemas[] = {
+    {1, tree_ensemble_regressor_in, tree_ensemble_regressor_out, tree_ensemble_regressor_attrs, sizeof(us_p_ml_tree_ensemble_regressor), NULL},
+    {3, tree_ensemble_regressor_in, tree_ensemble_regressor_out, tree_ensemble_regressor_attrs_3, sizeof(us_p_ml_tree_ensemble_regressor), NULL},
+    {0}};
+/* clang-format on */
+
+typedef enum mode { LEQ, LT, GTE, GT, EQ, NEQ, LEAF, N_MODES } mode;
+
+typedef struct tree_node {
+    double value;
+    uint32_t yes, no; /* indices of nodes */
+    uint32_t feature;
+    uint32_t w0, w1; /* leaf: its weights */
+    uint8_t mode;
+    bool nan_yes;
+} tree_node;
+
+typedef struct weight {
+    double value;
+    uint32_t id; /* class or target */
+} weight;
+
+/* The lists of either operator. */
+typedef struct lists {
+    us_ints node_tree, node_id, feature, yes, no, nan_yes;
+    us_strs modes;
+    us_floats values;
+    const us_tensor *values_t;
+    us_ints w_tree, w_node, w_id;
+    us_floats weights;
+    const us_tensor *weights_t;
+    us_floats base;
+    const us_tensor *base_t;
+} lists;
+
+typedef struct forest {
+    tree_node *nodes;
+    size_t n_nodes;
+    uint32_t *roots;
+    size_t n_roots;
+    weight *weights;
+    size_t n_weights;
+    double *base;
+    size_t n_base;
+    size_t n_out; /* classes or targets */
+} forest;
+
+static size_t list_len(us_floats f, const us_tensor *t)
+{
+    return t ? (size_t)us_tensor_count(t) : f.n;
+}
+static double list_at(us_floats f, const us_tensor *t, size_t i)
+{
+    return t ? us_tensor_f64_at(t, (int64_t)i) : (double)f.p[i];
+}
+
+static us_err mode_of(us_eval *k, us_sv s, uint8_t *out)
+{
+    static const char *const names[N_MODES] = {"BRANCH_LEQ", "BRANCH_LT", "BRANCH_GTE",
+                                               "BRANCH_GT",  "BRANCH_EQ", "BRANCH_NEQ",
+                                               "LEAF"};
+    for (uint8_t i = 0; i < N_MODES; i++)
+        if (us_sv_is(s, names[i])) {
+            *out = i;
+            return US_OK;
+        }
+    return us_eval_fail(k, US_FORMAT, "node mode '" US_SV_FMT "'", US_SV_ARG(s));
+}
+
+/* (tree, node) to index: open addressing over the nodes. */
+typedef struct node_index {
+    const lists *l;
+    uint32_t *table;
+    size_t mask;
+} node_index;
+static uint64_t pair_hash(int64_t tree, int64_t node)
+{
+    return us_hash64((int64_t[]){tree, node}, 16, 7);
+}
+static uint32_t index_find(const node_index *x, int64_t tree, int64_t node)
+{
+    for (size_t at = pair_hash(tree, node) & x->mask; x->table[at]; at = (at + 1) & x->mask) {
+        uint32_t i = x->table[at] - 1;
+        if (x->l->node_tree.p[i] == tree && x->l->node_id.p[i] == node) return i;
+    }
+    return UINT32_MAX;
+}
+static us_err index_make(us_eval *k, const lists *l, node_index *x)
+{
+    size_t size = 8, n = l->node_id.n;
+    while (size < 2 * n)
+        size *= 2;
+    *x = (node_index){.l = l, .mask = size - 1};
+    US_TRY(us_eval_scratch(k, size * sizeof *x->table, (void **)&x->table));
+    memset(x->table, 0, size * sizeof *x->table);
+    for (size_t i = 0; i < n; i++) {
+        if (index_find(x, l->node_tree.p[i], l->node_id.p[i]) != UINT32_MAX)
+            return us_eval_fail(k, US_FORMAT, "node %lld of tree %lld occurs twice",
+                                (long long)l->node_id.p[i], (long long)l->node_tree.p[i]);
+        size_t at = pair_hash(l->node_tree.p[i], l->node_id.p[i]) & x->mask;
+        while (x->table[at])
+            at = (at + 1) & x->mask;
+        x->table[at] = (uint32_t)i + 1;
+    }
+    return US_OK;
+}
+
+static us_err check_lengths(us_eval *k, const lists *l)
+{
+    size_t n = l->node_id.n, w = l->w_id.n;
+    bool nodes = l->node_tree.n == n && l->feature.n == n && l->yes.n == n && l->no.n == n &&
+                 l->modes.n == n && list_len(l->values, l->values_t) == n &&
+                 (l->nan_yes.n == 0 || l->nan_yes.n == n);
+    bool leaves =
+        l->w_tree.n == w && l->w_node.n == w && list_len(l->weights, l->weights_t) == w;
+    if (nodes && leaves && n > 0 && n < UINT32_MAX / 2 && w < UINT32_MAX / 2) return US_OK;
+    return us_eval_fail(k, US_FORMAT,
+                        "lists of nodes or weights are empty or differ in length");
+}
+
+/* Nodes with indices for children. *n_features: one past the largest feature used. */
+static us_err build_nodes(us_eval *k, const lists *l, const node_index *x, forest *f,
+                          int64_t *n_features)
+{
+    f->n_nodes = l->node_id.n;
+    US_TRY(us_eval_scratch(k, f->n_nodes * sizeof *f->nodes, (void **)&f->nodes));
+    *n_features = 0;
+    for (size_t i = 0; i < f->n_nodes; i++) {
+        tree_node *t = &f->nodes[i];
+        *t = (tree_node){
+            .value = list_at(l->values, l->values_t, i), .yes = UINT32_MAX, .no = UINT32_MAX};
+        US_TRY(mode_of(k, l->modes.p[i], &t->mode));
+        t->nan_yes = l->nan_yes.n && l->nan_yes.p[i] != 0;
+        if (t->mode == LEAF) continue;
+        int64_t tree = l->node_tree.p[i], feature = l->feature.p[i];
+        t->yes = index_find(x, tree, l->yes.p[i]);
+        t->no = index_find(x, tree, l->no.p[i]);
+        if (t->yes == UINT32_MAX || t->no == UINT32_MAX || feature < 0 || feature > INT32_MAX)
+            return us_eval_fail(k, US_FORMAT,
+                                "node %lld of tree %lld has no such child or feature",
+                                (long long)l->node_id.p[i], (long long)tree);
+        t->feature = (uint32_t)feature;
+        *n_features = US_MAX(*n_features, feature + 1);
+    }
+    return US_OK;
+}
+
+/* A root is a node that is nobody's child. */
+static us_err build_roots(us_eval *k, forest *f)
+{
+    US_TRY(us_eval_scratch(k, f->n_nodes * sizeof *f->roots, (void **)&f->roots));
+    f->n_roots = 0;
+    uint8_t *child;
+    US_TRY(us_eval_scratch(k, f->n_nodes, (void **)&child));
+    memset(child, 0, f->n_nodes);
+    for (size_t i = 0; i < f->n_nodes; i++)
+        if (f->nodes[i].mode != LEAF) child[f->nodes[i].yes] = child[f->nodes[i].no] = 1;
+    for (size_t i = 0; i < f->n_nodes; i++)
+        if (!child[i]) f->roots[f->n_roots++] = (uint32_t)i;
+    if (f->n_roots == 0) return us_eval_fail(k, US_FORMAT, "no tree has a root");
+    return US_OK;
+}
+
+/* Weights grouped by leaf, in the order of the lists within a leaf. */
+static us_err build_weights(us_eval *k, const lists *l, const node_index *x, forest *f)
+{
+    f->n_weights = l->w_id.n;
+    uint32_t *node;
+    US_TRY(us_eval_scratch(k, (f->n_weights + 1) * sizeof *f->weights, (void **)&f->weights));
+    US_TRY(us_eval_scratch(k, (f->n_weights + 1) * sizeof *node, (void **)&node));
+    for (size_t i = 0; i < f->n_weights; i++) {
+        node[i] = index_find(x, l->w_tree.p[i], l->w_node.p[i]);
+        if (node[i] == UINT32_MAX || l->w_id.p[i] < 0 || (uint64_t)l->w_id.p[i] >= f->n_out)
+            return us_eval_fail(k, US_FORMAT, "weight %zu belongs to no leaf or no output", i);
+        f->nodes[node[i]].w1++;
+    }
+    uint32_t at = 0;
+    for (size_t i = 0; i < f->n_nodes; i++) {
+        uint32_t n = f->nodes[i].w1;
+        f->nodes[i].w0 = f->nodes[i].w1 = at;
+        at += n;
+    }
+    for (size_t i = 0; i < f->n_weights; i++)
+        f->weights[f->nodes[node[i]].w1++] =
+            (weight){list_at(l->weights, l->weights_t, i), (uint32_t)l->w_id.p[i]};
+    return US_OK;
+}
+
+static us_err build(us_eval *k, const lists *l, size_t n_out, int64_t d, forest *f)
+{
+    node_index x;
+    int64_t n_features;
+    *f = (forest){.n_out = n_out};
+    US_TRY(check_lengths(k, l));
+    US_TRY(index_make(k, l, &x));
+    US_TRY(build_nodes(k, l, &x, f, &n_features));
+    US_TRY(build_roots(k, f));
+    US_TRY(build_weights(k, l, &x, f));
+    if (n_features > d)
+        return us_eval_fail(k, US_SHAPE, "trees use %lld columns, the input has %lld",
+                            (long long)n_features, (long long)d);
+    f->n_base = list_len(l->base, l->base_t);
+    US_TRY(us_eval_scratch(k, (f->n_base + 1) * sizeof *f->base, (void **)&f->base));
+    for (size_t i = 0; i < f->n_base; i++)
+        f->base[i] = list_at(l->base, l->base_t, i);
+    return US_OK;
+}
+
+static bool test(mode m, double x, double v)
+{
+    const bool by_mode[N_MODES] = {x <= v, x<v, x >= v, x> v, x == v, x != v, false};
+    return by_mode[m];
+}
+
+/* The leaf a row ends in; UINT32_MAX when the tree has a cycle. */
+static uint32_t leaf_of(const forest *f, uint32_t at, const us_tensor *x, int64_t row,
+                        int64_t d)
+{
+    for (size_t steps = 0; steps <= f->n_nodes; steps++) {
+        const tree_node *t = &f->nodes[at];
+        if (t->mode == LEAF) return at;
+        int64_t i = row * d + t->feature;
+        double v = x->dtype == US_F64 ? ((const double *)x->data)[i]
+                                      : (double)((const float *)x->data)[i];
+        bool yes = t->mode == LEQ ? v <= t->value : test((mode)t->mode, v, t->value);
+        if (isnan(v)) yes = t->nan_yes || (t->mode == NEQ);
+        at = yes ? t->yes : t->no;
+    }
+    return UINT32_MAX;
+}
+
+typedef enum aggregate { AGG_SUM, AGG_AVERAGE, AGG_MIN, AGG_MAX } aggregate;
+
+/* s[o] over all trees; has[o]: some leaf gave a value. */
+static us_err row_scores(us_eval *k, const forest *f, aggregate how, const us_tensor *x,
+                         int64_t row, int64_t d, double *s, uint8_t *has)
+{
+    memset(has, 0, f->n_out);
+    memset(s, 0, f->n_out * sizeof *s);
+    for (size_t r = 0; r < f->n_roots; r++) {
+        uint32_t leaf = leaf_of(f, f->roots[r], x, row, d);
+        if (leaf == UINT32_MAX) return us_eval_fail(k, US_FORMAT, "tree %zu has a cycle", r);
+        for (uint32_t w = f->nodes[leaf].w0; w < f->nodes[leaf].w1; w++) {
+            const weight *v = &f->weights[w];
+            double was = s[v->id];
+            if (how == AGG_MIN)
+                s[v->id] = has[v->id] ? fmin(was, v->value) : v->value;
+            else if (how == AGG_MAX)
+                s[v->id] = has[v->id] ? fmax(was, v->value) : v->value;
+            else
+                s[v->id] = was + v->value;
+            has[v->id] = 1;
+        }
+    }
+    return US_OK;
+}
+
+/* --- regressor ----------------------------------------------------------------------------------- */
+
+us_err ml_tree_ensemble_regressor_infer(us_infer *k)
+{
+    const us_p_ml_tree_ensemble_regressor *p = k->params;
+    us_dim n;
+    US_TRY(us_ml_infer_rows(k, &n));
+    return us_infer_out(k, 0, US_F32, 2,
+                        (us_dim[]){n, US_DIM(p->has_n_targets ? p->n_targets : 1)});
+}
+
+us_err ml_tree_ensemble_regressor_eval(us_eval *k)
+{
+    const us_p_ml_tree_ensemble_regressor *p = k->params;
+    static const char *const names[] = {"SUM", "AVERAGE", "MIN", "MAX"};
+    lists l = {p->nodes_treeids,
+               p->nodes_nodeids,
+               p->nodes_featureids,
+               p->nodes_truenodeids,
+               p->nodes_falsenodeids,
+               p->nodes_missing_value_tracks_true,
+               p->nodes_modes,
+               p->nodes_values,
+               p->nodes_values_as_tensor,
+               p->target_treeids,
+               p->target_nodeids,
+               p->target_ids,
+               p->target_weights,
+               p->target_weights_as_tensor,
+               p->base_values,
+               p->base_values_as_tensor};
+    us_tensor x, *y;
+    int64_t n, d, n_out = p->has_n_targets ? p->n_targets : 1;
+    forest f;
+    us_post post;
+    double *s;
+    uint8_t *has;
+    size_t how = 0;
+    while (how < US_LEN(names) && !us_sv_is(p->aggregate_function, names[how]))
+        how++;
+    if (how == US_LEN(names))
+        return us_eval_fail(k, US_ARG, "aggregate_function '" US_SV_FMT "'",
+                            US_SV_ARG(p->aggregate_function));
+    if (n_out < 1 || n_out > INT32_MAX)
+        return us_eval_fail(k, US_ARG, "n_targets is %lld", (long long)n_out);
+    US_TRY(us_ml_post_find(k, p->post_transform, &post));
+    US_TRY(us_ml_rows(k, &x, &n, &d));
+    US_TRY(build(k, &l, (size_t)n_out, d, &f));
+    US_TRY(us_eval_scratch(k, f.n_out * sizeof *s, (void **)&s));
+    US_TRY(us_eval_scratch(k, f.n_out, (void **)&has));
+    US_TRY(us_eval_out(k, 0, US_F32, 2, (int64_t[]){n, n_out}, &y));
+    for (int64_t i = 0; i < n; i++) {
+        US_TRY(row_scores(k, &f, (aggregate)how, &x, i, d, s, has));
+        for (size_t o = 0; o < f.n_out; o++) {
+            if (how == AGG_AVERAGE) s[o] /= (double)f.n_roots;
+            if (f.n_base) s[o] += f.base[f.n_base == f.n_out ? o : 0];
+        }
+        us_ml_post(post, s, f.n_out);
+        for (size_t o = 0; o < f.n_out; o++)
+            ((float *)y->data)[i * n_out + (int64_t)o] = (float)s[o];
+    }
+    return US_OK;
+}
+
+/* --- classifier ---------------------------------------------------------------------------------- */
+
+us_err ml_tree_ensemble_classifier_infer(us_infer *k)
+{
+    const us_p_ml_tree_ensemble_classifier *p = k->params;
+    us_labels l = {p->classlabels_int64s, p->classlabels_strings};
+    us_dim n;
+    US_TRY(us_ml_infer_rows(k, &n));
+    US_TRY(us_infer_out(k, 0, us_labels_type(&l), 1, &n));
+    return us_infer_out(k, 1, US_F32, 2, (us_dim[]){n, US_DIM((int64_t)us_labels_count(&l))});
+}
+
+/* What holds for a whole model of two classes. */
+typedef struct two_classes {
+    bool single;       /* all weights belong to one class: a row has one score */
+    bool all_positive; /* that score is a probability, decided at 0.5 */
+} two_classes;
+
+static two_classes look_at(const forest *f)
+{
+    two_classes t = {f->n_out == 2 && f->n_weights > 0, true};
+    for (size_t i = 0; i < f->n_weights; i++) {
+        t.single = t.single && f->weights[i].id == f->weights[0].id;
+        t.all_positive = t.all_positive && f->weights[i].value >= 0;
+    }
+    return t;
+}
+
+/* Scores of one row to label and probabilities: two classes with one score between them. */
+static size_t finish_single(const forest *f, const two_classes *t, us_post post, double *s)
+{
+    double v = s[f->weights[0].id];
+    if (f->n_base == 1) v += f->base[0];
+    if (f->n_base == 2) v += f->base[1];
+    size_t label = t->all_positive ? v > 0.5 : v > 0;
+    us_ml_post_pair(post, t->all_positive, v, s);
+    if (post == US_POST_SOFTMAX || post == US_POST_SOFTMAX_ZERO) us_ml_post(post, s, 2);
+    return label;
+}
+
+static size_t finish_many(const forest *f, us_post post, double *s, const uint8_t *has)
+{
+    size_t best = SIZE_MAX;
+    for (size_t o = 0; o < f->n_out; o++) {
+        if (f->n_base == f->n_out) s[o] += f->base[o];
+        if ((has[o] || f->n_base == f->n_out) && (best == SIZE_MAX || s[o] > s[best])) best = o;
+    }
+    us_ml_post(post, s, f->n_out);
+    return best == SIZE_MAX ? 0 : best;
+}
+
+us_err ml_tree_ensemble_classifier_eval(us_eval *k)
+{
+    const us_p_ml_tree_ensemble_classifier *p = k->params;
+    lists l = {p->nodes_treeids,
+               p->nodes_nodeids,
+               p->nodes_featureids,
+               p->nodes_truenodeids,
+               p->nodes_falsenodeids,
+               p->nodes_missing_value_tracks_true,
+               p->nodes_modes,
+               p->nodes_values,
+               p->nodes_values_as_tensor,
+               p->class_treeids,
+               p->class_nodeids,
+               p->class_ids,
+               p->class_weights,
+               p->class_weights_as_tensor,
+               p->base_values,
+               p->base_values_as_tensor};
+    us_labels labels = {p->classlabels_int64s, p->classlabels_strings};
+    us_tensor x, *yl = NULL, *ys = NULL;
+    int64_t n, d;
+    forest f;
+    us_post post;
+    double *s;
+    uint8_t *has;
+    size_t n_out = us_labels_count(&labels);
+    if (n_out < 1) return us_eval_fail(k, US_ARG, "no class labels");
+    US_TRY(us_ml_post_find(k, p->post_transform, &post));
+    US_TRY(us_ml_rows(k, &x, &n, &d));
+    US_TRY(build(k, &l, n_out, d, &f));
+    US_TRY(us_eval_scratch(k, (n_out + 2) * sizeof *s, (void **)&s));
+    US_TRY(us_eval_scratch(k, n_out, (void **)&has));
+    if (us_eval_wants(k, 0)) US_TRY(us_eval_out(k, 0, us_labels_type(&labels), 1, &n, &yl));
+    if (us_eval_wants(k, 1))
+        US_TRY(us_eval_out(k, 1, US_F32, 2, (int64_t[]){n, (int64_t)n_out}, &ys));
+    two_classes two = look_at(&f);
+    for (int64_t i = 0; i < n; i++) {
+        US_TRY(row_scores(k, &f, AGG_SUM, &x, i, d, s, has));
+        size_t label =
+            two.single ? finish_single(&f, &two, post, s) : finish_many(&f, post, s, has);
+        if (yl) us_labels_put(&labels, label, yl, i);
+        for (size_t o = 0; ys && o < n_out; o++)
+            ((float *)ys->data)[i * (int64_t)n_out + (int64_t)o] = (float)s[o];
+    }
+    return US_OK;
+}
