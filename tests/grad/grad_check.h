@@ -36,6 +36,12 @@ typedef struct grad_check {
     us_value out[GC_MAX_IN + 1];
 } grad_check;
 
+/* As CHECK_OK, with the case in front. */
+#define GC_OK(g, t, expr)                                                                      \
+    do {                                                                                       \
+        if ((expr) != US_OK) US_TEST_FAIL("%s: %s: %s", (t)->name, #expr, (g)->c.diag.text);   \
+    } while (0)
+
 static inline us_model *gc_parse(grad_check *g, const grad_case *t)
 {
     char text[8192];
@@ -46,7 +52,7 @@ static inline us_model *gc_parse(grad_check *g, const grad_case *t)
                      t->body, loss);
     if (n < 0 || (size_t)n >= sizeof text) US_TEST_FAIL("%s: text too long", t->name);
     us_model *m;
-    CHECK_OK(&g->c, us_model_parse(&g->c, us_sv_of(text), &m));
+    GC_OK(g, t, us_model_parse(&g->c, us_sv_of(text), &m));
     return m;
 }
 
@@ -75,18 +81,18 @@ static inline void gc_begin(grad_check *g, const grad_case *t)
     CHECK_OK(&g->c, us_arena_new(&g->c, "gradient check", (size_t)1 << 28, &g->a));
     us_model *m = gc_parse(g, t);
     gc_inputs(g, m->main, t);
-    CHECK_OK(&g->c, us_pass_run(&g->c, m, "upgrade"));
-    CHECK_OK(&g->c, us_graph_infer(&g->c, m->main));
+    GC_OK(g, t, us_pass_run(&g->c, m, "upgrade"));
+    GC_OK(g, t, us_graph_infer(&g->c, m->main));
     us_vid loss = us_graph_find(m->main, US_SV("loss")), d[GC_MAX_IN], extra[GC_MAX_IN];
-    CHECK_OK(&g->c, us_grad_build(&g->c, m, m->main, loss, g->n_in, m->main->inputs.at, d));
+    GC_OK(g, t, us_grad_build(&g->c, m, m->main, loss, g->n_in, m->main->inputs.at, d));
     size_t n = 0;
     for (size_t i = 0; i < g->n_in; i++) {
         g->flows[i] = d[i] != US_NIL;
         if (g->flows[i]) extra[n++] = d[i];
     }
     us_plan_opts opts = {.n_extra = n, .extra = extra};
-    CHECK_OK(&g->c, us_plan_new(&g->c, m, &opts, &g->plan));
-    CHECK_OK(&g->c, us_session_new(&g->c, g->plan, NULL, &g->s));
+    GC_OK(g, t, us_plan_new(&g->c, m, &opts, &g->plan));
+    GC_OK(g, t, us_session_new(&g->c, g->plan, NULL, &g->s));
 }
 
 static inline void gc_end(grad_check *g)
