@@ -236,12 +236,12 @@ static us_err start_daemon(us_ctx *c, us_http *h, const struct sockaddr_storage 
     unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | (v6 ? MHD_USE_IPv6 : 0u);
     /* a pool of one thread is refused by MHD: one thread is its plain mode */
     unsigned pool = h->n_slots > 1 ? (unsigned)h->n_slots : 0u;
-    h->daemon = MHD_start_daemon(
-        flags, 0, NULL, NULL, on_request, h, MHD_OPTION_SOCK_ADDR,
-        (const struct sockaddr *)addr, MHD_OPTION_THREAD_POOL_SIZE, pool,
-        MHD_OPTION_CONNECTION_TIMEOUT, h->o.timeout_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        (size_t)US_HTTP_MAX_HEADERS, MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u,
-        MHD_OPTION_NOTIFY_COMPLETED, on_completed, h, MHD_OPTION_END);
+    h->daemon =
+        MHD_start_daemon(flags, 0, NULL, NULL, on_request, h, MHD_OPTION_SOCK_ADDR,
+                         (const struct sockaddr *)addr, MHD_OPTION_THREAD_POOL_SIZE, pool,
+                         MHD_OPTION_CONNECTION_TIMEOUT, h->o.timeout_s,
+                         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)US_HTTP_MAX_HEADERS,
+                         MHD_OPTION_NOTIFY_COMPLETED, on_completed, h, MHD_OPTION_END);
     if (!h->daemon)
         return us_fail(
             c, US_IO,
