@@ -20,16 +20,17 @@
 
 extern char **environ;
 
-/* Is the process a `usta` at all? A pid from an old record may belong to somebody else by now. */
+/* Is the process a `usta` at all? A pid from an old record may belong to somebody else by now. The
+ * link's target tells, also when the program has been replaced since ("usta (deleted)"). */
 static bool is_usta(int64_t pid)
 {
     char path[64], target[4096];
-    (void)snprintf(path, sizeof path, "/proc/%lld/comm", (long long)pid);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return false;
-    ssize_t n = read(fd, target, sizeof target - 1);
-    (void)close(fd);
-    return n >= 4 && !memcmp(target, "usta", 4);
+    (void)snprintf(path, sizeof path, "/proc/%lld/exe", (long long)pid);
+    ssize_t n = readlink(path, target, sizeof target - 1);
+    if (n <= 0) return false;
+    target[n] = 0;
+    const char *slash = strrchr(target, '/');
+    return slash && !strncmp(slash + 1, "usta", 4);
 }
 
 bool us_serve_alive(int64_t pid)
