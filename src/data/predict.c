@@ -70,6 +70,13 @@ static us_err open_model(us_ctx *c, us_arena *a, us_model *m, us_predictor *p, b
     return open_session(c, a, p);
 }
 
+/* The decoder refers to the schema beside it, so a predictor's place is where it is used. */
+static void settle(const us_predictor *p, us_predictor *out)
+{
+    *out = *p;
+    out->decoder.schema = &out->passport.schema;
+}
+
 us_err us_predictor_open(us_ctx *c, us_arena *a, const char *name, us_sv bytes,
                          us_predictor *out)
 {
@@ -83,7 +90,7 @@ us_err us_predictor_open(us_ctx *c, us_arena *a, const char *name, us_sv bytes,
         us_predictor_close(&p);
         return us_wrap(c, e, "%s", name);
     }
-    *out = p;
+    settle(&p, out);
     return US_OK;
 }
 
@@ -93,7 +100,7 @@ us_err us_predictor_share(us_ctx *c, us_arena *a, const us_predictor *owner, us_
     p.shared = true;
     p.session = NULL;
     US_TRY(open_session(c, a, &p));
-    *out = p;
+    settle(&p, out);
     return US_OK;
 }
 

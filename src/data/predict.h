@@ -4,6 +4,7 @@
  * decoder of the passport's schema. The validator, the server and the command line predict through this one door,
  * so a row means the same everywhere.
  *
+ * A predictor refers to itself: it is opened where it stays and never copied.
  * Threading: one predictor per thread; predictors made by us_predictor_share use one plan, whose owner must outlive them.
  */
 #ifndef USTA_DATA_PREDICT_H
