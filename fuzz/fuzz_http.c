@@ -39,6 +39,8 @@ static world *the_world(void)
     return w.ready ? &w : NULL;
 }
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     world *w = the_world();
