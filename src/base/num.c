@@ -1,19 +1,23 @@
-/* base/num.c - numbers to and from text, independent of the locale.
+/* base/num.c - numbers from text, independent of the locale. Printing is in print.c.
  *
- * Reading: digits are gathered into 64 bits; when the mantissa is below 2^53 and the power of ten within
- * +-22 both are exact doubles and one operation rounds correctly (Clinger, "How to read floating point
- * numbers accurately", PLDI 1990). Everything else goes through strtod, which is correctly rounded.
- * Writing: the fewest digits that read back as the same value.
+ * Floating point, three ways, each correctly rounded:
+ * 1. mantissa below 2^53 and power of ten within +-22: both are exact doubles, one operation rounds
+ *    (Clinger, "How to read floating point numbers accurately", PLDI 1990);
+ * 2. mantissa of up to 19 digits times a 128-bit power of ten (Eisel and Lemire; Lemire, "Number parsing at a
+ *    gigabyte per second", 2021, section 5). More digits: when the first 19 and their successor give the
+ *    same double, it is the answer;
+ * 3. strtod on the digits without a point, so that no locale matters. 768 digits decide any double; what
+ *    follows them is one sticky digit.
  */
-#include <locale.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/pow10.h"
 #include "base/str.h"
 
-#define NUM_MAX 400 /* characters of a number that the slow path looks at */
+#define DIGITS_DECIDE 770 /* more than the 767 a halfway point between doubles can have */
 
 static const double pow10_exact[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
                                      1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
@@ -51,118 +55,159 @@ static const char *special(const char *p, const char *end, bool neg, double *out
     return q;
 }
 
-/* strtod on a copy, with the decimal point of whatever locale the process is in. */
-static bool slow_parse(const char *p, size_t n, double *out)
+/* A number as found in the text: digits without sign and exponent, the point among them. */
+typedef struct decimal {
+    const char *first, *end; /* of the digits and the point */
+    int64_t exp10;           /* of the last digit */
+} decimal;
+
+static double from_bits(uint64_t bits)
 {
-    char text[NUM_MAX + 32];
-    const char *point = localeconv()->decimal_point;
-    size_t k = 0;
-    if (n > NUM_MAX) return false;
-    for (size_t i = 0; i < n; i++) {
-        if (p[i] != '.') {
-            text[k++] = p[i];
-            continue;
-        }
-        for (const char *q = point; *q && k < sizeof text - 2; q++)
-            text[k++] = *q;
-    }
-    text[k] = 0;
-    char *end;
-    *out = strtod(text, &end);
-    return *end == 0;
+    double v;
+    memcpy(&v, &bits, sizeof v);
+    return v;
 }
 
-/* Digits after the 400th cannot change the result except by a sticky tail: cut them, keeping the exponent. */
-static bool long_parse(const char *p, const char *end, double *out)
+/* w * 10^q rounded to nearest even, w > 0. False in the few cases that 128 bits cannot decide. */
+static bool eisel_lemire(uint64_t w, int64_t q, double *out)
 {
-    char text[NUM_MAX];
+    if (q < US_POW10_MIN || q > 308) {
+        *out = q < 0 ? 0.0 : (double)INFINITY;
+        return true;
+    }
+    int lz = __builtin_clzll(w);
+    w <<= lz;
+    us_pow10 t = us_pow10_table[q - US_POW10_MIN];
+    us_u128 p = (us_u128)w * t.hi;
+    uint64_t hi = (uint64_t)(p >> 64), lo = (uint64_t)p;
+    if ((hi & 0x1FF) ==
+        0x1FF) { /* the bits below the rounding bit are all ones: look further */
+        uint64_t more = (uint64_t)((us_u128)w * t.lo >> 64);
+        lo += more;
+        hi += lo < more;
+        if (lo == UINT64_MAX && (q < -27 || q > 55)) return false;
+    }
+    int top = (int)(hi >> 63), shift = top + 9;
+    uint64_t m = hi >> shift; /* 54 bits: the double's 53 and the rounding bit */
+    int64_t e = ((217706 * q) >> 16) + 63 + top - lz + 1023;
+    if (e <= 0) { /* subnormal, or zero */
+        if (e <= -63) {
+            *out = 0;
+            return true;
+        }
+        m >>= 1 - e;
+        m = (m + (m & 1)) >> 1;
+        *out = from_bits(m); /* a carry makes the smallest normal number by itself */
+        return true;
+    }
+    /* exactly between two doubles: to the even one (possible for small powers only) */
+    if (lo <= 1 && q >= -4 && q <= 23 && (m & 3) == 1 && m << shift == hi) m &= ~UINT64_C(1);
+    m = (m + (m & 1)) >> 1;
+    if (m >> 53) {
+        m >>= 1;
+        e++;
+    }
+    *out = e >= 2047 ? (double)INFINITY
+                     : from_bits((uint64_t)e << 52 | (m & ((UINT64_C(1) << 52) - 1)));
+    return true;
+}
+
+/* Way 3: digits of d without the point, cut after DIGITS_DECIDE. */
+static double slow_parse(const decimal *d)
+{
+    char text[DIGITS_DECIDE + 32];
     size_t k = 0;
-    long dropped = 0, exp10 = 0;
-    bool point = false, sticky = false;
-    if (*p == '-' || *p == '+') text[k++] = *p++;
-    const size_t first = k;
-    for (; p < end && (digit(*p) || *p == '.'); p++) {
-        if (*p == '.') {
-            point = true;
-        } else if (k == first + 1 && text[first] == '0') {
-            text[k - 1] = *p; /* leading zero */
-            dropped -= point;
-        } else if (k < NUM_MAX - 32) {
+    int64_t exp10 = d->exp10;
+    bool sticky = false;
+    for (const char *p = d->first; p < d->end; p++) {
+        if (*p == '.' || (!k && *p == '0')) continue;
+        if (k < DIGITS_DECIDE) {
             text[k++] = *p;
-            dropped -= point;
         } else {
             sticky |= *p != '0';
-            dropped += !point;
+            exp10++;
         }
     }
-    if (p < end && lower(*p) == 'e') {
-        us_sv e = {p + 1, (size_t)(end - p - 1)};
-        int64_t v;
-        if (e.n && e.p[0] == '+') {
-            e.p++;
-            e.n--;
-        }
-        bool neg = e.n && e.p[0] == '-';
-        exp10 = us_parse_i64(e, &v) ? (long)(v > 100000    ? 100000
-                                             : v < -100000 ? -100000
-                                                           : v)
-                : neg               ? -100000
-                                    : 100000;
-    }
-    if (sticky) {
+    if (sticky) { /* stands for all that was cut */
         text[k++] = '1';
-        dropped--;
+        exp10--;
     }
-    (void)snprintf(text + k, sizeof text - k, "e%ld", exp10 + dropped);
-    return slow_parse(text, strlen(text), out);
+    exp10 = exp10 > 9999 ? 9999 : exp10 < -9999 ? -9999 : exp10;
+    (void)snprintf(text + k, sizeof text - k, "e%d", (int)exp10);
+    return strtod(text, NULL);
+}
+
+/* More than 19 digits, leading zeros counted. */
+static double parse_many(const decimal *d)
+{
+    uint64_t w = 0;
+    int n = 0;
+    int64_t exp10 = d->exp10;
+    bool rest = false;
+    for (const char *p = d->first; p < d->end; p++) {
+        if (*p == '.' || (!n && *p == '0')) continue;
+        if (n < 19) {
+            w = w * 10 + (uint64_t)(*p - '0');
+            n++;
+        } else {
+            rest |= *p != '0';
+            exp10++;
+        }
+    }
+    double low, high;
+    if (!w) return 0;
+    if (eisel_lemire(w, exp10, &low) &&
+        (!rest || (eisel_lemire(w + 1, exp10, &high) && low == high)))
+        return low;
+    return slow_parse(d);
+}
+
+static double parse_few(const decimal *d, uint64_t m)
+{
+    double v;
+    if (m <= UINT64_C(1) << 53 && d->exp10 >= -22 && d->exp10 <= 22)
+        return d->exp10 < 0 ? (double)m / pow10_exact[-d->exp10]
+                            : (double)m * pow10_exact[d->exp10];
+    if (!m) return 0;
+    return eisel_lemire(m, d->exp10, &v) ? v : slow_parse(d);
+}
+
+/* An exponent at p, or nothing: then p itself is returned. Huge ones stop growing far out of reach. */
+static const char *exponent(const char *p, const char *end, int64_t *exp10)
+{
+    const char *q = p + 1;
+    bool neg = q < end && *q == '-';
+    if (q < end && (*q == '-' || *q == '+')) q++;
+    if (q >= end || !digit(*q)) return p;
+    int64_t e = 0;
+    for (; q < end && digit(*q); q++)
+        if (e < INT64_C(1000000000000000)) e = e * 10 + (*q - '0');
+    *exp10 += neg ? -e : e;
+    return q;
 }
 
 const char *us_parse_f64_prefix(const char *p, const char *end, double *out)
 {
-    const char *start = p;
     bool neg = p < end && *p == '-';
     if (p < end && (*p == '-' || *p == '+')) p++;
+    decimal d = {.first = p};
     uint64_t m = 0;
-    int n_digits = 0, exp10 = 0;
-    const char *digits = p;
-    while (p < end && digit(*p)) {
+    while (p < end && digit(*p))
         m = m * 10 + (uint64_t)(*p++ - '0');
-    }
-    n_digits = (int)US_MIN(p - digits, 1000);
+    int64_t n_digits = p - d.first;
     if (p < end && *p == '.') {
         const char *fraction = ++p;
         while (p < end && digit(*p))
             m = m * 10 + (uint64_t)(*p++ - '0');
-        n_digits += (int)US_MIN(p - fraction, 1000);
-        exp10 = -(int)US_MIN(p - fraction, 1000);
+        d.exp10 = fraction - p;
+        n_digits += p - fraction;
     }
-    if (!n_digits) return special(digits, end, neg, out);
-    bool huge_exp = false;
-    if (p < end && (*p == 'e' || *p == 'E')) {
-        const char *q = p + 1;
-        bool eneg = q < end && *q == '-';
-        if (q < end && (*q == '-' || *q == '+')) q++;
-        if (q < end && digit(*q)) {
-            int e = 0;
-            for (; q < end && digit(*q); q++) {
-                if (e < 10000) e = e * 10 + (*q - '0');
-                huge_exp |= e >= 10000;
-            }
-            exp10 += eneg ? -e : e;
-            p = q;
-        }
-    }
-    /* up to 19 digits cannot have overflowed 64 bits */
-    if (n_digits <= 19 && !huge_exp && m <= (UINT64_C(1) << 53) && exp10 >= -22 &&
-        exp10 <= 22) {
-        double v = (double)m;
-        v = exp10 < 0 ? v / pow10_exact[-exp10] : v * pow10_exact[exp10];
-        *out = neg ? -v : v;
-        return p;
-    }
-    size_t n = (size_t)(p - start);
-    bool ok = n <= NUM_MAX ? slow_parse(start, n, out) : long_parse(start, p, out);
-    return ok ? p : NULL;
+    if (!n_digits) return special(d.first, end, neg, out);
+    d.end = p;
+    if (p < end && (*p == 'e' || *p == 'E')) p = exponent(p, end, &d.exp10);
+    double v = n_digits <= 19 ? parse_few(&d, m) : parse_many(&d); /* m holds 19 digits */
+    *out = neg ? -v : v;
+    return p;
 }
 
 bool us_parse_f64(us_sv s, double *out)
@@ -212,60 +257,4 @@ bool us_parse_bool(us_sv s, bool *out)
                 return true;
             }
     return false;
-}
-
-static size_t print_integer(int64_t v, char out[32])
-{
-    char rev[24];
-    size_t n = 0, k = 0;
-    uint64_t u = v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
-    do
-        rev[n++] = (char)('0' + u % 10);
-    while (u /= 10);
-    if (v < 0) out[k++] = '-';
-    while (n)
-        out[k++] = rev[--n];
-    out[k] = 0;
-    return k;
-}
-
-/* Values that need no search; 0 when v is none of them. */
-static size_t print_plain(double v, char out[32])
-{
-    if (isnan(v)) return (size_t)snprintf(out, 32, "nan");
-    if (isinf(v)) return (size_t)snprintf(out, 32, v < 0 ? "-inf" : "inf");
-    if (fabs(v) < 1e15 && v == floor(v) && !(v == 0 && signbit(v)))
-        return print_integer((int64_t)v, out);
-    return 0;
-}
-
-/* A foreign locale's decimal point becomes '.'. */
-static size_t print_digits(double v, int digits, char out[32])
-{
-    int n = snprintf(out, 32, "%.*g", digits, v);
-    for (int i = 0; i < n; i++)
-        if (out[i] == ',') out[i] = '.';
-    return (size_t)n;
-}
-
-size_t us_print_f64(double v, char out[32])
-{
-    size_t n = print_plain(v, out);
-    for (int digits = 15; !n && digits <= 17; digits++) {
-        size_t k = print_digits(v, digits, out);
-        double back;
-        if (digits == 17 || (us_parse_f64((us_sv){out, k}, &back) && back == v)) n = k;
-    }
-    return n;
-}
-
-size_t us_print_f32(float v, char out[32])
-{
-    size_t n = print_plain((double)v, out);
-    for (int digits = 6; !n && digits <= 9; digits++) {
-        size_t k = print_digits((double)v, digits, out);
-        double back;
-        if (digits == 9 || (us_parse_f64((us_sv){out, k}, &back) && (float)back == v)) n = k;
-    }
-    return n;
 }
