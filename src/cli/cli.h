@@ -54,6 +54,8 @@ void us_outf(us_out *o, const char *fmt, ...) US_PRINTF(2, 3);
 us_err us_out_table(us_cli *cli, const us_rtable *t) US_MUST;
 /* The answer of --json: pretty on a terminal, one canonical line otherwise. The caller keeps its reference. */
 us_err us_out_json(us_cli *cli, const json_t *j) US_MUST;
+/* A line for whoever watches, on stderr. Never part of the answer. */
+void us_say(us_cli *cli, const char *fmt, ...) US_PRINTF(2, 3);
 /* Write what is collected now (before waiting for events). */
 us_err us_out_flush(us_cli *cli) US_MUST;
 

@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/pool.h"
 #include "cli/out.h"
+#include "store/store.h"
 
 #define ARENA_CAP ((size_t)64 << 30) /* of one command: data sets live in it */
 
@@ -177,6 +178,9 @@ static us_err run_command(us_cli *cli, const us_cmd *cmd, int argc, const char *
     US_TRY(check_count(cli, cmd));
     US_TRY(open_project(cli, cmd, &g, &parsed));
     if (cmd->needs & US_NEED_POOL) US_TRY(us_pool_new(cli->c, cli->threads, &cli->c->pool));
+    if (cmd->needs & (US_NEED_STORE | US_NEED_STORE_THERE))
+        US_TRY(us_store_open(cli->c, cli->conf->dir, (cmd->needs & US_NEED_STORE) != 0,
+                             &cli->store));
     return cmd->run(cli, args);
 }
 
@@ -228,6 +232,7 @@ int us_main(int argc, char **argv)
         us_out_free(cli.out);
     }
     if (e != US_OK && !(e == US_NO && !c.diag.text[0])) print_error(&c, e);
+    us_store_close(cli.store);
     us_pool_free(c.pool);
     us_arena_free(cli.arena);
     us_ctx_deinit(&c);

@@ -105,3 +105,19 @@ us_err us_out_json(us_cli *cli, const json_t *j)
     maybe_write(cli->out);
     return US_OK;
 }
+
+void us_say(us_cli *cli, const char *fmt, ...)
+{
+    us_buf b;
+    us_buf_init(&b, cli->c, (size_t)1 << 20);
+    va_list ap;
+    va_start(ap, fmt);
+    us_buf_addfv(&b, fmt, ap);
+    va_end(ap);
+    for (size_t done = 0; done < b.n;) {
+        ssize_t k = write(STDERR_FILENO, b.p + done, b.n - done);
+        if (k <= 0) break;
+        done += (size_t)k;
+    }
+    us_buf_deinit(&b);
+}

@@ -62,11 +62,15 @@ us_err us_flow_why(us_flow *f, const us_stage *st, const json_t *config, const u
 us_err us_stage_requirements(us_flow *f, us_made *m) US_MUST;
 us_err us_stage_data_files(us_flow *f, us_io *in, size_t *n) US_MUST;
 us_err us_stage_data(us_flow *f, us_made *m) US_MUST;
+us_err us_stage_features(us_flow *f, us_made *m) US_MUST;
+us_err us_stage_train(us_flow *f, us_made *m) US_MUST;
+us_err us_stage_package(us_flow *f, us_made *m) US_MUST;
+us_err us_settle_package(us_flow *f, const us_stage_rec *rec) US_MUST;
 
 /* ---- material made by the data stage, for those behind it ---- */
 typedef struct us_material {
-    us_table *table; /* from the snapshot object, mapped */
-    us_data_schema schema;
+    us_table *table;       /* from the snapshot object, mapped */
+    us_data_schema schema; /* the features stage's, without unused columns, once it has run */
     us_split split;
 } us_material;
 /* Close it also after a failure; a zeroed struct is fine. */

@@ -350,7 +350,7 @@ us_err us_material_open(us_flow *f, us_material *out)
     US_TRY(us_flow_input(f, "snapshot", &h));
     US_TRY(us_store_path(f->s, f->c, f->a, &h, &path));
     US_TRY(us_snapshot_read(f->c, path, true, &out->table));
-    US_TRY(us_flow_input(f, "schema", &h));
+    US_TRY(us_flow_input(f, us_flow_has_input(f, "inputs") ? "inputs" : "schema", &h));
     US_TRY(us_store_get_json(f->s, f->c, f->a, &h, &j));
     US_TRY(us_schema_from_json(f->c, f->a, j, &out->schema));
     US_TRY(us_flow_input(f, "split", &h));
