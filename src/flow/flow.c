@@ -279,7 +279,7 @@ static us_err one_stage(us_flow *f, const us_stage *st, us_flow_row *row)
     }
     US_TRY(take_outputs(f, rec.out, rec.n_out));
     if (st->settle && !f->opts->dry) {
-        us_err e = st->settle(f, &rec);
+        us_err e = st->settle(f, &rec, row);
         if (e != US_OK) row->state = US_STAGE_FAILED;
         US_TRY(e);
     }

@@ -41,7 +41,7 @@ typedef struct us_stage {
     us_err (*files)(us_flow *f, us_io *in, size_t *n); /* files outside it reads; NULL: none */
     us_err (*run)(us_flow *f, us_made *m);
     /* After it ran or was found finished: what must hold in the world (a file in place, a server up). NULL: nothing. */
-    us_err (*settle)(us_flow *f, const us_stage_rec *rec);
+    us_err (*settle)(us_flow *f, const us_stage_rec *rec, us_flow_row *row);
 } us_stage;
 
 extern const us_stage us_stages[];
@@ -65,7 +65,12 @@ us_err us_stage_data(us_flow *f, us_made *m) US_MUST;
 us_err us_stage_features(us_flow *f, us_made *m) US_MUST;
 us_err us_stage_train(us_flow *f, us_made *m) US_MUST;
 us_err us_stage_package(us_flow *f, us_made *m) US_MUST;
-us_err us_settle_package(us_flow *f, const us_stage_rec *rec) US_MUST;
+us_err us_settle_package(us_flow *f, const us_stage_rec *rec, us_flow_row *row) US_MUST;
+us_err us_stage_validate(us_flow *f, us_made *m) US_MUST;
+us_err us_stage_deploy(us_flow *f, us_made *m) US_MUST;
+us_err us_settle_deploy(us_flow *f, const us_stage_rec *rec, us_flow_row *row) US_MUST;
+us_err us_stage_monitor_files(us_flow *f, us_io *in, size_t *n) US_MUST;
+us_err us_stage_monitor(us_flow *f, us_made *m) US_MUST;
 
 /* ---- material made by the data stage, for those behind it ---- */
 typedef struct us_material {

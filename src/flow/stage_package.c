@@ -292,12 +292,13 @@ out:
 }
 
 /* The file where the user expects it: written again when it is missing or differs. */
-us_err us_settle_package(us_flow *f, const us_stage_rec *rec)
+us_err us_settle_package(us_flow *f, const us_stage_rec *rec, us_flow_row *row)
 {
     us_hash h, now = {{0}};
     char *path = NULL;
     us_file *object = NULL;
     (void)rec;
+    (void)row;
     US_TRY(us_flow_input(f, "model", &h));
     US_TRY(us_conf_path(f->c, f->a, f->conf, f->conf->package.path, &path));
     if (us_path_exists(path)) US_TRY(us_store_hash_input(f->s, f->c, path, &now));
