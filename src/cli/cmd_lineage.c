@@ -17,13 +17,9 @@ static const us_opt lineage_opts[] = {{US_OPT_CHOICE, 0, "way", offsetof(lineage
 static us_err start_of(us_cli *cli, us_hash *out)
 {
     if (!cli->n_args) {
-        us_model_rec *m = NULL;
-        size_t n = 0;
-        US_TRY(us_store_models(cli->store, cli->c, cli->arena, 1, &m, &n));
-        if (!n)
-            return us_fail(cli->c, US_NOTFOUND,
-                           "no model in this workspace yet; `usta run` makes one");
-        *out = m[0].hash;
+        us_model_rec m;
+        US_TRY(us_store_current_model(cli->store, cli->c, cli->arena, &m));
+        *out = m.hash;
         return US_OK;
     }
     us_err e = us_store_resolve(cli->store, cli->c, cli->args[0], out);

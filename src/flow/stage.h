@@ -72,6 +72,9 @@ us_err us_settle_deploy(us_flow *f, const us_stage_rec *rec, us_flow_row *row) U
 us_err us_stage_monitor_files(us_flow *f, us_io *in, size_t *n) US_MUST;
 us_err us_stage_monitor(us_flow *f, us_made *m) US_MUST;
 
+/* How the project's files are to be read. */
+us_err us_flow_csv(us_flow *f, us_csv_opts *o) US_MUST;
+
 /* ---- material made by the data stage, for those behind it ---- */
 typedef struct us_material {
     us_table *table;       /* from the snapshot object, mapped */

@@ -62,7 +62,7 @@ static us_err kind_of(us_ctx *c, const char *column, const char *text, us_data_k
                    column, text);
 }
 
-static us_err csv_settings(us_flow *f, us_csv_opts *o)
+us_err us_flow_csv(us_flow *f, us_csv_opts *o)
 {
     const us_conf_data *d = &f->conf->data;
     us_csv_defaults(o);
@@ -316,7 +316,7 @@ us_err us_stage_data(us_flow *f, us_made *m)
         return us_fail(f->c, US_ARG,
                        "data.target is not set in %s: which column is to be predicted?",
                        f->conf->path ? f->conf->path : "usta.yaml");
-    US_GO(csv_settings(f, &csv));
+    US_GO(us_flow_csv(f, &csv));
     US_GO(read_tables(f, &csv, &t, &n_test));
     US_GO(schema_settings(f, &csv, &so));
     US_GO(us_schema_infer(f->c, f->a, t, &so, &schema));

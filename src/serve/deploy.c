@@ -10,18 +10,12 @@
 static us_err choose_model(us_ctx *c, us_arena *a, us_store *s, const char *model,
                            us_model_rec *out)
 {
-    us_model_rec *all;
-    size_t n;
     if (model && model[0]) {
         us_hash h;
         US_TRY(us_store_resolve(s, c, model, &h));
         return us_store_model(s, c, a, &h, out);
     }
-    US_TRY(us_store_models(s, c, a, 1, &all, &n));
-    if (!n)
-        return us_fail(c, US_NOTFOUND, "this project has no model yet; `usta run` makes one");
-    *out = all[0];
-    return US_OK;
+    return us_store_current_model(s, c, a, out);
 }
 
 us_err us_deploy_choose(us_ctx *c, us_arena *a, us_store *s, const char *model, bool force,

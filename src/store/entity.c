@@ -227,6 +227,20 @@ us_err us_store_model(us_store *s, us_ctx *c, us_arena *a, const us_hash *h, us_
     return read_one(s, c, a, st, read_model, out, "this model is not in the workspace");
 }
 
+us_err us_store_current_model(us_store *s, us_ctx *c, us_arena *a, us_model_rec *out)
+{
+    sqlite3_stmt *st = NULL;
+    US_TRY(us_db_prepare(
+        s, c, &st,
+        MODEL_COLUMNS
+        " ORDER BY hash IN (SELECT io.hash FROM current k JOIN stages g ON g.key=k.key"
+        " JOIN stage_io io ON io.stage_id=g.id WHERE k.stage='package' AND io.is_out=1"
+        " AND io.name='model') DESC, created_us DESC, rowid DESC LIMIT 1",
+        ""));
+    return read_one(s, c, a, st, read_model, out,
+                    "no model in this workspace yet; `usta run` makes one");
+}
+
 us_err us_store_validation_of(us_store *s, us_ctx *c, us_arena *a, const us_hash *model,
                               us_validation_rec *out)
 {

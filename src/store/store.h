@@ -167,6 +167,8 @@ us_err us_store_models(us_store *s, us_ctx *c, us_arena *a, size_t limit, us_mod
                        size_t *n) US_MUST;
 us_err us_store_model(us_store *s, us_ctx *c, us_arena *a, const us_hash *h,
                       us_model_rec *out) US_MUST;
+/* The model the last `usta run` ended with (made then or found finished); the newest when no run packaged one. */
+us_err us_store_current_model(us_store *s, us_ctx *c, us_arena *a, us_model_rec *out) US_MUST;
 /* The newest validation record of a model; US_NOTFOUND when there is none. */
 us_err us_store_validation_of(us_store *s, us_ctx *c, us_arena *a, const us_hash *model,
                               us_validation_rec *out) US_MUST;
