@@ -126,8 +126,8 @@ static us_err schema(look *l)
         us_rtable_cellf(t, "%s%.0f", k->distinct_exact ? "" : "~", k->n_distinct);
         us_rtable_f64(t, k->min, 5);
         us_rtable_f64(t, k->max, 5);
-        us_rtable_cellf(t, US_SV_FMT "%s", US_SV_ARG(k->n_vocab ? k->vocab[0] : (us_sv){"", 0}),
-                        k->n_vocab > 1 ? ", ..." : "");
+        us_sv first = k->n_vocab ? k->vocab[0] : (us_sv){"", 0};
+        us_rtable_cellf(t, US_SV_FMT "%s", US_SV_ARG(first), k->n_vocab > 1 ? ", ..." : "");
     }
     return us_out_table(cli, t);
 }

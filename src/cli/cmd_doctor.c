@@ -11,7 +11,6 @@
 #include "exec/session.h"
 #include "kernel/kernels.h"
 #include "store/store.h"
-#include "usta/usta.h"
 
 #ifdef __GLIBC__
 #    include <gnu/libc-version.h>
@@ -46,7 +45,7 @@ static us_err finding(doctor *d, const char *group, const char *name, verdict v,
 
 static us_err build(doctor *d)
 {
-    US_TRY(finding(d, "build", "usta", FACT, usta_version()));
+    US_TRY(finding(d, "build", "usta", FACT, US_VERSION));
 #if defined(__clang__)
     US_TRY(finding(d, "build", "compiler", FACT, "clang " __clang_version__));
 #else
