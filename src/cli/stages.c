@@ -25,6 +25,19 @@ static us_err stage_rows(us_cli *cli, const us_flow_result *r, us_rtable **out)
     return US_OK;
 }
 
+/* Sentences that belong to the evidence but not into a table: leaks, and whether a simpler model is as good. */
+static void remarks(us_cli *cli, const us_flow_result *r)
+{
+    for (size_t i = 0; i < r->n; i++) {
+        const json_t *leaks = json_object_get(r->rows[i].facts, "leaks");
+        const char *verdict = us_json_text_or(r->rows[i].facts, "verdict", "");
+        for (size_t k = 0; k < json_array_size(leaks); k++)
+            us_outf(cli->out, "\nWARNING, leakage: %s\n",
+                    json_string_value(json_array_get(leaks, k)));
+        if (verdict[0]) us_outf(cli->out, "\n%s: %s\n", r->rows[i].stage, verdict);
+    }
+}
+
 /* required / found / evidence, as the validate stage left them. */
 static us_err gate_rows(us_cli *cli, const us_flow_result *r)
 {
@@ -56,6 +69,7 @@ us_err us_stages_table(us_cli *cli, const us_flow_result *r, int64_t wall_ns)
     size_t n_stale = 0;
     US_TRY(stage_rows(cli, r, &t));
     US_TRY(us_out_table(cli, t));
+    remarks(cli, r);
     US_TRY(gate_rows(cli, r));
     for (size_t i = 0; i < r->n; i++)
         n_stale += r->rows[i].state == US_STAGE_STALE;

@@ -254,7 +254,6 @@ static us_err one_stage(us_flow *f, const us_stage *st, us_flow_row *row)
     if (found && !(f->opts->force && !f->opts->dry)) {
         row->facts = rec.facts;
         row->evidence = us_json_text_or(rec.facts, "evidence", "");
-        row->wall_ns = 0;
         if (!f->opts->dry) US_TRY(make_current(f, st, &row->key));
         row->state = US_STAGE_CACHED;
     } else {
@@ -316,7 +315,7 @@ static us_err walk(us_flow *f, us_flow_result *out)
     for (size_t i = 0; i < us_n_stages; i++) {
         us_flow_row *row = &out->rows[i];
         us_err e = stale ? follow(f, stale, row) : one_stage(f, &us_stages[i], row);
-        if (row->state == US_STAGE_RAN) out->n_ran++;
+        if (row->wall_ns > 0) out->n_ran++;
         if (row->state == US_STAGE_STALE && !stale) stale = row->stage;
         if (e == US_NO) out->gate_ok = false;
         if (f->opts->tell && !f->opts->dry) f->opts->tell(f->opts->ud, row);

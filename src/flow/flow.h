@@ -42,7 +42,7 @@ typedef struct us_flow_opts {
 typedef struct us_flow_result {
     us_flow_row *rows; /* one per stage */
     size_t n;
-    size_t n_ran;
+    size_t n_ran; /* executed, the one that failed included */
     bool gate_ok; /* no gate said no */
 } us_flow_result;
 

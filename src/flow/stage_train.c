@@ -293,20 +293,29 @@ static us_err train_evidence(us_flow *f, us_made *m, const job *t, json_t *run)
     const us_train_result *r = &t->result;
     const us_train_metrics *v = t->data.valid.n ? &r->valid : &r->train;
     bool classes = t->data.task == US_TASK_CLASSES;
-    char metric[32], count[32];
+    char metric[32], count[32], other[32];
     json_t *facts = json_pack(
         "{s:O,s:O,s:O,s:O,s:b,s:b}", "train", json_object_get(run, "train"), "validation",
         json_object_get(run, "validation"), "verdict", json_object_get(run, "verdict"),
         "baselines", json_object_get(run, "baselines"), "simpler_as_good",
         (int)r->simpler_as_good, "resumed", (int)r->resumed);
     if (!facts || json_object_update_new(m->facts, facts)) return us_nomem(f->c);
-    if (r->simpler_as_good && r->verdict) us_logf(f->c, US_LOG_WARN, "train: %s", r->verdict);
-    return us_made_evidence(
-        f, m, "%s of %s weights, %zu passes; %s %s %s%s%s", f->conf->model.family,
+    const us_train_baseline *b = r->n_baselines ? &r->baselines[r->n_baselines - 1] : NULL;
+    us_buf beside;
+    us_buf_init(&beside, f->c, 256);
+    if (b) {
+        const us_train_metrics *vb = t->data.valid.n ? &b->valid : &b->train;
+        us_buf_addf(&beside, " (%s %s%s)", b->name,
+                    us_print_sig(classes ? vb->accuracy : vb->r2, 4, other),
+                    r->simpler_as_good ? ": as good" : "");
+    }
+    us_err e = us_made_evidence(
+        f, m, "%s of %s weights, %zu passes; %s %s %s%s", f->conf->model.family,
         us_print_count((int64_t)r->n_parameters, count), r->n_epochs,
         t->data.valid.n ? "validation" : "training", classes ? "accuracy" : "R2",
-        us_print_sig(classes ? v->accuracy : v->r2, 4, metric),
-        r->verdict && r->verdict[0] ? "; " : "", r->verdict ? r->verdict : "");
+        us_print_sig(classes ? v->accuracy : v->r2, 4, metric), beside.n ? beside.p : "");
+    us_buf_deinit(&beside);
+    return e;
 }
 
 /* "majority class" -> baseline_majority: the word a requirement uses. */
