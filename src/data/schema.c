@@ -110,6 +110,7 @@ typedef struct infer {
     const us_table *t;
     const us_schema_opts *o;
     us_data_schema *s;
+    double *x; /* n_rows, of one column */
 } infer;
 
 static us_data_kind kind_of_storage(us_coltype t)
@@ -286,15 +287,17 @@ static us_err infer_numbers(infer *f, us_data_col *k, const us_column *col)
 {
     us_moments m;
     us_distinct d;
-    double *x = us_new_n(f->scratch, double, col->n);
-    if (!x) return us_arena_fail(f->c, f->scratch);
+    const double *x = f->x;
     us_moments_init(&m);
     US_TRY(us_distinct_init(f->c, f->scratch, &d));
     if (col->type == US_COL_F64 && k->kind == US_DK_NUMERIC) {
-        US_TRY(us_col_to_f64(f->c, col, NULL, col->n, x));
+        if (col->valid)
+            US_TRY(us_col_to_f64(f->c, col, NULL, col->n, f->x));
+        else
+            x = col->data; /* in place */
     } else {
         for (size_t i = 0; i < col->n; i++)
-            if (!us_cell_column_number(f->s, k, col, i, &x[i]))
+            if (!us_cell_column_number(f->s, k, col, i, &f->x[i]))
                 return cannot_read(f, k, col, i);
     }
     us_moments_add_f64(&m, x, col->n);
@@ -315,8 +318,8 @@ static us_err infer_numbers(infer *f, us_data_col *k, const us_column *col)
     if (!few || (k->kind != US_DK_INTEGER && k->kind != US_DK_BOOLEAN)) return US_OK;
     double *tmp = us_new_n(f->scratch, double, col->n);
     if (!tmp) return us_arena_fail(f->c, f->scratch);
-    us_sort_f64(x, tmp, col->n); /* missing ones last */
-    return vocab_of_numbers(f, k, x, m.n);
+    us_sort_f64(f->x, tmp, col->n); /* missing ones last */
+    return vocab_of_numbers(f, k, f->x, m.n);
 }
 
 static us_err infer_column(infer *f, size_t i)
@@ -378,8 +381,9 @@ us_err us_schema_infer(us_ctx *c, us_arena *a, const us_table *t, const us_schem
     US_TRY(check_names(&f));
     US_TRY(us_arena_new(c, "schema", US_TABLE_CAP, &f.scratch));
     s.cols = us_new_n(a, us_data_col, t->n_cols);
-    if (!s.cols) {
-        e = us_arena_fail(c, a);
+    f.x = us_new_n(f.scratch, double, t->n_rows);
+    if (!s.cols || !f.x) {
+        e = us_arena_fail(c, s.cols ? f.scratch : a);
         goto out;
     }
     US_GO(copy_reading(&f));

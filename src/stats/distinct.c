@@ -16,20 +16,32 @@ us_err us_distinct_init(us_ctx *c, us_arena *a, us_distinct *d)
     return US_OK;
 }
 
+/* Rank of the first set bit after the register's 12: the exponent of the rest as a double tells it without a loop. */
 static void add_register(us_distinct *d, uint64_t h)
 {
-    uint64_t rest = h << 12 | 1u << 11; /* never zero: rank ends at 53 */
-    uint8_t rank = 1;
-    for (; !(rest >> 63); rest <<= 1)
-        rank++;
+    double rest = (double)((h << 12 | 1u << 11) >> 11); /* 53 bits, never zero */
+    uint64_t bits;
+    memcpy(&bits, &rest, sizeof bits);
+    uint8_t rank = (uint8_t)(1 + 52 - ((bits >> 52) - 1023));
     uint8_t *r = &d->reg[h >> 52];
     if (rank > *r) *r = rank;
 }
 
+/* From here on only registers count. */
+static void go_approximate(us_distinct *d)
+{
+    d->approximate = true;
+    if (d->has_zero) add_register(d, 0);
+    for (size_t i = 0; i < 2 * (size_t)US_DISTINCT_EXACT; i++)
+        if (d->slot[i]) add_register(d, d->slot[i]);
+}
+
 void us_distinct_add(us_distinct *d, uint64_t h)
 {
-    add_register(d, h);
-    if (d->approximate) return;
+    if (d->approximate) {
+        add_register(d, h);
+        return;
+    }
     if (h == 0) {
         d->has_zero = true;
         return;
@@ -39,27 +51,41 @@ void us_distinct_add(us_distinct *d, uint64_t h)
         i = (i + 1) & mask;
     if (d->slot[i]) return;
     if (d->n_slot == US_DISTINCT_EXACT) {
-        d->approximate = true;
+        go_approximate(d);
+        add_register(d, h);
         return;
     }
     d->slot[i] = h;
     d->n_slot++;
 }
 
+/* The finaliser of MurmurHash3: every bit of the value reaches every bit of the hash. */
+static uint64_t mix(uint64_t h)
+{
+    h ^= h >> 33;
+    h *= 0xff51afd7ed558ccdu;
+    h ^= h >> 33;
+    h *= 0xc4ceb9fe1a85ec53u;
+    return h ^ h >> 33;
+}
+
 void us_distinct_add_f64(us_distinct *d, double x)
 {
+    uint64_t bits;
     if (isnan(x)) return;
-    x += 0.0;
-    us_distinct_add(d, us_hash64(&x, sizeof x, 0));
+    x += 0.0; /* -0 is 0 */
+    memcpy(&bits, &x, sizeof bits);
+    us_distinct_add(d, mix(bits + 0x9e3779b97f4a7c15u));
 }
 
 void us_distinct_merge(us_distinct *d, const us_distinct *o)
 {
-    for (size_t i = 0; i < US_DISTINCT_REGISTERS; i++)
+    if (o->approximate && !d->approximate) go_approximate(d);
+    for (size_t i = 0; i < US_DISTINCT_REGISTERS && o->approximate; i++)
         if (o->reg[i] > d->reg[i]) d->reg[i] = o->reg[i];
-    d->approximate |= o->approximate;
-    d->has_zero |= o->has_zero;
-    for (size_t i = 0; i < 2 * (size_t)US_DISTINCT_EXACT && !d->approximate; i++)
+    if (o->approximate) return;
+    if (o->has_zero) us_distinct_add(d, 0);
+    for (size_t i = 0; i < 2 * (size_t)US_DISTINCT_EXACT; i++)
         if (o->slot[i]) us_distinct_add(d, o->slot[i]);
 }
 

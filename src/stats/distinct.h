@@ -1,7 +1,7 @@
 /* stats/distinct.h - how many different values: exact up to a limit, then HyperLogLog; mergeable.
  *
  * Source: Flajolet et al., "HyperLogLog", AofA 2007, with 2^12 registers (relative error about 1.6 %) and linear
- * counting in the small range. Values come as 64-bit hashes (us_hash64); the exact part keeps hashes.
+ * counting in the small range. Texts come as 64-bit hashes (us_hash64), numbers are hashed here; the exact part keeps hashes.
  */
 #ifndef USTA_STATS_DISTINCT_H
 #define USTA_STATS_DISTINCT_H
@@ -13,7 +13,7 @@
 
 typedef struct us_distinct {
     uint64_t
-        *slot; /* open addressing, 2 * US_DISTINCT_EXACT, 0 = free; NULL once approximate */
+        *slot; /* open addressing, 2 * US_DISTINCT_EXACT, 0 = free */
     size_t n_slot;
     bool has_zero;
     bool approximate;

@@ -8,6 +8,7 @@
 
 #define BITS   11
 #define PASSES 6 /* 6 * 11 >= 64 */
+#define TOP    3 /* the first of the upper half */
 #define BINS   (1u << BITS)
 
 /* Integers in the order of the doubles: negative numbers have all bits turned, others the sign bit. NaNs of either sign go
@@ -29,39 +30,19 @@ static double of_key(uint64_t k)
     return x;
 }
 
-/* Small arrays: insertion, no histograms. */
-static void sort_small(uint64_t *k, uint32_t *index, size_t n)
-{
-    for (size_t i = 1; i < n; i++) {
-        uint64_t v = k[i];
-        uint32_t vi = index ? index[i] : 0;
-        size_t j = i;
-        for (; j > 0 && k[j - 1] > v; j--) {
-            k[j] = k[j - 1];
-            if (index) index[j] = index[j - 1];
-        }
-        k[j] = v;
-        if (index) index[j] = vi;
-    }
-}
-
-static void histograms(const uint64_t *k, size_t n, uint32_t h[PASSES][BINS])
-{
-    memset(h, 0, sizeof(uint32_t) * PASSES * BINS);
-    for (size_t i = 0; i < n; i++)
-        for (unsigned p = 0; p < PASSES; p++)
-            h[p][k[i] >> (p * BITS) & (BINS - 1)]++;
-}
-
-/* Sorts k (and index beside it) with *tmp as the other half; passes whose digit is the same everywhere are skipped.
- * Returns where the result lies: k or tmp. */
-static bool radix(uint64_t *k, uint64_t *tmp, uint32_t *index, uint32_t *tmp_index, size_t n)
+/* Counting passes over digits first..5 (11 bits each, least significant first) with *tmp as the other half; a pass whose digit is the
+ * same everywhere is skipped. Returns whether the result lies in k. */
+static bool radix(uint64_t *k, uint64_t *tmp, uint32_t *index, uint32_t *tmp_index, size_t n,
+                  unsigned first)
 {
     uint32_t h[PASSES][BINS];
     uint64_t *from = k, *to = tmp;
     uint32_t *fi = index, *ti = tmp_index;
-    histograms(k, n, h);
-    for (unsigned p = 0; p < PASSES; p++) {
+    memset(h, 0, sizeof h);
+    for (size_t i = 0; i < n; i++)
+        for (unsigned p = first; p < PASSES; p++)
+            h[p][k[i] >> (p * BITS) & (BINS - 1)]++;
+    for (unsigned p = first; p < PASSES; p++) {
         uint32_t sum = 0, shift = p * BITS;
         if (h[p][from[0] >> shift & (BINS - 1)] == n) continue;
         for (size_t b = 0; b < BINS; b++) {
@@ -84,6 +65,45 @@ static bool radix(uint64_t *k, uint64_t *tmp, uint32_t *index, uint32_t *tmp_ind
     return from == k;
 }
 
+/* Insertion sort of an array that is nearly in order; gives up after `budget` moves (it is still a permutation). Stable. */
+static bool settle(uint64_t *k, uint32_t *index, size_t n, size_t budget)
+{
+    for (size_t i = 1; i < n; i++) {
+        uint64_t v = k[i];
+        if (k[i - 1] <= v) continue;
+        uint32_t vi = index ? index[i] : 0;
+        size_t j = i;
+        for (; j > 0 && k[j - 1] > v; j--) {
+            k[j] = k[j - 1];
+            if (index) index[j] = index[j - 1];
+        }
+        k[j] = v;
+        if (index) index[j] = vi;
+        if (i - j > budget) return false;
+        budget -= i - j;
+    }
+    return true;
+}
+
+/* Sorted keys end in k. The top three digits (sign, exponent, 21 bits of fraction) tell most values of most columns apart; what they
+ * leave is a few neighbours to swap. Where it is more than that, all six digits are done. (One element may move n places before the
+ * budget is noticed: that is one pass.) */
+static void sort_keys(uint64_t *k, uint64_t *tmp, uint32_t *index, uint32_t *tmp_index,
+                      size_t n)
+{
+    if (n < 64) {
+        (void)settle(k, index, n, SIZE_MAX);
+        return;
+    }
+    for (unsigned first = TOP;; first = 0) {
+        if (!radix(k, tmp, index, tmp_index, n, first)) {
+            memcpy(k, tmp, n * sizeof *k);
+            if (index) memcpy(index, tmp_index, n * sizeof *index);
+        }
+        if (first == 0 || settle(k, index, n, 2 * n)) return;
+    }
+}
+
 void us_sort_f64(double *x, double *tmp, size_t n)
 {
     /* the same memory seen as keys; memcpy keeps the aliasing rules, the compiler makes moves of it */
@@ -93,14 +113,10 @@ void us_sort_f64(double *x, double *tmp, size_t n)
         uint64_t v = key_of(x[i]);
         memcpy(&x[i], &v, 8);
     }
-    bool in_place = true;
-    if (n < 64)
-        sort_small(k, NULL, n);
-    else
-        in_place = radix(k, t, NULL, NULL, n);
+    sort_keys(k, t, NULL, NULL, n);
     for (size_t i = 0; i < n; i++) {
         uint64_t v;
-        memcpy(&v, in_place ? &x[i] : &tmp[i], 8);
+        memcpy(&v, &x[i], 8);
         x[i] = of_key(v);
     }
 }
@@ -112,12 +128,7 @@ void us_sort_index_f64(const double *x, uint32_t *index, size_t n, uint64_t *key
         key[i] = key_of(x[i] + 0.0); /* -0 ties with 0 */
         index[i] = (uint32_t)i;
     }
-    if (n < 64)
-        sort_small(key, index, n);
-    else if (!radix(key, tmp, index, tmp_index, n)) {
-        memcpy(key, tmp, n * sizeof *key);
-        memcpy(index, tmp_index, n * sizeof *index);
-    }
+    sort_keys(key, tmp, index, tmp_index, n);
 }
 
 double us_quantile_sorted(const double *x, size_t n, double q)

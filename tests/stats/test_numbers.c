@@ -76,6 +76,26 @@ static void test_sort__sizes(void)
         check_sort(sizes[i]);
 }
 
+/* All values agree in their upper half, so the fast way must give up and do all digits; the index sort stays stable. */
+static void test_sort__lower_digits_decide(void)
+{
+    enum { N = 5000 };
+    static double x[N], want[N], tmp[N];
+    static uint64_t key[N], t[N];
+    static uint32_t index[N], ti[N];
+    us_rng r = us_rng_new(7, "low", 0);
+    for (int i = 0; i < N; i++)
+        x[i] = want[i] = 1 + (double)us_rng_below(&r, 2000) * 0x1p-52;
+    us_sort_index_f64(x, index, N, key, t, ti);
+    qsort(want, N, 8, cmp);
+    for (int i = 1; i < N; i++) {
+        CHECK(x[index[i]] == want[i]);
+        CHECK(want[i - 1] < want[i] || index[i - 1] < index[i]);
+    }
+    us_sort_f64(x, tmp, N);
+    CHECK_EQ_MEM(x, want, sizeof want);
+}
+
 static void test_sort__nan_last_zeros_ordered(void)
 {
     double x[100], tmp[100];
@@ -199,6 +219,7 @@ static const us_test_case cases[] = {
     US_CASE(test_moments__closed_form_and_merge),
     US_CASE(test_moments__missing_and_empty),
     US_CASE(test_sort__sizes),
+    US_CASE(test_sort__lower_digits_decide),
     US_CASE(test_sort__nan_last_zeros_ordered),
     US_CASE(test_sort_index__stable),
     US_CASE(test_quantile__type_7),
