@@ -291,7 +291,10 @@ static double best_addition(const sums *q, size_t *set, size_t n, double r2, siz
         if (in) continue;
         set[n] = j;
         double v = fit(q, set, n + 1, w);
-        if (v > best) best = v, *which = j;
+        if (v > best) {
+            best = v;
+            *which = j;
+        }
     }
     return best;
 }
@@ -348,7 +351,10 @@ static double check_on_all(const finder *f, const sums *q, const size_t *set, si
                 left += (v - shift) * (v - shift);
             }
         }
-        if (pass == 0) mean /= k, shift /= k;
+        if (pass == 0) {
+            mean /= k;
+            shift /= k;
+        }
     }
     *intercept = shift;
     return total > 0 ? 1 - left / total : 0;

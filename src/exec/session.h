@@ -20,7 +20,8 @@ typedef struct us_session us_session;
 typedef struct us_plan_opts {
     bool
         keep_variables; /* training: variables stay writable, nothing that depends on them is folded */
-    bool no_passes; /* only what running needs: functions inlined, current forms (tests of passes) */
+    bool
+        no_passes; /* only what running needs: functions inlined, current forms (tests of passes) */
     size_t
         n_extra; /* further values whose contents the caller wants (gradients), as outputs after the graph's */
     const us_vid *extra; /* ids in the main graph before passes */

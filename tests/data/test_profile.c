@@ -181,7 +181,8 @@ static void test_check__violations(void)
         CHECK_EQ_U64(v.v.at[i].n, want[i].n);
         CHECK_EQ_U64(v.v.at[i].row, want[i].row);
     }
-    us_table_free(t), us_table_free(u);
+    us_table_free(t);
+    us_table_free(u);
     env_close(&e);
 }
 

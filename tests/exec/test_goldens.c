@@ -38,7 +38,7 @@ static double difference(const us_tensor *got, const us_tensor *want)
     for (int64_t i = 0; i < n; i++) {
         double g = us_tensor_f64_at(got, i), w = us_tensor_f64_at(want, i);
         if (isnan(g) && isnan(w)) continue;
-        if (isnan(g) != isnan(w)) return INFINITY;
+        if (isnan(g) != isnan(w)) return (double)INFINITY;
         if (isinf(w) && g == w) continue;
         worst = fmax(worst, fabs(g - w));
         scale = fmax(scale, fabs(w));

@@ -76,14 +76,29 @@ static void test_smallfloat__known_values(void)
         uint32_t bits;
         double v;
     } rows[] = {
-        {US_F16, 0x3C00, 1},          {US_F16, 0x7BFF, 65504},     {US_F16, 1, 0x1p-24},
-        {US_F16, 0xFC00, -INFINITY},  {US_BF16, 0x3F80, 1},        {US_BF16, 1, 0x1p-133},
-        {US_BF16, 0x7F80, INFINITY},  {US_F8E4M3FN, 0x7E, 448},    {US_F8E4M3FN, 1, 0x1p-9},
-        {US_F8E4M3FN, 0xB8, -1},      {US_F8E4M3FNUZ, 0x7F, 240},  {US_F8E4M3FNUZ, 1, 0x1p-10},
-        {US_F8E5M2, 0x7B, 57344},     {US_F8E5M2, 0x7C, INFINITY}, {US_F8E5M2, 1, 0x1p-16},
-        {US_F8E5M2FNUZ, 0x7F, 57344}, {US_F8E5M2FNUZ, 1, 0x1p-17}, {US_F4E2M1, 7, 6},
-        {US_F4E2M1, 1, 0.5},          {US_F4E2M1, 0xF, -6},        {US_F8E8M0, 127, 1},
-        {US_F8E8M0, 0, 0x1p-127},     {US_F8E8M0, 254, 0x1p127},
+        {US_F16, 0x3C00, 1},
+        {US_F16, 0x7BFF, 65504},
+        {US_F16, 1, 0x1p-24},
+        {US_F16, 0xFC00, -(double)INFINITY},
+        {US_BF16, 0x3F80, 1},
+        {US_BF16, 1, 0x1p-133},
+        {US_BF16, 0x7F80, (double)INFINITY},
+        {US_F8E4M3FN, 0x7E, 448},
+        {US_F8E4M3FN, 1, 0x1p-9},
+        {US_F8E4M3FN, 0xB8, -1},
+        {US_F8E4M3FNUZ, 0x7F, 240},
+        {US_F8E4M3FNUZ, 1, 0x1p-10},
+        {US_F8E5M2, 0x7B, 57344},
+        {US_F8E5M2, 0x7C, (double)INFINITY},
+        {US_F8E5M2, 1, 0x1p-16},
+        {US_F8E5M2FNUZ, 0x7F, 57344},
+        {US_F8E5M2FNUZ, 1, 0x1p-17},
+        {US_F4E2M1, 7, 6},
+        {US_F4E2M1, 1, 0.5},
+        {US_F4E2M1, 0xF, -6},
+        {US_F8E8M0, 127, 1},
+        {US_F8E8M0, 0, 0x1p-127},
+        {US_F8E8M0, 254, 0x1p127},
     };
     for (size_t i = 0; i < US_LEN(rows); i++)
         CHECK_NEAR(decode(rows[i].t, rows[i].bits), rows[i].v, 0);
@@ -170,7 +185,8 @@ static void test_bf16__ties_overflow_and_nan(void)
 
 static void test_integers__saturate_and_wrap(void)
 {
-    static const double in[] = {-1e300, -128.9, -1.5, -0.0, 1.99, 127.5, 300, 1e300, NAN};
+    static const double in[] = {-1e300, -128.9, -1.5,  -0.0,       1.99,
+                                127.5,  300,    1e300, (double)NAN};
     static const int8_t want[] = {-128, -128, -1, 0, 1, 127, 127, 127, 0};
     static const uint8_t uwant[] = {0, 0, 0, 0, 1, 127, 255, 255, 0};
     int8_t i8[US_LEN(in)];
