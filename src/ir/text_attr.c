@@ -74,6 +74,17 @@ static us_err number(us_scan *s, us_attr *a)
     return us_scan_fail(s, "expected the value of an attribute");
 }
 
+/* A sub-graph may be written without the word graph: name (...) -> (...) {...}. */
+static bool at_graph(us_scan *s)
+{
+    const char *was = s->p;
+    (void)us_scan_token(s);
+    us_scan_space(s);
+    bool yes = us_scan_at(s, '(');
+    s->p = was;
+    return yes;
+}
+
 /* One value that is no list. */
 static us_err single(us_scan *s, us_graph *parent, us_attr *a)
 {
@@ -83,7 +94,7 @@ static us_err single(us_scan *s, us_graph *parent, us_attr *a)
         return us_scan_name(s, &a->s, NULL);
     }
     if (us_scan_word(s, "tensor")) return tensor_value(s, a);
-    if (us_scan_word(s, "graph")) return graph_value(s, parent, a);
+    if (us_scan_word(s, "graph") || at_graph(s)) return graph_value(s, parent, a);
     if (us_scan_word(s, "type")) return type_value(s, a);
     if (us_scan_word(s, "raw")) return raw_value(s, a);
     return number(s, a);

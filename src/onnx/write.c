@@ -281,13 +281,15 @@ static bool is_output(const us_graph *g, us_vid v)
     return false;
 }
 
+/* In the order of the nodes that define the values, so that reading and writing again changes nothing. */
 static void emit_infos(us_pb_out *o, uint32_t num, const us_graph *g)
 {
-    for (size_t i = 0; i < g->vals.n; i++) {
-        const us_val *v = &g->vals.at[i];
-        if (v->declared && v->storage == US_ST_TEMP && v->def != US_NIL &&
-            !is_output(g, (us_vid)i))
-            emit_info(o, g, num, (us_vid)i);
+    for (size_t i = 0; i < g->order.n; i++) {
+        const us_node *n = &g->nodes.at[g->order.at[i]];
+        for (uint32_t j = 0; j < n->n_out; j++)
+            if (n->out[j] != US_NIL && g->vals.at[n->out[j]].declared &&
+                !is_output(g, n->out[j]))
+                emit_info(o, g, num, n->out[j]);
     }
 }
 
