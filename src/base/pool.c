@@ -52,6 +52,16 @@ static void try_job(us_pool *p)
     atomic_fetch_sub(&p->n_inside, 1);
 }
 
+/* While spinning: leave the core's other thread the execution units. */
+static void relax(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
 static bool something_new(us_pool *p, uint64_t seen)
 {
     uint64_t now = atomic_load(&p->epoch);
@@ -61,8 +71,10 @@ static bool something_new(us_pool *p, uint64_t seen)
 static void wait_for_job(us_pool *p, uint64_t seen)
 {
     uint64_t until = us_now_ns() + US_POOL_SPIN_US * 1000u;
-    while (us_now_ns() < until)
+    while (us_now_ns() < until) {
         if (something_new(p, seen)) return;
+        relax();
+    }
     pthread_mutex_lock(&p->lock);
     p->n_asleep++;
     while (!something_new(p, seen))

@@ -30,7 +30,8 @@ char *us_str_printf(us_arena *a, const char *fmt, ...) US_MUST US_PRINTF(2, 3);
 us_err us_sv_dup(struct us_ctx *c, us_arena *a, us_sv s, us_sv *out) US_MUST;
 
 /* Growing byte buffer on the context's allocator with a cap chosen at init; sticky error: after a
- * failed append all later ones do nothing, us_buf_check tells. Contents always zero-terminated. */
+ * failed append all later ones do nothing, us_buf_check tells. Contents always zero-terminated; p is
+ * NULL until something was added. */
 typedef struct us_buf {
     struct us_ctx *c;
     char *p;

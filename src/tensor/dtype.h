@@ -65,8 +65,8 @@ typedef struct us_dtype_info {
     uint8_t align; /* natural alignment in bytes */
     /* n elements at src (contiguous, this type, starting at element i0 for packed types) to and from
      * double; NULL for strings and complex. Integers beyond 2^53 lose digits: use the i64 pair. From
-     * double: floats round to nearest even (overflow: infinity, or the largest finite where the type
-     * has none), integers truncate and saturate, bool is x != 0. */
+     * double: floats round to nearest even (overflow: infinity; the 8-bit and 4-bit floats saturate at the
+     * largest finite, as ONNX Cast does by default), integers truncate and saturate, bool is x != 0. */
     void (*to_f64)(const void *src, size_t i0, size_t n, double *dst);
     void (*from_f64)(void *dst, size_t i0, size_t n, const double *src);
     void (*to_i64)(const void *src, size_t i0, size_t n, int64_t *dst); /* uint64 wraps */
