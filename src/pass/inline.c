@@ -9,7 +9,8 @@
 
 #include <string.h>
 
-#define MAX_MADE ((size_t)1 << 16) /* nodes that inlining may add to a model */
+#define MAX_MADE  ((size_t)1 << 16) /* nodes that inlining may add to a model */
+#define MAX_DEPTH 32                /* calls within calls; recursion is not allowed in ONNX */
 
 typedef struct splice {
     us_ctx *c;
@@ -186,6 +187,24 @@ static us_err inline_call(us_ctx *c, us_model *m, us_graph *g, size_t i, const u
     return e == US_OK ? US_OK : us_wrap(c, e, "function '" US_SV_FMT "'", US_SV_ARG(fn->name));
 }
 
+/* Every call that is there now; what comes in its place waits for the next round. */
+static us_err one_round(us_ctx *c, us_model *m, us_graph *g, us_arena *scratch, size_t *made,
+                        bool *any)
+{
+    for (size_t i = 0; i < g->order.n;) {
+        const us_function *fn = find_function(m, &g->nodes.at[g->order.at[i]]);
+        size_t before = g->order.n;
+        if (!fn) {
+            i++;
+            continue;
+        }
+        US_TRY(inline_call(c, m, g, i, fn, scratch, made));
+        i += g->order.n + 1 - before;
+        *any = true;
+    }
+    return US_OK;
+}
+
 us_err us_pass_inline(us_ctx *c, us_model *m, us_graph *g, bool *changed)
 {
     if (m->functions.n == 0) return US_OK;
@@ -193,17 +212,15 @@ us_err us_pass_inline(us_ctx *c, us_model *m, us_graph *g, bool *changed)
     US_TRY(us_arena_new(c, "inline", (size_t)1 << 28, &scratch));
     us_err e = US_OK;
     size_t made = 0;
-    for (size_t i = 0; e == US_OK && i < g->order.n;) {
-        const us_function *fn = find_function(m, &g->nodes.at[g->order.at[i]]);
-        if (!fn) {
-            i++;
-            continue;
-        }
-        e = inline_call(c, m, g, i, fn, scratch,
-                        &made); /* what it made stands at i and is looked at next */
-        *changed = true;
-        if (e == US_OK && ++made > MAX_MADE) /* calls of empty functions count too */
-            e = us_fail(c, US_LIMIT, "functions of the model call each other without end");
+    bool any = true;
+    for (int round = 0; e == US_OK && any; round++) {
+        any = false;
+        if (round > MAX_DEPTH)
+            e = us_fail(c, US_LIMIT, "functions of the model call each other more than %d deep",
+                        MAX_DEPTH);
+        else
+            e = one_round(c, m, g, scratch, &made, &any);
+        *changed = *changed || any;
     }
     us_arena_free(scratch);
     return e;
