@@ -352,75 +352,6 @@ static void test_plan__extra_outputs(void)
     fixture_end(&f);
 }
 
-/* --- control flow -------------------------------------------------------------------------------------------- */
-
-static const char *const chooser = "model ir=8 opset=17\n"
-                                   "graph main(p: bool[], x: float[N]) -> (y) {\n"
-                                   "  a = Neg(x)\n"
-                                   "  y = If(p) {then_branch=t () -> (u) {\n"
-                                   "      u = Exp(^a)\n"
-                                   "    }, else_branch=e () -> (^x) {\n"
-                                   "    }}\n"
-                                   "}\n";
-
-static void test_if__captures(void)
-{
-    fixture f;
-    fixture_begin(&f);
-    fixture_open(&f, chooser, NULL, NULL);
-    us_value in[2] = {BOOLS(&f, SCALAR, 1), F32S(&f, DIMS(2), 0, 1)}, y;
-    CHECK_OK(&f.c, us_session_run(&f.c, f.s, in, &y));
-    CHECK_NEAR(f32_at(&y)[1], exp(-1), 1e-6);
-    in[0] = BOOLS(&f, SCALAR, 0);
-    CHECK_OK(&f.c, us_session_run(&f.c, f.s, in, &y));
-    CHECK_NEAR(f32_at(&y)[1], 1, 0);
-    fixture_end(&f);
-}
-
-static const char *const summer =
-    "model ir=8 opset=17\n"
-    "graph main(n: int64[], go: bool[], x: float[2]) -> (y, all) {\n"
-    "  y, all = Loop(n, go, x) {body=b (i: int64[], c: bool[], s: float[2]) -> (^go, t, u) {\n"
-    "      t = Add(s, ^x)\n"
-    "      u = Neg(t)\n"
-    "    }}\n"
-    "}\n";
-
-static void test_loop__sums(void)
-{
-    fixture f;
-    fixture_begin(&f);
-    fixture_open(&f, summer, NULL, NULL);
-    us_value in[3] = {I64S(&f, SCALAR, 5), BOOLS(&f, SCALAR, 1), F32S(&f, DIMS(2), 1, 10)},
-             out[2];
-    CHECK_OK(&f.c, us_session_run(&f.c, f.s, in, out));
-    CHECK_NEAR(f32_at(&out[0])[0], 6, 0);
-    CHECK_NEAR(f32_at(&out[0])[1], 60, 0);
-    CHECK_EQ_I64(out[1].t.dims[0], 5);
-    CHECK_NEAR(f32_at(&out[1])[9], -60, 0);
-    in[0] = I64S(&f, SCALAR, 0);
-    CHECK_OK(&f.c, us_session_run(&f.c, f.s, in, out));
-    CHECK_NEAR(f32_at(&out[0])[1], 10, 0);
-    CHECK_EQ_I64(out[1].t.dims[0], 0);
-    fixture_end(&f);
-}
-
-static void test_loop__endless_stops(void)
-{
-    fixture f;
-    fixture_begin(&f);
-    us_session_opts so = {.max_steps = 10000, .dynamic_cap_bytes = (size_t)8 << 20};
-    fixture_open(&f, summer, NULL, &so);
-    us_value in[3] = {I64S(&f, SCALAR, INT64_MAX), BOOLS(&f, SCALAR, 1),
-                      F32S(&f, DIMS(2), 1, 10)},
-             out[2];
-    CHECK_ERR(us_session_run(&f.c, f.s, in, out), US_LIMIT);
-    in[0] = I64S(&f, SCALAR, 2);
-    CHECK_OK(&f.c, us_session_run(&f.c, f.s, in, out));
-    CHECK_NEAR(f32_at(&out[0])[0], 3, 0);
-    fixture_end(&f);
-}
-
 /* --- the rest -------------------------------------------------------------------------------------------------- */
 
 static void test_plan__unknown_operator(void)
@@ -506,9 +437,6 @@ int main(int argc, char **argv)
         US_CASE(test_run__same_bytes_at_any_number_of_threads),
         US_CASE(test_plan__variables_stay_writable),
         US_CASE(test_plan__extra_outputs),
-        US_CASE(test_if__captures),
-        US_CASE(test_loop__sums),
-        US_CASE(test_loop__endless_stops),
         US_CASE(test_plan__unknown_operator),
         US_CASE(test_run__profile),
         US_CASE(test_session__nomem),

@@ -1,0 +1,37 @@
+/* pass_fixture.h - outputs on random inputs, before and after passes. */
+#ifndef PASS_FIXTURE_H
+#define PASS_FIXTURE_H
+
+#include "../exec/exec_fixture.h"
+
+#include "pass/pass.h"
+
+#define HEAD "model ir=8 opset=17\n"
+
+static inline void check_same_outputs(const char *text, const char *passes, const int64_t *dims,
+                                      double tol, size_t n_nodes)
+{
+    fixture f, g;
+    fixture_begin(&f);
+    fixture_begin(&g);
+    us_plan_opts po = {.no_passes = true};
+    fixture_open(&f, text, &po, NULL);
+    us_model *m = model_of(&g.c, text);
+    CHECK_OK(&g.c, us_pass_run(&g.c, m, "upgrade"));
+    CHECK_OK(&g.c, us_pass_run(&g.c, m, passes));
+    CHECK_EQ_U64(m->main->order.n, n_nodes);
+    CHECK_OK(&g.c, us_plan_new(&g.c, m, &po, &g.plan));
+    CHECK_OK(&g.c, us_session_new(&g.c, g.plan, NULL, &g.s));
+    for (uint64_t seed = 0; seed < 5; seed++) {
+        us_value x = random_f32(&f, dims, seed), a, b;
+        CHECK_OK(&f.c, us_session_run(&f.c, f.s, &x, &a));
+        CHECK_OK(&g.c, us_session_run(&g.c, g.s, &x, &b));
+        CHECK_EQ_I64(us_tensor_count(&a.t), us_tensor_count(&b.t));
+        for (int64_t i = 0; i < us_tensor_count(&a.t); i++)
+            CHECK_NEAR(f32_at(&b)[i], f32_at(&a)[i], tol);
+    }
+    fixture_end(&f);
+    fixture_end(&g);
+}
+
+#endif
