@@ -60,6 +60,19 @@ static us_vid label_of(us_builder *b, const us_net *net, us_vid probabilities,
     return at;
 }
 
+/* A model's output of shape [N] (k 0) or [N,k]; the standard wants outputs to say their type. */
+static us_err add_output(us_ctx *c, us_model *m, us_vid v, us_dtype dtype, size_t k)
+{
+    us_sym rows;
+    US_TRY(us_syms_named(c, &m->syms, US_SV("N"), &rows));
+    us_dim *dims = us_new_n(m->arena, us_dim, 2);
+    if (!dims) return us_arena_fail(c, m->arena);
+    dims[0] = US_DIM_SYM(rows);
+    dims[1] = US_DIM((int64_t)k);
+    m->main->vals.at[v].type = us_type_tensor(dtype, k ? 2 : 1, dims);
+    return us_graph_add_output(c, m->main, v);
+}
+
 static us_err append_nodes(us_ctx *c, us_model *m, us_arena *tmp, us_vid features,
                            const us_net *net, const us_net_labels *labels)
 {
@@ -72,13 +85,13 @@ static us_err append_nodes(us_ctx *c, us_model *m, us_arena *tmp, us_vid feature
     if (net->task == US_TASK_VALUE) {
         us_b_name(&b, y, "prediction");
         US_TRY(us_b_end(&b));
-        return us_graph_add_output(c, m->main, y);
+        return add_output(c, m, y, US_F32, 0);
     }
     us_b_name(&b, y, "probabilities");
     us_vid label = us_b_name(&b, label_of(&b, net, y, labels), "label");
     US_TRY(us_b_end(&b));
-    US_TRY(us_graph_add_output(c, m->main, label));
-    return us_graph_add_output(c, m->main, y);
+    US_TRY(add_output(c, m, label, labels && labels->names ? US_STRING : US_I64, 0));
+    return add_output(c, m, y, US_F32, net->n_out);
 }
 
 us_err us_net_append(us_ctx *c, us_model *m, us_vid features, const us_net *net,
