@@ -51,12 +51,20 @@ static const char *number(us_gate *g, double v)
     return us_gate_text(g, "%s", us_print_sig(v, 4, text));
 }
 
+/* As the user wrote it. */
+static const char *bound(us_gate *g, double v)
+{
+    char text[32];
+    (void)us_print_f64(v, text);
+    return us_gate_text(g, "%s", text);
+}
+
 static const char *required(us_gate *g, const us_conf_requirement *r)
 {
     if (!isnan(r->min) && !isnan(r->max))
-        return us_gate_text(g, "%s to %s", number(g, r->min), number(g, r->max));
-    if (!isnan(r->min)) return us_gate_text(g, ">= %s", number(g, r->min));
-    return us_gate_text(g, "<= %s", number(g, r->max));
+        return us_gate_text(g, "%s to %s", bound(g, r->min), bound(g, r->max));
+    if (!isnan(r->min)) return us_gate_text(g, ">= %s", bound(g, r->min));
+    return us_gate_text(g, "<= %s", bound(g, r->max));
 }
 
 /* NaN meets nothing. */

@@ -23,8 +23,8 @@ is "finds the old results" "$(executed)" 0
 status 1 "an impossible requirement is refused" "$USTA" run --requirements='[{metric: accuracy, min: 1.01}]'
 has "with what was required" ">= 1.01"
 has "and that it failed" "NO"
-status 2 "a misspelt key is wrong usage" "$USTA" run --train.learning_rate=1
-has "and the nearest is named" "lr"
+status 2 "a misspelt key is wrong usage" "$USTA" run --train.lrr=1
+has "and the nearest is named" "train.lr"
 
 # the same bytes in another folder, at one thread and at two
 for n in 1 2; do
@@ -36,7 +36,8 @@ done
 
 ok "info prints the passport" "$USTA" info "$T/first.onnx"
 has "with the target" "digit"
-ok "lineage of the model" "$USTA" lineage --json "$("$USTA" models --json | sed -n 's/.*"hash": *"\([0-9a-f]*\)".*/\1/p' | head -n 1)"
+id=$("$USTA" models --json | tr ',' '\n' | sed -n 's/.*"id": *"\([0-9a-f]*\)".*/\1/p' | head -n 1)
+ok "lineage of the model" "$USTA" lineage --json "$id"
 has "leads to the snapshot" "snapshot"
 
 if [ -x "$PEERS" ]; then
