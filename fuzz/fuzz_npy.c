@@ -4,6 +4,15 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+/* Bytes that are no UTF-8 are written as the characters of the same numbers: they come back as other bytes. */
+static bool exact(const us_tensor *t)
+{
+    int64_t n = t->dtype == US_STRING ? us_tensor_count(t) : 0;
+    for (int64_t i = 0; i < n; i++)
+        if (!us_utf8_valid(us_tensor_str_at(t, i))) return false;
+    return true;
+}
+
 /* Only types that .npy has names for reach us here, so the copy is of the same type. */
 static bool round_trip(us_ctx *c, us_arena *a, const us_tensor *t)
 {
@@ -14,6 +23,7 @@ static bool round_trip(us_ctx *c, us_arena *a, const us_tensor *t)
     if (e == US_OK) e = us_npy_parse(c, a, "copy", b.p, b.n, &back);
     us_buf_deinit(&b);
     if (e != US_OK) return e == US_LIMIT || e == US_NOMEM;
+    if (!exact(t)) return true;
     us_value v = us_value_of(t), w = us_value_of(&back);
     return us_value_compare(c, &w, &v, 0, 0) == US_OK;
 }
