@@ -17,7 +17,9 @@
 #define MAX_WORK     2e10 /* multiplications of the above: seconds */
 #define MEMORY       10   /* pairs that L-BFGS keeps */
 #define MAX_ROUNDS   300
-#define TOLERANCE    1e-7 /* of the gradient, against max(1, |w|) */
+#define TOLERANCE    1e-6 /* of the gradient, against max(1, |w|) */
+#define STILL        1e-9 /* a fall of the loss that is none ... */
+#define STILL_ROUNDS 5    /* ... when it is all for so many rounds */
 #define BLOCK        512  /* rows per sum */
 #define MAX_BLOCKS   64   /* partial gradients held at a time ... */
 #define MAX_PARTIAL                                                                            \
@@ -34,7 +36,10 @@ typedef struct problem {
     double mean, scale; /* VALUE: the target is (y - mean) / scale */
     const double *w;    /* where the function is asked: W [D,K] then b [K] */
     size_t n_parts;     /* blocks worked on at a time: no influence on the result */
-    double *part;       /* n_parts x (n_w + k + 1 + k): gradient, loss, one row's outputs */
+    size_t *row_at; /* the features that are not 0, row by row: one-hot columns are mostly 0 */
+    uint32_t *column;
+    float *entry;
+    double *part; /* n_parts x (n_w + k + 1 + k): gradient, loss, one row's outputs */
     size_t first_block;
 } problem;
 
@@ -69,29 +74,28 @@ static double row_loss(const problem *p, size_t i, double *z)
 /* Loss and gradient of one block of rows into its part. */
 static void one_block(problem *p, size_t block, double *part)
 {
-    size_t d = p->d->n_features, k = p->k, stride = p->n_w + k;
+    size_t k = p->k, stride = p->n_w + k;
     double *gw = part, *gb = part + p->n_w, *loss = part + stride, *z = part + stride + 1;
     memset(part, 0, (stride + 1) * sizeof(double));
     size_t end = US_MIN(p->rows->n, (block + 1) * BLOCK);
     for (size_t i = block * BLOCK; i < end; i++) {
-        const float *x = p->rows->x + i * d;
         double weight = row_weight(p, i) / p->total;
         for (size_t j = 0; j < k; j++)
             z[j] = p->w[p->n_w + j];
-        for (size_t f = 0; f < d; f++) {
-            if (x[f] == 0) continue; /* one-hot columns: most of them */
+        for (size_t e = p->row_at[i]; e < p->row_at[i + 1]; e++) {
+            const double *w = p->w + p->column[e] * k, v = (double)p->entry[e];
             for (size_t j = 0; j < k; j++)
-                z[j] += (double)x[f] * p->w[f * k + j];
+                z[j] += v * w[j];
         }
         *loss += weight * row_loss(p, i, z);
         for (size_t j = 0; j < k; j++) {
             z[j] *= weight;
             gb[j] += z[j];
         }
-        for (size_t f = 0; f < d; f++) {
-            if (x[f] == 0) continue;
+        for (size_t e = p->row_at[i]; e < p->row_at[i + 1]; e++) {
+            double *g = gw + p->column[e] * k, v = (double)p->entry[e];
             for (size_t j = 0; j < k; j++)
-                gw[f * k + j] += (double)x[f] * z[j];
+                g[j] += v * z[j];
         }
     }
 }
@@ -210,6 +214,27 @@ static bool line_search(us_ctx *c, problem *p, lbfgs *l, double *loss)
     return false;
 }
 
+static us_err compress(us_ctx *c, us_arena *a, problem *p)
+{
+    size_t n = p->rows->n, d = p->d->n_features, count = 0, at = 0;
+    for (size_t i = 0; i < n * d; i++)
+        count += p->rows->x[i] != 0;
+    p->row_at = us_new_n(a, size_t, n + 1);
+    p->column = us_new_n(a, uint32_t, count);
+    p->entry = us_new_n(a, float, count);
+    if (!p->row_at || !p->column || !p->entry) return us_arena_fail(c, a);
+    for (size_t i = 0; i < n; i++) {
+        const float *x = p->rows->x + i * d;
+        for (size_t f = 0; f < d; f++) {
+            if (x[f] == 0) continue;
+            p->column[at] = (uint32_t)f;
+            p->entry[at++] = x[f];
+        }
+        p->row_at[i + 1] = at;
+    }
+    return US_OK;
+}
+
 static us_err minimise(us_ctx *c, us_arena *a, problem *p, double *w)
 {
     lbfgs l = {.n = p->n_w + p->k, .w = w};
@@ -224,18 +249,23 @@ static us_err minimise(us_ctx *c, us_arena *a, problem *p, double *w)
     p->part = us_new_n(a, double, p->n_parts *stride);
     if (!l.s || !l.y || !l.g || !l.w2 || !l.g2 || !l.dir || !p->part)
         return us_arena_fail(c, a);
+    US_TRY(compress(c, a, p));
     double loss = evaluate(c, p, l.w, l.g);
+    int still = 0;
     for (int round = 0; round < MAX_ROUNDS; round++) {
         US_TRY(us_ctx_poll(c));
         double size = US_MAX(1, sqrt(dot(l.w, l.w, l.n)));
         if (sqrt(dot(l.g, l.g, l.n)) <= TOLERANCE * size) break;
         direction(&l);
+        double before = loss;
         if (!line_search(c, p, &l, &loss)) {
             if (!l.kept) break;
             l.kept = 0; /* forget the curvature and try the gradient itself */
             continue;
         }
+        still = before - loss > STILL * US_MAX(1, fabs(loss)) ? 0 : still + 1;
         remember(&l);
+        if (still == STILL_ROUNDS) break;
     }
     return US_OK;
 }
@@ -369,7 +399,7 @@ us_err us_exact_fit(us_ctx *c, const us_train_data *d, const us_train_rows *rows
                  .n_w = d->n_features * net->n_out};
     us_arena *a;
     US_TRY(target_scale(c, &p));
-    US_TRY(us_arena_new(c, "exact solver", (size_t)8 << 30, &a));
+    US_TRY(us_arena_new(c, "exact solver", (size_t)64 << 30, &a));
     us_err e = fit(c, a, &p, net);
     us_arena_free(a);
     return e;
