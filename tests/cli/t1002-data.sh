@@ -12,7 +12,7 @@ has "path" "path: shop.csv"
 has "the id is left out" 'exclude: ["id"]'
 has "every setting is in it" "# patience: 10"
 status 2 "a second init" "$USTA" init
-has "leaves the file alone" "left as it was"
+has "leaves the file alone" "it was left as it is"
 status 2 "an unknown target" "$USTA" init other --csv shop.csv --target boght
 has "names the nearest column" "bought"
 ok "init of another folder" "$USTA" init other --csv shop.csv
@@ -25,7 +25,7 @@ ok "data schema of a file, JSON" "$USTA" data schema shop.csv --json
 is "one line" "$(wc -l <"$OUT")" 1
 has "a timestamp" '"timestamp"'
 status 2 "data of a project nobody has read" "$USTA" data stats
-has "says what to do" "usta run --until data"
+has "says what to do" "usta run"
 ok "run until data" "$USTA" run --until data --json
 is "JSON alone on stdout" "$(wc -l <"$OUT")" 1
 has "two stages" '"executed":2'
