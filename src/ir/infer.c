@@ -267,11 +267,20 @@ us_err us_infer_broadcast(us_infer *k)
 
 /* --- the walk ------------------------------------------------------------------------------------------------ */
 
+/* In the current form, or in an older one that differs from it by nothing but its number. */
+static bool current_form(const us_node *n)
+{
+    const us_schema *s = n->schema;
+    if (!s) return false;
+    while (s[1].since && !s->upgrade)
+        s++;
+    return s[1].since == 0;
+}
+
 static us_err infer_node(us_ctx *c, us_graph *g, us_nid id)
 {
     us_node *n = &g->nodes.at[id];
-    if (!n->op || !n->op->infer || !n->schema || n->schema != us_op_current(n->op))
-        return US_OK;
+    if (!n->op || !n->op->infer || !current_form(n)) return US_OK;
     if (!n->params) US_TRY(us_node_decode(c, g->model, n));
     us_infer k = {c, g->model, g, id, g->model->arena, n->params};
     US_TRY(n->op->infer(&k));

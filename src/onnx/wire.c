@@ -138,8 +138,9 @@ us_err us_pb_parse(us_pb *r, const us_pb_msg *m, us_sv span, void *out)
 {
     us_pb_head *h = out;
     us_pb_spans unknown = {0};
+    if (!span.n) return US_OK; /* an empty message, or a field left out */
     const uint8_t *p = (const uint8_t *)span.p, *end = p + span.n;
-    h->offset = span.n ? (uint64_t)((uintptr_t)p - (uintptr_t)r->base) : 0;
+    h->offset = (uint64_t)((uintptr_t)p - (uintptr_t)r->base);
     while (p < end) {
         field f = {0};
         US_TRY(next_field(r, m, &p, end, &f));
