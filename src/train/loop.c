@@ -117,7 +117,7 @@ static us_err start(loop *l, const double *class_weight)
     k->fingerprint = l->fingerprint;
     k->n_values = us_stepper_n_values(l->stepper);
     k->n_slots = us_stepper_n_slots(l->stepper);
-    k->best_loss = INFINITY;
+    k->best_loss = (double)INFINITY;
     US_TRY(get_floats(l, k->n_values, &k->values));
     US_TRY(get_floats(l, k->n_values, &k->best));
     for (size_t i = 0; i < k->n_slots; i++)

@@ -1,5 +1,6 @@
 /* Training as a whole: it learns what it must, repeats itself exactly, and says what is wrong. */
 #include "train_fixture.h"
+#include "us_torture.h"
 
 static double xor_class(const float *x)
 {
@@ -315,6 +316,51 @@ static void test_progress__every_epoch(void)
     trial_end(&t);
 }
 
+/* --- memory ---------------------------------------------------------------------------------------------------- */
+
+static uint64_t allocations(int64_t epochs)
+{
+    trial t;
+    us_alloc_count count = {.fail_at = 0};
+    noisy_setup(&t);
+    us_alloc heap = t.c.alloc;
+    t.o.epochs = epochs;
+    t.c.alloc = us_alloc_counting(&count, heap);
+    trial_run(&t);
+    t.c.alloc = heap;
+    trial_end(&t);
+    return count.n_allocs;
+}
+
+/* Steps and epochs allocate nothing: four times as many cost no allocation more. */
+static void test_memory__none_per_step(void)
+{
+    uint64_t few = allocations(5), many = allocations(20);
+    printf("# %llu allocations\n", (unsigned long long)few);
+    CHECK_EQ_U64(many, few);
+}
+
+static us_err small_run(us_ctx *c, void *arg)
+{
+    const trial *t = arg;
+    us_train_result r;
+    us_arena *a;
+    US_TRY(us_arena_new(c, "test", (size_t)1 << 24, &a));
+    us_err e = us_train(c, &t->o, 1, &t->d, &t->h, a, &r);
+    us_arena_free(a);
+    return e;
+}
+
+static void test_memory__every_refusal_is_an_error(void)
+{
+    trial t;
+    noisy_setup(&t);
+    t.o.epochs = 2;
+    t.h.no_baselines = false;
+    us_torture_with("training", small_run, &t, (us_torture_opts){.step = 7});
+    trial_end(&t);
+}
+
 /* --- what goes wrong ---------------------------------------------------------------------------------------- */
 
 static void refuses(trial *t, us_err code, const char *word)
@@ -405,6 +451,8 @@ int main(int argc, char **argv)
         US_CASE(test_patience__best_weights_come_back),
         US_CASE(test_cancel__poll),
         US_CASE(test_progress__every_epoch),
+        US_CASE(test_memory__none_per_step),
+        US_CASE(test_memory__every_refusal_is_an_error),
         US_CASE(test_diverged__says_what_to_try),
         US_CASE(test_bad_data__named),
         US_CASE(test_bad_options__for_the_task),
