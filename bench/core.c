@@ -79,29 +79,23 @@ out:
 #define N_IN   64
 #define N_OUT  10
 
-static us_err train(us_ctx *c, int64_t steps)
+static us_err fit(us_ctx *c, us_arena *a, int64_t steps)
 {
-    us_arena *a;
     us_train_opts o;
     us_train_result r;
-    US_TRY(us_arena_new(c, "bench", (size_t)1 << 30, &a));
     float *x = us_new_n(a, float, (size_t)N_ROWS *N_IN);
     int32_t *cls = us_new_n(a, int32_t, N_ROWS);
-    us_err e = US_OK;
-    if (!x || !cls) {
-        e = us_arena_fail(c, a);
-        goto out;
-    }
+    if (!x || !cls) return us_arena_fail(c, a);
     us_rng g = us_rng_new(1, "bench", 1);
     for (size_t i = 0; i < (size_t)N_ROWS * N_IN; i++)
         x[i] = (float)us_rng_normal(&g);
     for (size_t i = 0; i < N_ROWS; i++)
         cls[i] = (int32_t)us_rng_below(&g, N_OUT);
-    US_GO(us_train_opts_default(c, &o));
+    US_TRY(us_train_opts_default(c, &o));
     o.family = US_FAMILY_MLP;
     o.n_hidden = 1;
     o.hidden[0] = 128;
-    o.optimizer = US_OPTIM_ADAM;
+    o.optim = US_OPTIM_ADAM;
     o.weight_decay = 0;
     o.clip_norm = 0;
     o.batch = 64;
@@ -113,11 +107,18 @@ static us_err train(us_ctx *c, int64_t steps)
                        .train = {.n = N_ROWS, .x = x, .cls = cls}};
     us_train_hooks h = {.no_baselines = true};
     uint64_t cpu = us_cpu_ns(), wall = us_now_ns();
-    US_GO(us_train(c, &o, 1, &d, &h, a, &r));
+    US_TRY(us_train(c, &o, 1, &d, &h, a, &r));
     double n = (double)o.epochs * (N_ROWS / 64);
     printf("{\"steps\": %.0f, \"cpu_us_per_step\": %.3f, \"wall_us_per_step\": %.3f}\n", n,
            (double)(us_cpu_ns() - cpu) / 1e3 / n, (double)(us_now_ns() - wall) / 1e3 / n);
-out:
+    return US_OK;
+}
+
+static us_err train(us_ctx *c, int64_t steps)
+{
+    us_arena *a;
+    US_TRY(us_arena_new(c, "bench", (size_t)1 << 30, &a));
+    us_err e = fit(c, a, steps);
     us_arena_free(a);
     return e;
 }
