@@ -48,3 +48,17 @@ US_NO_GRAD(ml_scaler)
 US_NO_GRAD(ml_tree_ensemble_classifier)
 US_NO_GRAD(ml_tree_ensemble_regressor)
 US_NO_GRAD(ml_zip_map)
+
+/* Control flow: the sub-graphs would have to be differentiated too. */
+US_NO_GRAD(if)
+US_NO_GRAD(loop)
+US_NO_GRAD(scan)
+
+/* Nobody trains through these yet. */
+US_NO_GRAD(conv_transpose)
+US_NO_GRAD(global_lp_pool)
+US_NO_GRAD(group_normalization)
+US_NO_GRAD(lp_normalization)
+US_NO_GRAD(lp_pool)
+US_NO_GRAD(lrn)
+US_NO_GRAD(mean_variance_normalization)

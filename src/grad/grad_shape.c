@@ -244,3 +244,31 @@ us_err trilu_grad(us_grad *k)
     us_b_int(k->b, "upper", us_g_int(k, "upper", 1));
     return US_OK;
 }
+
+/* Constant padding: cut the border off again. Negative pads had cut, so they pad now. */
+us_err pad_grad(us_grad *k)
+{
+    int64_t pads[2 * US_MAX_RANK], axes[US_MAX_RANK], back[2 * US_MAX_RANK] = {0};
+    size_t n = 0, n_axes = 0;
+    int rank = us_g_rank(k, us_gx(k, 0));
+    us_sv mode = us_g_str(k, "mode");
+    if (mode.n && !us_sv_is(mode, "constant"))
+        return us_g_fail(k, "only constant padding has one");
+    if (us_g_wants(k, 2)) return us_g_fail(k, "with respect to the padding value");
+    if (rank < 0 || !us_g_const_ints(k, us_gx(k, 1), 2 * US_MAX_RANK, pads, &n))
+        return us_g_fail(k, "its pads are not a constant");
+    for (int i = 0; i < rank; i++)
+        axes[i] = i;
+    n_axes = (size_t)rank;
+    if (us_gx(k, 3) != US_NIL && !us_g_const_ints(k, us_gx(k, 3), US_MAX_RANK, axes, &n_axes))
+        return us_g_fail(k, "its axes are not a constant");
+    if (n != 2 * n_axes) return us_g_fail(k, "pads and axes do not agree");
+    for (size_t i = 0; i < n_axes; i++) {
+        int64_t at = axes[i] < 0 ? axes[i] + rank : axes[i];
+        if (at < 0 || at >= rank) return us_g_fail(k, "an axis is out of range");
+        back[at] = -pads[i];
+        back[at + rank] = -pads[i + n_axes];
+    }
+    k->dx[0] = us_g_pad(k, k->dy[0], rank, back);
+    return US_OK;
+}

@@ -121,3 +121,21 @@ us_err cast_grad(us_grad *k) /* between floating-point types; others never get h
     us_b_int(k->b, "to", us_g_dtype(k, us_gx(k, 0)));
     return US_OK;
 }
+
+/* Inference: the identity. In training the mask is the node's second output. */
+us_err dropout_grad(us_grad *k)
+{
+    us_vid dy = k->dy[0], training = us_gx(k, 2), ratio = us_gx(k, 1);
+    if (training == US_NIL) {
+        k->dx[0] = dy;
+        return US_OK;
+    }
+    us_vid mask = us_gy(k, 1);
+    if (mask == US_NIL) return us_g_fail(k, "in training it needs its second output, the mask");
+    us_vid keep = ratio == US_NIL ? NUM(0.5) : us_b1(k->b, "Cast", ratio);
+    if (ratio != US_NIL) us_b_int(k->b, "to", us_g_dtype(k, us_gx(k, 0)));
+    if (ratio != US_NIL) keep = SUB(NUM(1), keep);
+    us_vid scaled = us_g_mask(k, mask, DIV(dy, keep));
+    k->dx[0] = US_G_SEL(training, scaled, dy);
+    return US_OK;
+}

@@ -184,7 +184,7 @@ static us_err upgrade_slope(us_ctx *c, us_model *m, us_graph *g, us_nid n)
     const us_type *x = &g->vals.at[nd->in[0]].type, *s = &g->vals.at[nd->in[1]].type;
     bool vector = s->kind == US_KIND_TENSOR && s->rank == 1 &&
                   !(us_dim_known(s->dims[0]) && s->dims[0].add == 1);
-    if (vector) {
+    if (vector && x->rank != 2) {
         if (x->kind != US_KIND_TENSOR || x->rank < 2)
             return us_upgrade_fail(c, g, n, "a slope per channel needs the rank of X");
         int64_t axes[US_MAX_RANK];
@@ -192,8 +192,9 @@ static us_err upgrade_slope(us_ctx *c, us_model *m, us_graph *g, us_nid n)
             axes[i] = i + 1;
         us_builder b = us_b_begin(c, g, "slope");
         b.before = n;
-        us_vid axes_v = us_b_i64s(&b, (size_t)(x->rank - 2), axes);
-        us_vid v = us_b2(&b, "Unsqueeze", nd->in[1], axes_v);
+        size_t n_axes = (size_t)(x->rank - 2);
+        us_vid v = us_b1(&b, "Unsqueeze", nd->in[1]); /* as of opset 6: axes is an attribute */
+        us_b_ints(&b, "axes", n_axes, axes);
         US_TRY(us_b_end(&b));
         US_TRY(us_node_set_input(c, m, g, n, 1, v));
     }

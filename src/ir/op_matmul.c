@@ -68,7 +68,7 @@ static void gemm_rows(void *arg, size_t i0, size_t i1)
 }
 
 /* One product; scratch is taken from the node. */
-static us_err gemm_f32(us_eval *k, const us_gemm_args *g)
+us_err us_eval_gemm(us_eval *k, const us_gemm_args *g)
 {
     gemm_job j = {.table = us_kernels_get(k->c), .g = *g, .grain = g->m ? g->m : 1};
     if ((double)g->m * (double)g->n * (double)g->k >= PARALLEL_FROM && g->m > 12)
@@ -186,16 +186,16 @@ us_err matmul_eval(us_eval *k)
         const char *pb = (const char *)b.data + (size_t)(ob * kk * n) * size;
         char *pc = (char *)y->data + (size_t)(i * m * n) * size;
         if (a.dtype == US_F32)
-            US_TRY(gemm_f32(k, &(us_gemm_args){.m = (size_t)m,
-                                               .n = (size_t)n,
-                                               .k = (size_t)kk,
-                                               .alpha = 1,
-                                               .a = (const void *)pa,
-                                               .lda = (size_t)kk,
-                                               .b = (const void *)pb,
-                                               .ldb = (size_t)n,
-                                               .c = (void *)pc,
-                                               .ldc = (size_t)n}));
+            US_TRY(us_eval_gemm(k, &(us_gemm_args){.m = (size_t)m,
+                                                   .n = (size_t)n,
+                                                   .k = (size_t)kk,
+                                                   .alpha = 1,
+                                                   .a = (const void *)pa,
+                                                   .lda = (size_t)kk,
+                                                   .b = (const void *)pb,
+                                                   .ldb = (size_t)n,
+                                                   .c = (void *)pc,
+                                                   .ldc = (size_t)n}));
         else
             products[a.dtype](pa, pb, pc, (size_t)m, (size_t)n, (size_t)kk);
     }
@@ -270,17 +270,17 @@ us_err gemm_eval(us_eval *k)
         US_TRY(us_tensor_broadcast_view(k->c, c, 2, y->dims, &vc));
         US_TRY(us_tensor_copy(k->c, y, &vc));
     }
-    return gemm_f32(k, &(us_gemm_args){.trans_a = p->transA != 0,
-                                       .trans_b = p->transB != 0,
-                                       .m = (size_t)m,
-                                       .n = (size_t)n,
-                                       .k = (size_t)kk,
-                                       .alpha = p->alpha,
-                                       .beta = c ? p->beta : 0,
-                                       .a = a.data,
-                                       .lda = (size_t)a.dims[1],
-                                       .b = b.data,
-                                       .ldb = (size_t)b.dims[1],
-                                       .c = y->data,
-                                       .ldc = (size_t)n});
+    return us_eval_gemm(k, &(us_gemm_args){.trans_a = p->transA != 0,
+                                           .trans_b = p->transB != 0,
+                                           .m = (size_t)m,
+                                           .n = (size_t)n,
+                                           .k = (size_t)kk,
+                                           .alpha = p->alpha,
+                                           .beta = c ? p->beta : 0,
+                                           .a = a.data,
+                                           .lda = (size_t)a.dims[1],
+                                           .b = b.data,
+                                           .ldb = (size_t)b.dims[1],
+                                           .c = y->data,
+                                           .ldc = (size_t)n});
 }

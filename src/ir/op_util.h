@@ -8,6 +8,7 @@
 #include "ir/build.h"
 #include "ir/op.h"
 #include "ir/params.h"
+#include "kernel/kernels.h"
 #include "kernel/ref.h"
 
 #define US_CORE(id, domain, name, flags, fn)                                                   \
@@ -72,6 +73,9 @@ us_err us_eval_binary(us_eval *k, us_binary f, us_eval_fn *self) US_MUST;
 /* out (contiguous) = f(a, b) with broadcasting; same types. */
 us_err us_eval_binary_into(us_eval *k, us_binary f, us_tensor *out, const us_tensor *a,
                            const us_tensor *b) US_MUST;
+
+/* A float matrix product through the kernel table and the pool; g->scratch is filled in. */
+us_err us_eval_gemm(us_eval *k, const us_gemm_args *g) US_MUST;
 
 /* Element pointers by byte arithmetic, for kernels that do not know the type. */
 static inline void *us_at(const us_tensor *t, int64_t i)

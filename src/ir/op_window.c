@@ -1,0 +1,110 @@
+/* ir/op_window.c - see op_window.h. Source of the formulas: the ONNX documents of Conv and MaxPool. */
+#include "ir/op_window.h"
+
+static bool length_ok(us_ints v, size_t n)
+{
+    return v.n == 0 || v.n == n;
+}
+
+/* SAME_*: as many outputs as ceil(in / stride); the odd pixel of padding goes to the end or the beginning. */
+static void pad_same(us_window *w, int i, int64_t span, bool upper)
+{
+    w->out[i] = (w->in[i] + w->stride[i] - 1) / w->stride[i];
+    int64_t total = US_MAX((w->out[i] - 1) * w->stride[i] + span - w->in[i], 0);
+    w->begin[i] = upper ? total / 2 : total - total / 2;
+    w->end[i] = total - w->begin[i];
+}
+
+static const char *one_axis(us_window *w, int i, const us_window_attrs *a)
+{
+    const int64_t most = (int64_t)1 << 31;
+    int64_t span = (w->kernel[i] - 1) * w->dilation[i] + 1;
+    bool upper = us_sv_is(a->auto_pad, "SAME_UPPER"),
+         lower = us_sv_is(a->auto_pad, "SAME_LOWER");
+    if (w->kernel[i] < 1 || w->stride[i] < 1 || w->dilation[i] < 1 || w->kernel[i] > most ||
+        w->stride[i] > most || w->dilation[i] > most || w->begin[i] < -most ||
+        w->begin[i] > most || w->end[i] < -most || w->end[i] > most || span > most)
+        return "kernel, stride, dilation or padding out of range";
+    if (w->in[i] < 0) {
+        w->out[i] = -1;
+        return NULL;
+    }
+    if (upper || lower) {
+        pad_same(w, i, span, upper);
+        return NULL;
+    }
+    if (us_sv_is(a->auto_pad, "VALID")) w->begin[i] = w->end[i] = 0;
+    int64_t room = w->in[i] + w->begin[i] + w->end[i] - span;
+    if (room < 0) return "the window is larger than the padded input";
+    w->out[i] = (a->ceil ? room + w->stride[i] - 1 : room) / w->stride[i] + 1;
+    /* a window that would start in the padding at the end is left out */
+    if (a->ceil && (w->out[i] - 1) * w->stride[i] >= w->in[i] + w->begin[i]) w->out[i]--;
+    return NULL;
+}
+
+const char *us_window_set(us_window *w, int n, const int64_t *in, const us_window_attrs *a)
+{
+    size_t m = (size_t)n;
+    if (a->kernel.n != m) return "kernel_shape does not fit the input's rank";
+    if (!length_ok(a->strides, m) || !length_ok(a->dilations, m) || !length_ok(a->pads, 2 * m))
+        return "strides, dilations or pads have the wrong length";
+    *w = (us_window){.n = n};
+    for (int i = 0; i < n; i++) {
+        w->in[i] = in[i];
+        w->kernel[i] = a->kernel.p[i];
+        w->stride[i] = a->strides.n ? a->strides.p[i] : 1;
+        w->dilation[i] = a->dilations.n ? a->dilations.p[i] : 1;
+        w->begin[i] = a->pads.n ? a->pads.p[i] : 0;
+        w->end[i] = a->pads.n ? a->pads.p[n + i] : 0;
+        const char *bad = one_axis(w, i, a);
+        if (bad) return bad;
+    }
+    return NULL;
+}
+
+us_err us_window_infer(us_infer *k, const us_window_attrs *a, const us_dim *channels,
+                       size_t n_out)
+{
+    const us_type *x = us_infer_ranked(k, 0);
+    us_window w;
+    us_dim d[US_MAX_RANK];
+    int64_t in[US_MAX_RANK];
+    if (!x) {
+        for (size_t i = 0; i < n_out; i++)
+            US_TRY(us_infer_out(k, i, i ? US_I64 : US_DT_NONE, -1, NULL));
+        return US_OK;
+    }
+    if (x->rank < 3)
+        return us_infer_fail(k, US_SHAPE, "input needs a batch, channels and space");
+    for (int i = 2; i < x->rank; i++)
+        in[i - 2] = us_dim_known(x->dims[i]) ? x->dims[i].add : -1;
+    const char *bad = us_window_set(&w, x->rank - 2, in, a);
+    if (bad) return us_infer_fail(k, US_SHAPE, bad);
+    d[0] = x->dims[0];
+    d[1] = channels ? *channels : x->dims[1];
+    for (int i = 2; i < x->rank; i++) {
+        if (w.out[i - 2] >= 0)
+            d[i] = US_DIM(w.out[i - 2]);
+        else
+            US_TRY(us_infer_fresh(k, &d[i]));
+    }
+    for (size_t i = 0; i < n_out; i++)
+        US_TRY(us_infer_out(k, i, i ? US_I64 : US_DT_NONE, x->rank, d));
+    return US_OK;
+}
+
+void us_window_at(int n, const int64_t *dims, int64_t at, int64_t *pos)
+{
+    for (int i = n - 1; i >= 0; i--) {
+        pos[i] = at % dims[i];
+        at /= dims[i];
+    }
+}
+
+void us_window_next(int n, const int64_t *dims, int64_t *pos)
+{
+    for (int i = n - 1; i >= 0; i--) {
+        if (++pos[i] < dims[i]) return;
+        pos[i] = 0;
+    }
+}

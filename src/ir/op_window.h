@@ -1,0 +1,34 @@
+/* ir/op_window.h - the geometry that convolution and pooling share. */
+#ifndef USTA_IR_OP_WINDOW_H
+#define USTA_IR_OP_WINDOW_H
+
+#include "ir/op_util.h"
+
+typedef struct us_window {
+    int n;                   /* spatial dimensions */
+    int64_t in[US_MAX_RANK]; /* -1: not known (inference) */
+    int64_t kernel[US_MAX_RANK];
+    int64_t stride[US_MAX_RANK];
+    int64_t dilation[US_MAX_RANK];
+    int64_t begin[US_MAX_RANK], end[US_MAX_RANK]; /* padding */
+    int64_t out[US_MAX_RANK];                     /* -1 where in is */
+} us_window;
+
+/* Attributes of a window operator; empty lists mean the defaults. */
+typedef struct us_window_attrs {
+    us_ints kernel, strides, dilations, pads;
+    us_sv auto_pad;
+    bool ceil;
+} us_window_attrs;
+
+/* Fills w for n spatial dims of sizes in[]. NULL, or what is wrong. */
+const char *us_window_set(us_window *w, int n, const int64_t *in, const us_window_attrs *a);
+/* Output 0.. = x's first dimension, `channels`, the window's outputs. */
+us_err us_window_infer(us_infer *k, const us_window_attrs *a, const us_dim *channels,
+                       size_t n_out) US_MUST;
+/* Position `at` (row-major) of a shape, one dimension per entry. */
+void us_window_at(int n, const int64_t *dims, int64_t at, int64_t *pos);
+/* The next position, in row-major order. */
+void us_window_next(int n, const int64_t *dims, int64_t *pos);
+
+#endif
