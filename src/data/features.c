@@ -55,7 +55,8 @@ static us_err find_word(us_ctx *c, const char *what, const word *words, size_t n
     us_buf_init(&b, c, 1024);
     for (size_t i = 0; i < n; i++)
         us_buf_addf(&b, "%s%s", i ? ", " : "", words[i].name);
-    us_err e = us_fail(c, US_ARG, "%s '" US_SV_FMT "'; there are %s", what, US_SV_ARG(s), b.p);
+    us_err e = us_fail(c, US_ARG, "%s '" US_SV_FMT "'; there are %s", what, US_SV_ARG(s),
+                       b.p ? b.p : "");
     us_buf_deinit(&b);
     return e;
 }
