@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/passport_page.h"
+#include "data/passport.h"
 #include "ir/text.h"
 #include "onnx/onnx.h"
 
@@ -206,6 +208,10 @@ static us_err print_props(us_cli *cli, const json_t *props)
     {
         if (json_is_string(v)) {
             us_outf(cli->out, "%s: %s\n", name, json_string_value(v));
+            continue;
+        }
+        if (strcmp(name, US_PASSPORT_KEY) == 0) {
+            US_TRY(us_cli_print_passport(cli, v));
             continue;
         }
         us_buf b;
