@@ -235,29 +235,6 @@ us_err average_pool_grad(us_grad *k)
     return US_OK;
 }
 
-us_err global_average_pool_grad(us_grad *k)
-{
-    us_vid x = us_gx(k, 0);
-    us_vid n = us_b1(k->b, "Cast", US_G2("Div", US_G1("Size", x), US_G1("Size", us_gy(k, 0))));
-    us_b_int(k->b, "to", us_g_dtype(k, x));
-    k->dx[0] = US_G2("Expand", US_G2("Div", k->dy[0], n), us_g_shape(k, x));
-    return US_OK;
-}
-
-us_err global_max_pool_grad(us_grad *k) /* equal maxima share */
-{
-    us_vid x = us_gx(k, 0), one = us_g_num(k, x, 1), zero = us_g_num(k, x, 0);
-    int rank = us_g_rank(k, x);
-    if (rank < 3) return us_g_fail(k, "the input's rank is not known");
-    int64_t axes[US_MAX_RANK];
-    for (int i = 2; i < rank; i++)
-        axes[i - 2] = i;
-    us_vid hit = us_b3(k->b, "Where", US_G2("Equal", x, us_gy(k, 0)), one, zero);
-    us_vid count = us_g_reduce_sum(k, hit, (size_t)(rank - 2), axes, true);
-    k->dx[0] = US_G2("Mul", hit, US_G2("Div", k->dy[0], count));
-    return US_OK;
-}
-
 /* A second MaxPool gives the indices into the whole of x; dy is added there. */
 us_err max_pool_grad(us_grad *k)
 {

@@ -1,4 +1,7 @@
-/* grad/grad_norm.c - gradient of BatchNormalization, with given statistics and in training. */
+/* grad/grad_norm.c - gradient of BatchNormalization, with given statistics and in training.
+ *
+ * Source: Ioffe, Szegedy, "Batch normalization", ICML 2015, section 3.
+ */
 #include "grad/grad_table.h"
 #include "grad/util.h"
 

@@ -50,6 +50,7 @@ static const grad_case unary[] = {
     {"Cast",       "x: double[3,4]", "f = Exp(x)\n y = Cast(f) {to=11}", -2, 2, TIGHT, NULL},
     {"Clip both",  "x: double[3,4], lo: double[], hi: double[]", "l = Sub(lo, hi)\n y = Clip(x, l, hi)", 0.5, 2, TIGHT, NULL},
     {"Clip low",   "x: double[3,4]", "const lo: double[] = {-0.5}\n y = Clip(x, lo)", -2, 2, TIGHT, NULL},
+    {"Dropout inference", "x: double[3,4]", "y = Dropout(x)", -2, 2, TIGHT, NULL},
 };
 
 static const grad_case binary[] = {
@@ -110,6 +111,27 @@ static const grad_case linear[] = {
     {"Gemm transB",    "a: double[3,4], b: double[2,4], c: double[]", "y = Gemm(a, b, c) {transB=1, beta=2.0}", -1, 1, TIGHT, NULL},
     {"Gemm both",      "a: double[4,3], b: double[2,4]", "y = Gemm(a, b) {transA=1, transB=1}", -1, 1, TIGHT, NULL},
     {"Gemm symbolic",  "a: double[N,4], b: double[4,2], c: double[2]", "y = Gemm(a, b, c)", -1, 1, TIGHT, NULL},
+    {"BatchNormalization", "x: double[3,2,4], s: double[2], b: double[2], m: double[2], v: double[2]",
+                       "y = BatchNormalization(x, s, b, m, v)", 0.5, 2, TIGHT, NULL},
+    {"BatchNormalization training", "x: double[3,2,4], s: double[2], b: double[2]",
+                       "const m: double[2] = {0, 0}\n const v: double[2] = {1, 1}\n y, rm, rv = BatchNormalization(x, s, b, m, v) {training_mode=1}", 0.5, 2, LOOSE, NULL},
+};
+
+static const grad_case spatial[] = {
+    {"Conv",           "x: double[2,3,5,6], w: double[4,3,3,2], b: double[4]", "y = Conv(x, w, b)", -1, 1, TIGHT, NULL},
+    {"Conv pads",      "x: double[2,2,5,5], w: double[3,2,3,3]", "y = Conv(x, w) {pads=[1, 2, 0, 1]}", -1, 1, TIGHT, NULL},
+    {"Conv strides",   "x: double[2,2,7,8], w: double[3,2,3,3]", "y = Conv(x, w) {strides=[2, 3], pads=[1, 1, 1, 1]}", -1, 1, TIGHT, NULL},
+    {"Conv dilations", "x: double[1,2,9,7], w: double[2,2,3,2]", "y = Conv(x, w) {dilations=[2, 3], strides=[2, 1]}", -1, 1, TIGHT, NULL},
+    {"Conv groups",    "x: double[2,4,5,5], w: double[6,2,3,3], b: double[6]", "y = Conv(x, w, b) {group=2, pads=[1, 1, 1, 1]}", -1, 1, TIGHT, NULL},
+    {"Conv depthwise", "x: double[2,3,5,5], w: double[3,1,3,3]", "y = Conv(x, w) {group=3, strides=[2, 2]}", -1, 1, TIGHT, NULL},
+    {"Conv same",      "x: double[2,2,6,5], w: double[2,2,3,2]", "y = Conv(x, w) {auto_pad=\"SAME_UPPER\", strides=[2, 2]}", -1, 1, TIGHT, NULL},
+    {"Conv 1d symbolic batch", "x: double[N,2,6], w: double[3,2,3]", "y = Conv(x, w)", -1, 1, TIGHT, NULL},
+    {"MaxPool",        "x: double[2,2,5,6]", "y = MaxPool(x) {kernel_shape=[2, 3], strides=[1, 2], pads=[0, 1, 1, 0]}", -1, 1, TIGHT, NULL},
+    {"AveragePool",    "x: double[2,2,5,6]", "y = AveragePool(x) {kernel_shape=[2, 3], strides=[2, 1], pads=[1, 1, 0, 1]}", -1, 1, TIGHT, NULL},
+    {"AveragePool pads count", "x: double[2,2,5,6]", "y = AveragePool(x) {kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1], count_include_pad=1}", -1, 1, TIGHT, NULL},
+    {"AveragePool symbolic batch", "x: double[N,2,6]", "y = AveragePool(x) {kernel_shape=[2]}", -1, 1, TIGHT, NULL},
+    {"GlobalAveragePool", "x: double[2,3,4,5]", "y = GlobalAveragePool(x)", -1, 1, TIGHT, NULL},
+    {"GlobalMaxPool",  "x: double[2,3,4,5]", "y = GlobalMaxPool(x)", -1, 1, TIGHT, NULL},
 };
 
 static const grad_case movement[] = {
@@ -136,6 +158,9 @@ static const grad_case movement[] = {
     {"ScatterElements add", "x: double[3,4], u: double[3,2]", "const i: int64[3,2] = {0, 0, 1, 3, 2, 2}\n y = ScatterElements(x, i, u) {axis=1, reduction=\"add\"}", -2, 2, TIGHT, NULL},
     {"ScatterND",      "x: double[4,3], u: double[2,3]", "const i: int64[2,1] = {2, 0}\n y = ScatterND(x, i, u)", -2, 2, TIGHT, NULL},
     {"TopK",           "x: double[3,5]", "const k: int64[1] = {2}\n y, i = TopK(x, k)", -2, 2, TIGHT, NULL},
+    {"Pad",            "x: double[2,3]", "const p: int64[4] = {1, 0, 2, 1}\n y = Pad(x, p)", -2, 2, TIGHT, NULL},
+    {"Pad negative",   "x: double[4,4]", "const p: int64[4] = {-1, 1, 0, -2}\n y = Pad(x, p)", -2, 2, TIGHT, NULL},
+    {"Slice",          "x: double[5,6]", "const s: int64[2] = {1, -3}\n const e: int64[2] = {4, 1000}\n y = Slice(x, s, e)", -2, 2, TIGHT, NULL},
 };
 
 static const grad_case networks[] = {
@@ -152,6 +177,9 @@ static const grad_case networks[] = {
     {"likelihood of every row", "x: double[3,4]", "const t: int64[3] = {0, 3, 1}\n y = NegativeLogLikelihoodLoss(x, t) {reduction=\"none\"}", -1, 1, TIGHT, NULL},
     {"likelihood summed", "x: double[3,4]", "const t: int64[3] = {0, 3, 1}\n const w: double[4] = {1, 2, 0.5, 0.25}", -1, 1, TIGHT,
         "loss = NegativeLogLikelihoodLoss(x, t, w) {reduction=\"sum\"}"},
+    {"LayerNormalization", "x: double[3,4], s: double[4], b: double[4]", "y = LayerNormalization(x, s, b)", -2, 2, LOOSE, NULL},
+    {"convolutional", "x: double[2,1,6,6], w: double[2,1,3,3], b: double[2], v: double[8,3]",
+        "const s: int64[2] = {0, -1}\n h = Conv(x, w, b)\n r = Tanh(h)\n p = MaxPool(r) {kernel_shape=[2, 2], strides=[2, 2]}\n f = Reshape(p, s)\n y = MatMul(f, v)", -1, 1, TIGHT, NULL},
 };
 /* clang-format on */
 
@@ -165,6 +193,7 @@ ALL(unary)
 ALL(binary)
 ALL(reduce)
 ALL(linear)
+ALL(spatial)
 ALL(movement)
 ALL(networks)
 
@@ -173,7 +202,8 @@ int main(int argc, char **argv)
     static const us_test_case cases[] = {
         US_CASE(test_gradients__unary),    US_CASE(test_gradients__binary),
         US_CASE(test_gradients__reduce),   US_CASE(test_gradients__linear),
-        US_CASE(test_gradients__movement), US_CASE(test_gradients__networks),
+        US_CASE(test_gradients__spatial),  US_CASE(test_gradients__movement),
+        US_CASE(test_gradients__networks),
     };
     return us_test_main(cases, US_LEN(cases), argc, argv);
 }
