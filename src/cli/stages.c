@@ -30,7 +30,8 @@ static void remarks(us_cli *cli, const us_flow_result *r)
 {
     for (size_t i = 0; i < r->n; i++) {
         const json_t *leaks = json_object_get(r->rows[i].facts, "leaks");
-        const char *verdict = us_json_text_or(r->rows[i].facts, "verdict", "");
+        bool now = r->rows[i].wall_ns > 0; /* what was found finished has been said before */
+        const char *verdict = now ? us_json_text_or(r->rows[i].facts, "verdict", "") : "";
         for (size_t k = 0; k < json_array_size(leaks); k++)
             us_outf(cli->out, "\nWARNING, leakage: %s\n",
                     json_string_value(json_array_get(leaks, k)));
@@ -38,12 +39,12 @@ static void remarks(us_cli *cli, const us_flow_result *r)
     }
 }
 
-/* required / found / evidence, as the validate stage left them. */
+/* required / found / evidence, as the validate stage left them when it ran just now. */
 static us_err gate_rows(us_cli *cli, const us_flow_result *r)
 {
     const json_t *rows = NULL;
     for (size_t i = 0; i < r->n; i++)
-        if (r->rows[i].facts && json_object_get(r->rows[i].facts, "gate"))
+        if (r->rows[i].wall_ns > 0 && json_object_get(r->rows[i].facts, "gate"))
             rows = json_object_get(r->rows[i].facts, "gate");
     if (!json_array_size(rows)) return US_OK;
     us_rtable *t = NULL;

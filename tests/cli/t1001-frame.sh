@@ -11,7 +11,7 @@ is "help is the golden page" $same yes
 ok "--help" "$USTA" --help
 ok "no command at all prints help" "$USTA"
 has "usage" "usage: usta COMMAND"
-for cmd in init run status data models lineage serve monitor info infer doctor help; do
+for cmd in init run status data train models lineage serve monitor info infer doctor help; do
     ok "$cmd --help" "$USTA" $cmd --help
     has "$cmd: usage" "usage: usta $cmd"
 done
