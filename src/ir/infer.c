@@ -277,9 +277,25 @@ static bool current_form(const us_node *n)
     return s[1].since == 0;
 }
 
+/* Sub-graphs first: the node's own function reads their outputs' types. What contradicts itself in a branch is reported when
+ * the branch runs, for it may never run at these shapes. */
+static us_err infer_sub_graphs(us_ctx *c, const us_node *n)
+{
+    for (uint32_t i = 0; i < n->n_attrs; i++)
+        for (size_t j = 0; n->attrs[i].graphs && j < n->attrs[i].n; j++) {
+            us_err e = us_graph_infer(c, n->attrs[i].graphs[j]);
+            if (e == US_SHAPE || e == US_ARG || e == US_FORMAT)
+                us_trace(c, IR, 1, "sub-graph not inferred: %s", c->diag.text);
+            else if (e != US_OK)
+                return e;
+        }
+    return US_OK;
+}
+
 static us_err infer_node(us_ctx *c, us_graph *g, us_nid id)
 {
     us_node *n = &g->nodes.at[id];
+    US_TRY(infer_sub_graphs(c, n));
     if (!n->op || !n->op->infer || !current_form(n)) return US_OK;
     if (!n->params) US_TRY(us_node_decode(c, g->model, n));
     us_infer k = {c, g->model, g, id, g->model->arena, n->params};

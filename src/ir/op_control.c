@@ -203,6 +203,13 @@ static us_err keep(us_eval *k, tensor_vec *v, const us_value *from)
     return us_vec_push(k->c, a, v, t);
 }
 
+/* Results of an iteration that nobody needs any more: their memory goes back while the loop runs. */
+static void drop(us_eval *k, us_value *v, size_t n)
+{
+    for (size_t i = 0; i < n && k->env->release; i++)
+        k->env->release(k->env, k, &v[i]);
+}
+
 /* --- Loop ---------------------------------------------------------------------------------------- */
 
 us_err loop_infer(us_infer *k)
@@ -249,25 +256,28 @@ us_err loop_eval(us_eval *k)
     if (!in || !now || !scans) return us_arena_fail(k->c, a);
     for (size_t i = 0; i < n_carried; i++)
         if (k->in[2 + i]) now[i] = *k->in[2 + i];
+    us_value *head = us_new_n(a, us_value, 2), *out = us_new_n(a, us_value, n_body_out);
+    int64_t *count = us_new(a, int64_t);
+    bool *cond = us_new(a, bool);
+    us_tensor t;
+    if (!count || !cond || !head || !out) return us_arena_fail(k->c, a);
+    US_TRY(us_tensor_init(k->c, &t, US_I64, 0, NULL, count));
+    head[0] = us_value_of(&t);
+    US_TRY(us_tensor_init(k->c, &t, US_BOOL, 0, NULL, cond));
+    head[1] = us_value_of(&t);
+    in[0] = &head[0], in[1] = &head[1];
+    for (size_t i = 0; i < n_carried; i++)
+        in[2 + i] = &now[i];
     for (int64_t trip = 0; go && (double)trip < trips_d; trip++) {
         US_TRY(us_ctx_poll(k->c));
-        int64_t *count = us_new(a, int64_t);
-        bool *cond = us_new(a, bool);
-        us_value *head = us_new_n(a, us_value, 2), *out = us_new_n(a, us_value, n_body_out);
-        us_tensor t;
-        if (!count || !cond || !head || !out) return us_arena_fail(k->c, a);
         *count = trip, *cond = go;
-        US_TRY(us_tensor_init(k->c, &t, US_I64, 0, NULL, count));
-        head[0] = us_value_of(&t);
-        US_TRY(us_tensor_init(k->c, &t, US_BOOL, 0, NULL, cond));
-        head[1] = us_value_of(&t);
-        in[0] = &head[0], in[1] = &head[1];
-        for (size_t i = 0; i < n_carried; i++)
-            in[2 + i] = &now[i];
         US_TRY(sub_run(k, p->body, 2 + n_carried, in, n_body_out, out));
         US_TRY(truth(k, &out[0], &go));
         for (size_t i = 0; i < n_scan; i++)
             US_TRY(keep(k, &scans[i], &out[1 + n_carried + i]));
+        drop(k, &out[0], 1);
+        drop(k, &out[1 + n_carried], n_scan);
+        if (trip > 0) drop(k, now, n_carried); /* the first ones are the node's inputs */
         memcpy(now, out + 1, n_carried * sizeof *now);
     }
     for (size_t i = 0; i < n_carried && i < k->n_out; i++)
@@ -331,10 +341,10 @@ us_err scan_eval(us_eval *k)
     }
     for (size_t i = 0; i < n_state; i++)
         if (k->in[i]) now[i] = *k->in[i];
+    us_value *out = us_new_n(a, us_value, n_body_out);
+    if (!out) return us_arena_fail(k->c, a);
     for (int64_t step = 0; step < length; step++) {
         US_TRY(us_ctx_poll(k->c));
-        us_value *out = us_new_n(a, us_value, n_body_out);
-        if (!out) return us_arena_fail(k->c, a);
         for (size_t i = 0; i < n_state; i++)
             in[i] = &now[i];
         for (size_t i = 0; i < n_seq; i++) {
@@ -351,6 +361,8 @@ us_err scan_eval(us_eval *k)
         US_TRY(sub_run(k, p->body, k->n_in, in, n_body_out, out));
         for (size_t i = 0; i < n_scan; i++)
             US_TRY(keep(k, &scans[i], &out[n_state + i]));
+        drop(k, &out[n_state], n_scan);
+        if (step > 0) drop(k, now, n_state); /* the first ones are the node's inputs */
         memcpy(now, out, n_state * sizeof *now);
     }
     for (size_t i = 0; i < n_state && i < k->n_out; i++)

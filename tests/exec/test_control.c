@@ -71,12 +71,37 @@ static void test_loop__endless_stops(void)
     fixture_end(&f);
 }
 
+/* Each iteration's state goes back when the next is made: a long loop needs no more memory than a short one. */
+static void test_loop__long_in_little_memory(void)
+{
+    fixture f;
+    fixture_begin(&f);
+    us_session_opts so = {.dynamic_cap_bytes = (size_t)256 << 10};
+    fixture_open(
+        &f,
+        "model ir=8 opset=17\n"
+        "graph main(n: int64[], x: float[2]) -> (y) {\n"
+        "  const one: float[1] = {1}\n"
+        "  y = Loop(n, _, x) {body=graph b (i: int64[], c: bool[], s: float[2]) -> (c2, t) {\n"
+        "      c2 = Identity(c)\n"
+        "      t = Add(s, ^one)\n"
+        "    }}\n"
+        "}\n",
+        NULL, &so);
+    us_value in[2] = {I64S(&f, SCALAR, 100000), F32S(&f, DIMS(2), 0, 5)}, y;
+    CHECK_OK(&f.c, us_session_run(&f.c, f.s, in, &y));
+    CHECK_NEAR(f32_at(&y)[0], 100000, 0);
+    CHECK_NEAR(f32_at(&y)[1], 100005, 0);
+    fixture_end(&f);
+}
+
 int main(int argc, char **argv)
 {
     static const us_test_case cases[] = {
         US_CASE(test_if__captures),
         US_CASE(test_loop__sums),
         US_CASE(test_loop__endless_stops),
+        US_CASE(test_loop__long_in_little_memory),
     };
     return us_test_main(cases, US_LEN(cases), argc, argv);
 }
