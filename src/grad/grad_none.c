@@ -62,3 +62,8 @@ US_NO_GRAD(lp_normalization)
 US_NO_GRAD(lp_pool)
 US_NO_GRAD(lrn)
 US_NO_GRAD(mean_variance_normalization)
+
+/* Rounding has none that is of use; training with quantisation writes its own. */
+US_NO_GRAD(dequantize_linear)
+US_NO_GRAD(dynamic_quantize_linear)
+US_NO_GRAD(quantize_linear)

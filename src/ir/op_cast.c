@@ -186,10 +186,46 @@ static us_err to_small(us_eval *k, const us_tensor *x, us_tensor *y, bool satura
         if (!saturate && a > most && a < most + half) w[i] = copysign(most, v[i]);
     }
     us_dtype_get(y->dtype)->from_f64(y->data, 0, (size_t)n, w);
+    for (int64_t i = 0; i < n; i++) /* from_f64 keeps to finite values; E5M2 has infinities */
+        if (y->dtype == US_F8E5M2 && isinf(w[i]))
+            ((uint8_t *)y->data)[i] = w[i] > 0 ? 0x7c : 0xfc;
     return US_OK;
 }
 
-static us_err cast_to(us_eval *k, us_dtype to, bool saturate)
+/* E8M0 holds powers of two from 2^-127 on: byte = exponent + 127, 255 is NaN. */
+static uint8_t to_e8m0(double x, us_sv mode)
+{
+    int e;
+    if (isnan(x)) return 255;
+    if (x <= 0) return 0;
+    if (isinf(x)) return 254;
+    double m = frexp(x, &e); /* x = m 2^e, m in [0.5, 1) */
+    int up = us_sv_is(mode, "up") ? m > 0.5 : us_sv_is(mode, "nearest") ? m >= 0.75 : 0;
+    return (uint8_t)US_MIN(US_MAX(e - 1 + up + 127, 0), 254);
+}
+
+/* Types whose conversion the table of element types does not settle; false: not one of them. */
+static bool to_special(const us_tensor *x, us_tensor *y, us_sv mode)
+{
+    const us_dtype_info *from = us_dtype_get(x->dtype), *to = us_dtype_get(y->dtype);
+    bool packed_int = to->bits < 8 && to->cls != US_DC_FLOAT && from->cls == US_DC_FLOAT;
+    bool mine = packed_int || y->dtype == US_F8E8M0 || y->dtype == US_F4E2M1;
+    for (int64_t i = 0, n = us_tensor_count(x); mine && i < n; i++) {
+        double v = us_tensor_f64_at(x, i);
+        if (y->dtype == US_F8E8M0) {
+            ((uint8_t *)y->data)[i] = to_e8m0(v, mode);
+        } else if (packed_int) { /* truncated, then the low bits, as wider integers do */
+            int64_t j = fabs(v) < 9.2e18 ? (int64_t)v : 0;
+            to->from_i64(y->data, (size_t)i, 1, &j);
+        } else { /* float4 has no NaN: it becomes -0, as in the standard's reference */
+            double w = isnan(v) ? -0.0 : v;
+            to->from_f64(y->data, (size_t)i, 1, &w);
+        }
+    }
+    return mine;
+}
+
+static us_err cast_to(us_eval *k, us_dtype to, bool saturate, us_sv mode)
 {
     const us_tensor *in;
     us_tensor x, *y;
@@ -204,7 +240,7 @@ static us_err cast_to(us_eval *k, us_dtype to, bool saturate)
     if (to == US_STRING) return to_strings(k, &x, y);
     if (x.dtype == US_STRING) return from_strings(k, &x, y);
     if (small_limits(to, &most, &over)) return to_small(k, &x, y, saturate, most, over);
-    return us_tensor_convert(k->c, y, &x);
+    return to_special(&x, y, mode) ? US_OK : us_tensor_convert(k->c, y, &x);
 }
 
 us_err cast_eval(us_eval *k)
@@ -212,7 +248,7 @@ us_err cast_eval(us_eval *k)
     const us_p_cast *p = k->params;
     if (p->to <= 0 || p->to >= US_DTYPE_N)
         return us_eval_fail(k, US_ARG, "unknown type %lld", (long long)p->to);
-    return cast_to(k, (us_dtype)p->to, p->saturate != 0);
+    return cast_to(k, (us_dtype)p->to, p->saturate != 0, p->round_mode);
 }
 
 us_err cast_like_eval(us_eval *k)
@@ -220,7 +256,7 @@ us_err cast_like_eval(us_eval *k)
     const us_p_cast_like *p = k->params;
     const us_tensor *like;
     US_TRY(us_eval_in(k, 1, &like));
-    return cast_to(k, like->dtype, p->saturate != 0);
+    return cast_to(k, like->dtype, p->saturate != 0, p->round_mode);
 }
 
 us_err cast_like_expand(us_ctx *c, us_model *m, us_graph *g, us_nid n)
