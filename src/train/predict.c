@@ -73,6 +73,22 @@ static us_err add_output(us_ctx *c, us_model *m, us_vid v, us_dtype dtype, size_
     return us_graph_add_output(c, m->main, v);
 }
 
+/* Other tools infer no types through some operators of ai.onnx.ml: say what arrives here. */
+static us_err declare_features(us_ctx *c, us_model *m, us_vid features, const us_net *net)
+{
+    us_val *v = &m->main->vals.at[features];
+    if (v->storage != US_ST_TEMP) return US_OK; /* an input declares itself */
+    us_sym rows;
+    US_TRY(us_syms_named(c, &m->syms, US_SV("N"), &rows));
+    us_dim *dims = us_new_n(m->arena, us_dim, 2);
+    if (!dims) return us_arena_fail(c, m->arena);
+    dims[0] = US_DIM_SYM(rows);
+    dims[1] = US_DIM((int64_t)net->n_features);
+    v->type = us_type_tensor(US_F32, 2, dims);
+    v->declared = true;
+    return US_OK;
+}
+
 static us_err append_nodes(us_ctx *c, us_model *m, us_arena *tmp, us_vid features,
                            const us_net *net, const us_net_labels *labels)
 {
@@ -80,6 +96,7 @@ static us_err append_nodes(us_ctx *c, us_model *m, us_arena *tmp, us_vid feature
     us_vid *w = us_new_n(tmp, us_vid, net->n_layers);
     us_vid *bias = us_new_n(tmp, us_vid, net->n_layers);
     if (!w || !bias) return us_arena_fail(c, tmp);
+    US_TRY(declare_features(c, m, features, net));
     layer_values(&b, net, US_ST_CONST, w, bias);
     us_vid y = answer(&b, net, us_net_nodes(&b, net, features, w, bias, NULL));
     if (net->task == US_TASK_VALUE) {

@@ -89,11 +89,36 @@ static void test_export__labels_and_probabilities(void)
     trial_end(&t);
 }
 
+/* What feature nodes give is declared in the file: tools that know no types of ai.onnx.ml go on from there. */
+static void test_export__features_are_declared(void)
+{
+    trial t;
+    us_model *m;
+    noisy_setup(&t);
+    t.o.epochs = 1;
+    trial_run(&t);
+    CHECK_OK(&t.c, us_model_new(&t.c, &m));
+    us_vid x = features_input(&t.c, m, t.a, 6);
+    us_builder b = us_b_begin(&t.c, m->main, "feat");
+    us_vid f = us_b1(&b, "Neg", x);
+    CHECK_OK(&t.c, us_b_end(&b));
+    CHECK_OK(&t.c, us_net_append(&t.c, m, f, &t.r.net, NULL));
+    const us_val *v = &m->main->vals.at[f];
+    CHECK(v->declared);
+    CHECK_EQ_I64(v->type.dtype, US_F32);
+    CHECK_EQ_I64(v->type.rank, 2);
+    CHECK_EQ_I64(v->type.dims[1].add, 6);
+    CHECK_OK(&t.c, us_graph_verify(&t.c, m->main));
+    us_model_free(m);
+    trial_end(&t);
+}
+
 int main(int argc, char **argv)
 {
     static const us_test_case cases[] = {
         US_CASE(test_export__same_bytes),
         US_CASE(test_export__labels_and_probabilities),
+        US_CASE(test_export__features_are_declared),
     };
     return us_test_main(cases, US_LEN(cases), argc, argv);
 }
