@@ -89,6 +89,7 @@ static bool eisel_lemire(uint64_t w, int64_t q, double *out)
     }
     int top = (int)(hi >> 63), shift = top + 9;
     uint64_t m = hi >> shift; /* 54 bits: the double's 53 and the rounding bit */
+    // cppcheck-suppress shiftNegativeLHS ; gcc and clang shift arithmetically: floor(q * log2(10))
     int64_t e = ((217706 * q) >> 16) + 63 + top - lz + 1023;
     if (e <= 0) { /* subnormal, or zero */
         if (e <= -63) {

@@ -32,7 +32,7 @@ static double erf_inverse(double x)
 
 static void softmax(double *s, size_t n, bool keep_zero)
 {
-    double top = -INFINITY, sum = 0;
+    double top = -(double)INFINITY, sum = 0;
     for (size_t i = 0; i < n; i++)
         top = fmax(top, s[i]);
     for (size_t i = 0; i < n; i++) {
@@ -57,7 +57,8 @@ void us_ml_post(us_post post, double *s, size_t n)
 void us_ml_post_pair(us_post post, bool complement, double s, double out[2])
 {
     if (post == US_POST_LOGISTIC) {
-        out[0] = logistic(-s), out[1] = logistic(s);
+        out[0] = logistic(-s);
+        out[1] = logistic(s);
         return;
     }
     out[0] = complement ? 1 - s : -s;

@@ -89,7 +89,10 @@ static us_err conv_open(us_eval *k, conv *v)
     us_window_attrs a = attrs_of(p, kernel);
     const char *bad = us_window_set(&v->win, v->x.rank - 2, v->x.dims + 2, &a);
     if (bad) return us_eval_fail(k, US_SHAPE, "%s", bad);
-    v->n = v->x.dims[0], v->c = v->x.dims[1], v->m = v->w.dims[0], v->groups = p->group;
+    v->n = v->x.dims[0];
+    v->c = v->x.dims[1];
+    v->m = v->w.dims[0];
+    v->groups = p->group;
     if (v->groups < 1 || v->c % v->groups || v->m % v->groups ||
         v->w.dims[1] != v->c / v->groups)
         return us_eval_fail(
@@ -98,7 +101,8 @@ static us_err conv_open(us_eval *k, conv *v)
     if (v->has_b && us_tensor_count(&v->b) != v->m)
         return us_eval_fail(k, US_SHAPE, "bias of %lld for %lld outputs",
                             (long long)us_tensor_count(&v->b), (long long)v->m);
-    v->cg = v->c / v->groups, v->mg = v->m / v->groups;
+    v->cg = v->c / v->groups;
+    v->mg = v->m / v->groups;
     v->taps = us_dims_product(v->win.kernel, 0, v->win.n);
     v->in_size = us_dims_product(v->win.in, 0, v->win.n);
     v->out_size = us_dims_product(v->win.out, 0, v->win.n);
@@ -169,7 +173,9 @@ static us_err conv_f32(us_eval *k, const conv *v)
         for (int64_t p = 0; p < v->out_size; p += step) {
             int64_t n = US_MIN(step, v->out_size - p);
             if (!direct) unroll(v, x, p, p + n, col);
-            g.b = direct ? x : col, g.n = g.ldb = (size_t)n, g.c = y + p;
+            g.b = direct ? x : col;
+            g.n = g.ldb = (size_t)n;
+            g.c = y + p;
             US_TRY(us_eval_gemm(k, &g));
         }
     }
@@ -231,7 +237,8 @@ static const char *transpose_window(const us_p_conv_transpose *p, int n, const i
     const int64_t most = (int64_t)1 << 31;
     for (int i = 0; i < n; i++) {
         int64_t extra = p->output_padding.n ? p->output_padding.p[i] : 0;
-        w->in[i] = in[i], w->kernel[i] = kernel.p[i];
+        w->in[i] = in[i];
+        w->kernel[i] = kernel.p[i];
         w->stride[i] = p->strides.n ? p->strides.p[i] : 1;
         w->dilation[i] = p->dilations.n ? p->dilations.p[i] : 1;
         w->begin[i] = p->pads.n ? p->pads.p[i] : 0;
@@ -339,8 +346,12 @@ us_err conv_transpose_eval(us_eval *k)
     us_ints kernel = {v.w.dims + 2, (size_t)v.w.rank - 2};
     const char *bad = transpose_window(p, v.x.rank - 2, v.x.dims + 2, kernel, &v.win);
     if (bad) return us_eval_fail(k, US_SHAPE, "%s", bad);
-    v.n = v.x.dims[0], v.c = v.x.dims[1], v.groups = p->group;
-    v.mg = v.w.dims[1], v.m = v.mg * v.groups, v.cg = v.c / v.groups;
+    v.n = v.x.dims[0];
+    v.c = v.x.dims[1];
+    v.groups = p->group;
+    v.mg = v.w.dims[1];
+    v.m = v.mg * v.groups;
+    v.cg = v.c / v.groups;
     if (v.has_b && us_tensor_count(&v.b) != v.m)
         return us_eval_fail(k, US_SHAPE, "bias of %lld for %lld outputs",
                             (long long)us_tensor_count(&v.b), (long long)v.m);

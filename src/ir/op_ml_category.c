@@ -99,8 +99,8 @@ static uint64_t hash_i64(int64_t v)
 }
 static uint64_t hash_f64(double v)
 {
-    if (isnan(v)) v = NAN; /* all NaN are one key */
-    if (v == 0) v = 0;     /* and so are both zeros */
+    if (isnan(v)) v = (double)NAN; /* all NaN are one key */
+    if (v == 0) v = 0;             /* and so are both zeros */
     return us_hash64(&v, sizeof v, 2);
 }
 static bool same_f64(double a, double b)

@@ -140,7 +140,7 @@ us_err ml_normalizer_eval(us_eval *k)
         return us_eval_fail(k, US_ARG, "norm '" US_SV_FMT "'", US_SV_ARG(p->norm));
     US_TRY(us_eval_out(k, 0, US_F32, x.rank, x.dims, &y));
     for (int64_t i = 0; i < n; i++) {
-        double norm = max ? -INFINITY : 0;
+        double norm = max ? -(double)INFINITY : 0;
         for (int64_t j = 0; j < d; j++) {
             double v = us_tensor_f64_at(&x, i * d + j);
             norm = max ? fmax(norm, v) : norm + (l1 ? fabs(v) : v * v);
@@ -240,7 +240,8 @@ us_err ml_feature_vectorizer_eval(us_eval *k)
         int64_t rows = x->rank == 2 ? x->dims[0] : 1, want = p->inputdimensions.p[i];
         if (x->rank < 1 || x->rank > 2 || (i && rows != n) || want < 0 || want > INT32_MAX)
             return us_eval_fail(k, US_SHAPE, "input %zu does not fit beside the first", i);
-        n = rows, total += want;
+        n = rows;
+        total += want;
     }
     US_TRY(us_eval_out(k, 0, US_F32, 2, (int64_t[]){n, total}, &y));
     memset(y->data, 0, us_tensor_bytes(y));

@@ -160,7 +160,8 @@ static us_err open_x(us_eval *k, double **x, us_tensor *shape, us_tensor **y)
     US_TRY(us_tensor_init(k->c, &w, US_F64, t->rank, t->dims, NULL));
     US_TRY(us_eval_scratch(k, us_tensor_bytes(&w), &w.data));
     US_TRY(us_tensor_convert(k->c, &w, t));
-    *x = w.data, *shape = w;
+    *x = w.data;
+    *shape = w;
     return us_eval_out(k, 0, t->dtype, t->rank, t->dims, y);
 }
 static void put(us_tensor *y, const double *v)
@@ -234,7 +235,8 @@ us_err batch_normalization_eval(us_eval *k)
         }
         US_TRY(put_running(k, 1, mean, now, c, now + 2 * c));
         US_TRY(put_running(k, 2, var, now + c, c, now + 2 * c));
-        mean = now, var = now + c;
+        mean = now;
+        var = now + c;
     }
     for (int64_t i = 0; i < n * c; i++) {
         int64_t j = i % c;

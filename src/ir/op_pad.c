@@ -120,7 +120,8 @@ static bool pads_of(int rank, const int64_t *pads, size_t n, const int64_t *axes
         if (pads[i] < -US_MAX_ELEMENTS || pads[i] > US_MAX_ELEMENTS ||
             pads[m + i] < -US_MAX_ELEMENTS || pads[m + i] > US_MAX_ELEMENTS)
             return false;
-        begin[a] = pads[i], end[a] = pads[m + i];
+        begin[a] = pads[i];
+        end[a] = pads[m + i];
     }
     return true;
 }

@@ -182,8 +182,7 @@ static int status_of(us_err e)
     static const struct {
         us_err e;
         int status;
-    } map[] = {
-        {US_LIMIT, 413}, {US_NOMEM, 503}, {US_BUG, 500}, {US_IO, 500}};
+    } map[] = {{US_LIMIT, 413}, {US_NOMEM, 503}, {US_BUG, 500}, {US_IO, 500}};
     for (size_t i = 0; i < US_LEN(map); i++)
         if (map[i].e == e) return map[i].status;
     return 400;

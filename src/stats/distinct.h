@@ -12,8 +12,7 @@
 #define US_DISTINCT_REGISTERS 4096
 
 typedef struct us_distinct {
-    uint64_t
-        *slot; /* open addressing, 2 * US_DISTINCT_EXACT, 0 = free */
+    uint64_t *slot; /* open addressing, 2 * US_DISTINCT_EXACT, 0 = free */
     size_t n_slot;
     bool has_zero;
     bool approximate;

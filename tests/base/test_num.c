@@ -293,8 +293,8 @@ static void test_print_f64__known(void)
         {1e23, "1e+23"},
         {-1.5, "-1.5"},
         {1234.5678, "1234.5678"},
-        {INFINITY, "inf"},
-        {-INFINITY, "-inf"},
+        {(double)INFINITY, "inf"},
+        {-(double)INFINITY, "-inf"},
         {9.5367431640625e-07, "9.5367431640625e-07"},
     };
     char z[32];

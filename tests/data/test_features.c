@@ -96,11 +96,15 @@ static void test_features__rules(void)
     us_feature_rule rules[4];
     for (int i = 0; i < 4; i++)
         us_feature_rule_defaults(&rules[i]);
-    rules[0].scale = US_SCALE_MINMAX, rules[0].impute = US_IMPUTE_MEDIAN;
-    rules[1].column = US_SV("k"), rules[1].encode = US_ENCODE_ONEHOT;
-    rules[2].column = US_SV("c"), rules[2].encode = US_ENCODE_ORDINAL,
+    rules[0].scale = US_SCALE_MINMAX;
+    rules[0].impute = US_IMPUTE_MEDIAN;
+    rules[1].column = US_SV("k");
+    rules[1].encode = US_ENCODE_ONEHOT;
+    rules[2].column = US_SV("c");
+    rules[2].encode = US_ENCODE_ORDINAL;
     rules[2].scale = US_SCALE_NONE;
-    rules[3].column = US_SV("z"), rules[3].impute = US_IMPUTE_CONSTANT,
+    rules[3].column = US_SV("z");
+    rules[3].impute = US_IMPUTE_CONSTANT;
     rules[3].impute_value = 9;
     us_feature_opts o = {.rules = rules, .n_rules = 4};
     us_table *t = parse_ok(&e, text, NULL);
@@ -150,7 +154,10 @@ static void test_features__parts_of_times(void)
     for (int i = 0; i < N; i++) {
         char z[40];
         int year = 1 + i * 10, day = 27 + i % 4, month = 2;
-        if (day > 28) month = 3, day -= 28;
+        if (day > 28) {
+            month = 3;
+            day -= 28;
+        }
         want[i] = us_civil_to_us(year, month, day, i % 24, i % 60, i % 59, 0);
         if (i == 0) want[i] = -1000000; /* 1969-12-31T23:59:59 */
         us_buf_addf(&b, "%s,%d\n", us_print_time_iso(want[i], z), i);
@@ -197,7 +204,8 @@ static void test_features__packed_with_one_hot_integer(void)
     us_feature_rule_defaults(&rules[0]);
     us_feature_rule_defaults(&rules[1]);
     rules[0].scale = US_SCALE_NONE;
-    rules[1].column = US_SV("h"), rules[1].encode = US_ENCODE_ONEHOT;
+    rules[1].column = US_SV("h");
+    rules[1].encode = US_ENCODE_ONEHOT;
     us_feature_opts o = {.rules = rules, .n_rules = 2};
     us_table *t = parse_ok(&e, text, NULL);
     run r = build(&e, t, (us_schema_opts){.target = US_SV("y")}, &o, NULL);

@@ -53,9 +53,10 @@ static void test_validate__met(void)
     fixture f;
     us_validation v;
     setup(&f);
-    us_conf_requirement r[] = {
-        need("accuracy", 0.85, NAN, "", ""), need("latency_p99_ms", NAN, 10000, "", ""),
-        need("memory_peak_mb", NAN, 100, "", ""), need("accuracy", 0.8, 1, "colour=red", "")};
+    us_conf_requirement r[] = {need("accuracy", 0.85, (double)NAN, "", ""),
+                               need("latency_p99_ms", (double)NAN, 10000, "", ""),
+                               need("memory_peak_mb", (double)NAN, 100, "", ""),
+                               need("accuracy", 0.8, 1, "colour=red", "")};
     CHECK_OK(&f.c, judge(&f, r, 4, &v));
     for (size_t i = 0; i < v.n; i++)
         if (!v.rows[i].passed)
@@ -74,8 +75,8 @@ static void test_validate__missed(void)
     fixture f;
     us_validation v;
     setup(&f);
-    us_conf_requirement r[] = {need("accuracy", 0.9999, NAN, "", ""),
-                               need("log_loss", NAN, 1e-9, "", "")};
+    us_conf_requirement r[] = {need("accuracy", 0.9999, (double)NAN, "", ""),
+                               need("log_loss", (double)NAN, 1e-9, "", "")};
     CHECK_OK(&f.c, judge(&f, r, 2, &v));
     CHECK(!v.passed);
     CHECK_EQ_U64(v.n_failed, 2);
@@ -90,7 +91,7 @@ static void test_validate__empty_slice_is_not_met(void)
     fixture f;
     us_validation v;
     setup(&f);
-    us_conf_requirement r[] = {need("accuracy", 0.1, NAN, "colour=green", "")};
+    us_conf_requirement r[] = {need("accuracy", 0.1, (double)NAN, "colour=green", "")};
     CHECK_OK(&f.c, judge(&f, r, 1, &v));
     CHECK(!v.passed);
     CHECK_EQ_STR(v.rows[0].found, "-");
@@ -102,17 +103,17 @@ static void test_validate__nonsense_is_refused(void)
     fixture f;
     us_validation v;
     setup(&f);
-    us_conf_requirement bad[] = {need("acuracy", 0.9, NAN, "", ""),
-                                 need("accuracy", NAN, NAN, "", ""),
-                                 need("r2", 0.5, NAN, "", ""),
-                                 need("accuracy", 0.5, NAN, "colour", ""),
-                                 need("latency_p99_ms", NAN, 5, "colour=red", ""),
-                                 need("accuracy", NAN, NAN, "", "linear")};
+    us_conf_requirement bad[] = {need("acuracy", 0.9, (double)NAN, "", ""),
+                                 need("accuracy", (double)NAN, (double)NAN, "", ""),
+                                 need("r2", 0.5, (double)NAN, "", ""),
+                                 need("accuracy", 0.5, (double)NAN, "colour", ""),
+                                 need("latency_p99_ms", (double)NAN, 5, "colour=red", ""),
+                                 need("accuracy", (double)NAN, (double)NAN, "", "linear")};
     for (size_t i = 0; i < US_LEN(bad); i++) {
         CHECK_ERR(judge(&f, &bad[i], 1, &v), US_ARG);
         CHECK(strstr(f.c.diag.text, "requirement 1"));
     }
-    us_conf_requirement unknown = need("accuracy", 0.5, NAN, "flavour=red", "");
+    us_conf_requirement unknown = need("accuracy", 0.5, (double)NAN, "flavour=red", "");
     CHECK_ERR(judge(&f, &unknown, 1, &v), US_NOTFOUND);
     teardown(&f);
 }
@@ -123,7 +124,7 @@ static void test_validate__baseline(void)
     us_validation v;
     setup(&f);
     /* against itself no model is better */
-    us_conf_requirement r = need("accuracy", NAN, NAN, "", "linear");
+    us_conf_requirement r = need("accuracy", (double)NAN, (double)NAN, "", "linear");
     us_validate_baseline self = {"linear", us_buf_sv(&f.t.onnx)};
     us_validate_in in = {.name = "tiny",
                          .model = us_buf_sv(&f.t.onnx),

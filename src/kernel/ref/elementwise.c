@@ -254,8 +254,9 @@ us_bin_fn *us_ref_binary(us_binary f, us_dtype t)
             memcpy(to, from, bytes);                                                           \
         }                                                                                      \
     }
-WHERE(1)
-WHERE(2) WHERE(4) WHERE(8) WHERE(16)
+/* clang-format off */
+WHERE(1) WHERE(2) WHERE(4) WHERE(8) WHERE(16)
+    /* clang-format on */
 
     void us_ref_where(void *y, const bool *c, const void *a, const void *b, int64_t n,
                       int64_t sc, int64_t sa, int64_t sb, size_t bytes)
