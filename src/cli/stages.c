@@ -39,19 +39,31 @@ static void remarks(us_cli *cli, const us_flow_result *r)
     }
 }
 
-/* required / found / evidence, as the validate stage left them when it ran just now. */
-static us_err gate_rows(us_cli *cli, const us_flow_result *r)
+/* The gate as the validate stage left it when it ran just now; NULL otherwise. */
+static const json_t *gate_of(const us_flow_result *r)
 {
     const json_t *rows = NULL;
     for (size_t i = 0; i < r->n; i++)
         if (r->rows[i].wall_ns > 0 && json_object_get(r->rows[i].facts, "gate"))
             rows = json_object_get(r->rows[i].facts, "gate");
-    if (!json_array_size(rows)) return US_OK;
+    return json_array_size(rows) ? rows : NULL;
+}
+
+/* required / found / evidence of each requirement; of the standing checks only those that failed. */
+static us_err gate_rows(us_cli *cli, const us_flow_result *r)
+{
+    const json_t *rows = gate_of(r);
     us_rtable *t = NULL;
+    size_t n_standing = 0;
+    if (!rows) return US_OK;
     US_TRY(us_rtable_new(cli->c, cli->arena, NULL, "gate|required|found|passed|evidence", &t));
     for (size_t i = 0; i < json_array_size(rows); i++) {
         const json_t *row = json_array_get(rows, i);
         bool passed = json_is_true(json_object_get(row, "passed"));
+        if (passed && !json_is_true(json_object_get(row, "requirement"))) {
+            n_standing++;
+            continue;
+        }
         us_rtable_cell(t, us_json_text_or(row, "what", ""));
         us_rtable_cell(t, us_json_text_or(row, "required", ""));
         us_rtable_cell(t, us_json_text_or(row, "found", ""));
@@ -60,7 +72,12 @@ static us_err gate_rows(us_cli *cli, const us_flow_result *r)
         us_rtable_cell(t, us_json_text_or(row, "evidence", ""));
     }
     us_out_text(cli->out, "\n");
-    return us_out_table(cli, t);
+    if (us_rtable_rows(t)) US_TRY(us_out_table(cli, t));
+    us_outf(cli->out,
+            "%zu standing checks passed: bad inputs, batches, consistent answers (--json has "
+            "each)\n",
+            n_standing);
+    return US_OK;
 }
 
 us_err us_stages_table(us_cli *cli, const us_flow_result *r, int64_t wall_ns)
