@@ -37,6 +37,8 @@ static us_err run(us_cli *cli, void *args_)
     uint64_t start = us_now_ns();
     us_err e = us_flow_run(cli->c, cli->arena, cli->store, cli->conf, &opts, &r);
     us_diag said = cli->c->diag;
+    if (e != US_OK && r.n && r.rows[0].state == US_STAGE_PENDING)
+        return e; /* nothing to show */
     US_TRY(cli->json ? us_stages_json(cli, &r, e, said.text)
                      : us_stages_table(cli, &r, (int64_t)(us_now_ns() - start)));
     cli->c->diag = said;

@@ -30,9 +30,10 @@ static void remarks(us_cli *cli, const us_flow_result *r)
 {
     for (size_t i = 0; i < r->n; i++) {
         const json_t *leaks = json_object_get(r->rows[i].facts, "leaks");
-        bool now = r->rows[i].wall_ns > 0; /* what was found finished has been said before */
+        /* when the stage ran just now its leaks went to stderr; its verdict was said then and only then */
+        bool now = r->rows[i].wall_ns > 0;
         const char *verdict = now ? us_json_text_or(r->rows[i].facts, "verdict", "") : "";
-        for (size_t k = 0; k < json_array_size(leaks); k++)
+        for (size_t k = 0; !now && k < json_array_size(leaks); k++)
             us_outf(cli->out, "\nWARNING, leakage: %s\n",
                     json_string_value(json_array_get(leaks, k)));
         if (verdict[0]) us_outf(cli->out, "\n%s: %s\n", r->rows[i].stage, verdict);

@@ -297,9 +297,9 @@ static us_err check_until(us_ctx *c, const char *until)
         if (strcmp(until, names[n]) == 0) return US_OK;
     }
     const char *near = us_nearest(us_sv_of(until), names, n);
-    return us_fail(c, US_ARG, "no stage '%s'%s%s%s; stages are %s ... %s", until,
-                   near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "", names[0],
-                   names[n - 1]);
+    if (near) return us_fail(c, US_ARG, "no stage '%s'; did you mean '%s'?", until, near);
+    return us_fail(c, US_ARG, "no stage '%s'; they begin with %s and end with %s", until,
+                   names[0], names[n - 1]);
 }
 
 static us_err follow(us_flow *f, const char *stage, us_flow_row *row)

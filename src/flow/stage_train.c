@@ -5,6 +5,7 @@
  */
 #include <math.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "data/decode.h"
@@ -132,6 +133,19 @@ static void show(void *ud, const us_train_progress *p)
     us_ctx_deinit(&quiet);
 }
 
+/* Checkpoints of runs that were killed and never taken up again (settings changed). Ours is gone when training has ended. */
+static void clear_checkpoints(us_flow *f, const char *dir)
+{
+    char **names = NULL;
+    size_t n = 0;
+    if (us_dir_list(f->c, f->a, dir, &names, &n) != US_OK) return;
+    for (size_t i = 0; i < n; i++) {
+        const char *path = us_path_join(f->a, dir, names[i]);
+        if (path && unlink(path) != 0)
+            us_logf(f->c, US_LOG_DEBUG, "could not remove '%s'", path);
+    }
+}
+
 static us_err fit(us_flow *f, job *t)
 {
     char *dir = us_path_join(f->a, us_store_dir(f->s), "checkpoints");
@@ -145,6 +159,7 @@ static us_err fit(us_flow *f, job *t)
     us_err e = us_train(f->c, &t->opts, (uint64_t)f->conf->train.seed, &t->data, &hooks, f->a,
                         &t->result);
     us_progress_end(&bar);
+    if (e == US_OK) clear_checkpoints(f, dir);
     return e;
 }
 
