@@ -25,7 +25,7 @@ typedef struct loop {
     us_arena *arena, *tmp; /* results; everything else */
     us_net *net;
     us_stepper *stepper;
-    us_predictor *predictor;
+    us_net_predictor *predictor;
     double mean, scale; /* of numeric targets */
     uint32_t *order;
     float *pred;
@@ -128,7 +128,7 @@ static us_err start(loop *l, const double *class_weight)
     if (!k->history || !l->order) return us_nomem(l->c);
     size_t width = l->d->task == US_TASK_CLASSES ? l->d->n_classes : 1;
     US_TRY(get_floats(l, l->d->valid.n * width, &l->pred));
-    if (l->d->valid.n) US_TRY(us_predictor_new(l->c, l->net, &l->predictor));
+    if (l->d->valid.n) US_TRY(us_net_predictor_new(l->c, l->net, &l->predictor));
     return US_OK;
 }
 
@@ -273,8 +273,8 @@ static us_err validate(loop *l, us_train_epoch *h)
     h->valid_loss = h->metric = (double)NAN;
     if (!l->d->valid.n) return US_OK;
     us_net_unflatten(l->net, l->state.values);
-    US_TRY(us_predictor_set(l->c, l->predictor, l->net));
-    US_TRY(us_predictor_run(l->c, l->predictor, l->d->valid.n, l->d->valid.x, l->pred));
+    US_TRY(us_net_predictor_set(l->c, l->predictor, l->net));
+    US_TRY(us_net_predictor_run(l->c, l->predictor, l->d->valid.n, l->d->valid.x, l->pred));
     if (l->d->task == US_TASK_CLASSES) {
         score_classes(l, h);
     } else {
@@ -374,7 +374,7 @@ us_err us_loop_run(us_ctx *c, const us_train_opts *o, uint64_t seed, const us_tr
     US_GO(epochs(&l, r));
     finish(&l, r);
 out:
-    us_predictor_free(c, l.predictor);
+    us_net_predictor_free(c, l.predictor);
     us_stepper_free(l.stepper);
     us_arena_free(l.tmp);
     return e;

@@ -26,11 +26,12 @@ us_vid us_net_nodes(us_builder *b, const us_net *net, us_vid x, const us_vid *w,
                     const us_vid *bias, const us_vid *mask);
 
 /* A session that computes a network's answers; its weights can be changed. */
-typedef struct us_predictor us_predictor;
-us_err us_predictor_new(us_ctx *c, const us_net *net, us_predictor **out) US_MUST;
-void us_predictor_free(us_ctx *c, us_predictor *p); /* NULL is fine */
-us_err us_predictor_set(us_ctx *c, us_predictor *p, const us_net *net) US_MUST; /* same sizes */
-us_err us_predictor_run(us_ctx *c, us_predictor *p, size_t n, const float *x,
-                        float *out) US_MUST;
+typedef struct us_net_predictor us_net_predictor;
+us_err us_net_predictor_new(us_ctx *c, const us_net *net, us_net_predictor **out) US_MUST;
+void us_net_predictor_free(us_ctx *c, us_net_predictor *p); /* NULL is fine */
+us_err us_net_predictor_set(us_ctx *c, us_net_predictor *p,
+                            const us_net *net) US_MUST; /* same sizes */
+us_err us_net_predictor_run(us_ctx *c, us_net_predictor *p, size_t n, const float *x,
+                            float *out) US_MUST;
 
 #endif

@@ -123,7 +123,7 @@ us_err us_net_append(us_ctx *c, us_model *m, us_vid features, const us_net *net,
 
 /* --- prediction ---------------------------------------------------------------------------------------- */
 
-struct us_predictor {
+struct us_net_predictor {
     us_arena *arena;
     us_plan *plan;
     us_session *session;
@@ -151,7 +151,7 @@ static us_err predictor_graph(us_ctx *c, us_arena *a, const us_net *net, us_mode
     return us_graph_add_output(c, m->main, y);
 }
 
-static us_err predictor_fill(us_ctx *c, us_predictor *p, const us_net *net)
+static us_err predictor_fill(us_ctx *c, us_net_predictor *p, const us_net *net)
 {
     const us_plan_opts opts = {.keep_variables = true};
     us_model *m = NULL;
@@ -170,37 +170,37 @@ static us_err predictor_fill(us_ctx *c, us_predictor *p, const us_net *net)
         US_GO(us_plan_variable(c, p->plan, w[i], &p->w[i]));
         US_GO(us_plan_variable(c, p->plan, bias[i], &p->bias[i]));
     }
-    e = us_predictor_set(c, p, net);
+    e = us_net_predictor_set(c, p, net);
 out:
     us_model_free(m);
     return e;
 }
 
-us_err us_predictor_new(us_ctx *c, const us_net *net, us_predictor **out)
+us_err us_net_predictor_new(us_ctx *c, const us_net *net, us_net_predictor **out)
 {
     us_arena *a;
     US_TRY(us_arena_new(c, "predictor", (size_t)1 << 24, &a));
-    us_predictor *p = us_new(a, us_predictor);
+    us_net_predictor *p = us_new(a, us_net_predictor);
     if (!p) {
         us_err e = us_arena_fail(c, a);
         us_arena_free(a);
         return e;
     }
-    *p = (us_predictor){.arena = a,
-                        .task = net->task,
-                        .n_features = net->n_features,
-                        .n_out = net->n_out,
-                        .n_layers = net->n_layers};
+    *p = (us_net_predictor){.arena = a,
+                            .task = net->task,
+                            .n_features = net->n_features,
+                            .n_out = net->n_out,
+                            .n_layers = net->n_layers};
     us_err e = predictor_fill(c, p, net);
     if (e != US_OK) {
-        us_predictor_free(c, p);
+        us_net_predictor_free(c, p);
         return e;
     }
     *out = p;
     return US_OK;
 }
 
-void us_predictor_free(us_ctx *c, us_predictor *p)
+void us_net_predictor_free(us_ctx *c, us_net_predictor *p)
 {
     (void)c;
     if (!p) return;
@@ -209,7 +209,7 @@ void us_predictor_free(us_ctx *c, us_predictor *p)
     us_arena_free(p->arena);
 }
 
-us_err us_predictor_set(us_ctx *c, us_predictor *p, const us_net *net)
+us_err us_net_predictor_set(us_ctx *c, us_net_predictor *p, const us_net *net)
 {
     if (p->n_layers != net->n_layers)
         return us_fail(c, US_BUG, "predictor of %zu layers was given %zu", p->n_layers,
@@ -221,7 +221,8 @@ us_err us_predictor_set(us_ctx *c, us_predictor *p, const us_net *net)
     return US_OK;
 }
 
-us_err us_predictor_run(us_ctx *c, us_predictor *p, size_t n, const float *x, float *out)
+us_err us_net_predictor_run(us_ctx *c, us_net_predictor *p, size_t n, const float *x,
+                            float *out)
 {
     size_t width = p->task == US_TASK_CLASSES ? p->n_out : 1;
     for (size_t i = 0; i < n; i += CHUNK) {
@@ -246,9 +247,9 @@ us_err us_predictor_run(us_ctx *c, us_predictor *p, size_t n, const float *x, fl
 
 us_err us_net_predict(us_ctx *c, const us_net *net, size_t n, const float *x, float *out)
 {
-    us_predictor *p;
-    US_TRY(us_predictor_new(c, net, &p));
-    us_err e = us_predictor_run(c, p, n, x, out);
-    us_predictor_free(c, p);
+    us_net_predictor *p;
+    US_TRY(us_net_predictor_new(c, net, &p));
+    us_err e = us_net_predictor_run(c, p, n, x, out);
+    us_net_predictor_free(c, p);
     return e;
 }
