@@ -46,6 +46,7 @@ static void softmax(double *s, size_t n, bool keep_zero)
 
 void us_ml_post(us_post post, double *s, size_t n)
 {
+    if (n == 1 && post != US_POST_PROBIT) return;
     if (post == US_POST_SOFTMAX || post == US_POST_SOFTMAX_ZERO)
         softmax(s, n, post == US_POST_SOFTMAX_ZERO);
     for (size_t i = 0; i < n; i++) {

@@ -13,7 +13,7 @@ typedef enum us_post {
 } us_post;
 
 us_err us_ml_post_find(us_eval *k, us_sv name, us_post *out) US_MUST;
-/* Applies the transform to n scores in place. */
+/* Applies the transform to n scores in place; a single score is changed by PROBIT only, as in ONNX Runtime. */
 void us_ml_post(us_post post, double *s, size_t n);
 /* One score of a two-class model becomes two, as ONNX Runtime does: {1-s, s} when weights are all positive or
  * the model is linear, {-s, s} otherwise; LOGISTIC gives {sigmoid(-s), sigmoid(s)} in both cases. */

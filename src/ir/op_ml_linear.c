@@ -110,9 +110,10 @@ us_err ml_linear_classifier_eval(us_eval *k)
             if (s[e] > s[best]) best = e;
         if (rows == 1) best = s[0] > 0;
         if (rows == 1 && n_labels == 1) best = 0;
-        if (pair) us_ml_post_pair(post, true, s[0], s);
-        if (!pair || (post != US_POST_LOGISTIC && post != US_POST_NONE))
-            us_ml_post(post, s, width);
+        if (pair && post != US_POST_PROBIT)
+            us_ml_post_pair(post, true, s[0], s);
+        else
+            us_ml_post(post, s, rows);
         if (yl) us_labels_put(&l, best, yl, i);
         for (size_t e = 0; ys && e < width; e++)
             ((float *)ys->data)[i * (int64_t)width + (int64_t)e] = (float)s[e];

@@ -453,15 +453,33 @@ static two_classes look_at(const forest *f)
     return t;
 }
 
-/* Scores of one row to label and probabilities: two classes with one score between them. */
-static size_t finish_single(const forest *f, const two_classes *t, us_post post, double *s)
+/* Two classes, as ONNX Runtime decides them. A row whose trees gave only class 0 a score has a single
+ * score, which becomes a pair; else each class keeps its own, 0 where no tree spoke. Base values count as
+ * there: two of them make the pair {-s, s} when class 1 has a score. The label is the sign (or, for
+ * probabilities in one class, 0.5) of class 1's score, or of class 0's when that is the only one. */
+static size_t finish_two(const forest *f, const two_classes *t, us_post post, double *s,
+                         uint8_t *has)
 {
-    double v = s[f->weights[0].id];
-    if (f->n_base == 1) v += f->base[0];
-    if (f->n_base == 2) v += f->base[1];
-    size_t label = t->all_positive ? v > 0.5 : v > 0;
-    us_ml_post_pair(post, t->all_positive, v, s);
-    if (post == US_POST_SOFTMAX || post == US_POST_SOFTMAX_ZERO) us_ml_post(post, s, 2);
+    bool alone = !has[1] && f->n_base < 2;
+    if (f->n_base == 1) s[0] += f->base[0];
+    if (f->n_base == 2 && has[1]) {
+        s[1] = f->base[1] + s[0];
+        s[0] = -s[1];
+    } else if (f->n_base == 2) {
+        s[0] += f->base[0];
+        has[0] = 1;
+    }
+    double decides = has[1] ? s[1] : has[0] || alone ? s[0] : 0;
+    size_t label = t->single && t->all_positive ? decides > 0.5 : decides > 0;
+    if (alone && post == US_POST_PROBIT) {
+        us_ml_post(post, s, 1);
+    } else if (alone) {
+        us_ml_post_pair(post, t->all_positive, s[0], s);
+    } else {
+        for (size_t o = 0; o < 2; o++)
+            if (!has[o]) s[o] = 0;
+        us_ml_post(post, s, 2);
+    }
     return label;
 }
 
@@ -516,7 +534,7 @@ us_err ml_tree_ensemble_classifier_eval(us_eval *k)
     for (int64_t i = 0; i < n; i++) {
         US_TRY(row_scores(k, &f, AGG_SUM, &x, i, d, s, has));
         size_t label =
-            two.single ? finish_single(&f, &two, post, s) : finish_many(&f, post, s, has);
+            f.n_out == 2 ? finish_two(&f, &two, post, s, has) : finish_many(&f, post, s, has);
         if (yl) us_labels_put(&labels, label, yl, i);
         for (size_t o = 0; ys && o < n_out; o++)
             ((float *)ys->data)[i * (int64_t)n_out + (int64_t)o] = (float)s[o];
