@@ -4,6 +4,8 @@
  * cut into at most PARTS chunks for the pool; a kernel sums over k in an order of its own whatever the
  * chunk, so the bytes do not depend on the number of threads.
  */
+#include <string.h>
+
 #include "base/pool.h"
 #include "ir/op_util.h"
 #include "kernel/kernels.h"
@@ -247,10 +249,25 @@ static us_err gemm_wide(us_eval *k, const us_tensor *a, const us_tensor *b, cons
     return us_tensor_convert(k->c, y, &wy);
 }
 
+/* y = c, broadcast. A bias per column, as dense layers have, is worth its own loop: the general copy costs more than a small
+ * product. */
+static us_err spread(us_eval *k, const us_tensor *c, us_tensor *y)
+{
+    us_tensor view;
+    if (c->rank == 1 && c->dims[0] == y->dims[1] && c->strides[0] == 1 && c->dtype == US_F32) {
+        size_t row = (size_t)y->dims[1];
+        for (int64_t i = 0; i < y->dims[0] && row; i++)
+            memcpy((float *)y->data + (size_t)i * row, c->data, row * sizeof(float));
+        return US_OK;
+    }
+    US_TRY(us_tensor_broadcast_view(k->c, c, 2, y->dims, &view));
+    return us_tensor_copy(k->c, y, &view);
+}
+
 us_err gemm_eval(us_eval *k)
 {
     const us_p_gemm *p = k->params;
-    us_tensor a, b, *y, vc;
+    us_tensor a, b, *y;
     const us_tensor *c = us_eval_opt(k, 2);
     US_TRY(us_eval_in_dense(k, 0, &a));
     US_TRY(us_eval_in_dense(k, 1, &b));
@@ -266,10 +283,7 @@ us_err gemm_eval(us_eval *k)
         return us_eval_fail(k, US_SHAPE, "C must be a matrix or less of A's type");
     US_TRY(us_eval_out(k, 0, a.dtype, 2, (int64_t[]){m, n}, &y));
     if (a.dtype != US_F32) return gemm_wide(k, &a, &b, c, y);
-    if (c) {
-        US_TRY(us_tensor_broadcast_view(k->c, c, 2, y->dims, &vc));
-        US_TRY(us_tensor_copy(k->c, y, &vc));
-    }
+    if (c) US_TRY(spread(k, c, y));
     return us_eval_gemm(k, &(us_gemm_args){.trans_a = p->transA != 0,
                                            .trans_b = p->transB != 0,
                                            .m = (size_t)m,

@@ -223,6 +223,12 @@ us_err us_eval_unary(us_eval *k, us_unary f, const double *par, us_eval_fn *self
     if (!fn) return us_eval_no_type(k, x->dtype);
     us_tensor *y;
     US_TRY(us_eval_out(k, 0, x->dtype, x->rank, x->dims, &y));
+    if (us_tensor_contiguous(
+            x)) { /* one run: the iterator would cost more than a small tensor */
+        int64_t n = us_tensor_count(y);
+        if (n) fn(y->data, x->data, n, 1, par);
+        return US_OK;
+    }
     us_nd_iter it;
     for (us_nd_iter_init(&it, 2, (const us_tensor *[]){y, x}); !it.done; us_nd_iter_next(&it))
         fn(us_at(y, it.offset[0]), us_at(x, it.offset[1]), it.inner, it.inner_stride[1], par);
@@ -234,6 +240,12 @@ us_err us_eval_binary_into(us_eval *k, us_binary f, us_tensor *out, const us_ten
 {
     us_bin_fn *fn = us_ref_binary(f, a->dtype);
     if (!fn || a->dtype != b->dtype) return us_eval_no_type(k, a->dtype);
+    if (us_tensor_same_dims(a, b) && us_tensor_same_dims(a, out) && us_tensor_contiguous(a) &&
+        us_tensor_contiguous(b) && us_tensor_contiguous(out)) {
+        int64_t n = us_tensor_count(out);
+        if (n) fn(out->data, a->data, b->data, n, 1, 1);
+        return US_OK;
+    }
     us_tensor va, vb;
     US_TRY(us_tensor_broadcast_view(k->c, a, out->rank, out->dims, &va));
     US_TRY(us_tensor_broadcast_view(k->c, b, out->rank, out->dims, &vb));
