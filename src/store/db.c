@@ -294,7 +294,9 @@ us_err us_store_open(us_ctx *c, const char *dir, bool create, us_store **out)
     s->dir =
         own_text(s, here ? "" : dir, here ? US_STORE_DIR : "/" US_STORE_DIR, &s->dir_bytes);
     s->lock_path = s->dir ? own_text(s, s->dir, "/lock", &s->lock_path_bytes) : NULL;
-    if (!s->lock_path) {
+    s->path_bytes = s->dir_bytes + sizeof "/objects/ab/" + US_HASH_HEX;
+    s->path = us_mem_get(&s->alloc, s->path_bytes, 1);
+    if (!s->lock_path || !s->path) {
         e = us_nomem(c);
         goto out;
     }
@@ -326,6 +328,7 @@ void us_store_close(us_store *s)
     us_alloc a = s->alloc;
     us_mem_put(&a, s->dir, s->dir_bytes, 1);
     us_mem_put(&a, s->lock_path, s->lock_path_bytes, 1);
+    us_mem_put(&a, s->path, s->path_bytes, 1);
     us_mem_put(&a, s, 1, sizeof *s);
 }
 

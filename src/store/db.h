@@ -13,6 +13,8 @@ struct us_store {
     size_t dir_bytes;
     char *lock_path;
     size_t lock_path_bytes;
+    char *path; /* scratch for one object's path: looking must not need memory */
+    size_t path_bytes;
     int lock_fd; /* -1: not held */
     bool in_txn;
 };

@@ -12,11 +12,10 @@
 #include "base/file.h"
 #include "store/db.h"
 
-#define PATH_BYTES(s) ((s)->dir_bytes + sizeof "/objects/ab/" + US_HASH_HEX)
 #define SETTLED_NS                                                                             \
     1000000000 /* a file changed less than a second ago may change again within its time stamp */
 
-/* dir/objects/ab/cdef...; buf holds PATH_BYTES. n_dir: length of the folder's part. */
+/* dir/objects/ab/cdef...; buf holds path_bytes. n_dir: length of the folder's part. */
 static void object_path(const us_store *s, const us_hash *h, char *buf, size_t *n_dir)
 {
     size_t n = s->dir_bytes - 1;
@@ -32,7 +31,7 @@ static void object_path(const us_store *s, const us_hash *h, char *buf, size_t *
 
 us_err us_store_path(us_store *s, us_ctx *c, us_arena *a, const us_hash *h, char **out)
 {
-    char *path = us_new_n(a, char, PATH_BYTES(s));
+    char *path = us_new_n(a, char, s->path_bytes);
     if (!path) return us_arena_fail(c, a);
     if (!us_hash_is(h)) return us_fail(c, US_NOTFOUND, "no object is named");
     object_path(s, h, path, NULL);
@@ -45,37 +44,28 @@ us_err us_store_path(us_store *s, us_ctx *c, us_arena *a, const us_hash *h, char
 
 bool us_store_has(us_store *s, const us_hash *h)
 {
-    char *path = us_mem_get(&s->alloc, PATH_BYTES(s), 1);
-    if (!path) return false;
-    bool there = false;
-    if (us_hash_is(h)) {
-        object_path(s, h, path, NULL);
-        there = us_path_exists(path);
-    }
-    us_mem_put(&s->alloc, path, PATH_BYTES(s), 1);
-    return there;
+    if (!us_hash_is(h)) return false;
+    object_path(s, h, s->path, NULL);
+    return us_path_exists(s->path);
 }
 
 us_err us_store_put(us_store *s, us_ctx *c, const void *p, size_t n, us_hash *out)
 {
     us_hash h;
-    us_hash_bytes(p, n, &h);
-    char *path = us_mem_get(&s->alloc, PATH_BYTES(s), 1);
-    if (!path) return us_nomem(c);
     size_t n_dir = 0;
-    object_path(s, &h, path, &n_dir);
-    us_err e = US_OK;
-    if (!us_path_exists(path)) {
-        path[n_dir] = 0;
-        e = us_mkdirs(c, path);
-        path[n_dir] = '/';
-        if (e == US_OK) e = us_file_replace(c, path, p, n);
-        if (e == US_OK && chmod(path, 0444) != 0)
-            us_logf(c, US_LOG_WARN, "could not make '%s' read-only: %s", path, strerror(errno));
+    us_hash_bytes(p, n, &h);
+    object_path(s, &h, s->path, &n_dir);
+    if (!us_path_exists(s->path)) {
+        s->path[n_dir] = 0;
+        US_TRY(us_mkdirs(c, s->path));
+        s->path[n_dir] = '/';
+        US_TRY(us_file_replace(c, s->path, p, n));
+        if (chmod(s->path, 0444) != 0)
+            us_logf(c, US_LOG_WARN, "could not make '%s' read-only: %s", s->path,
+                    strerror(errno));
     }
-    us_mem_put(&s->alloc, path, PATH_BYTES(s), 1);
-    if (e == US_OK) *out = h;
-    return e;
+    *out = h;
+    return US_OK;
 }
 
 us_err us_store_put_buf(us_store *s, us_ctx *c, const us_buf *b, us_hash *out)

@@ -1,7 +1,7 @@
 /* JSON, YAML, the option table, the project file and command lines. */
 #include "conf/conf.h"
 
-#include "us_test.h"
+#include "us_torture.h"
 
 typedef struct box {
     us_ctx c;
@@ -383,6 +383,38 @@ static void test_args__mistakes(void)
     box_free(&b);
 }
 
+/* ---- no memory ---- */
+
+static us_err load_and_print(us_ctx *c, void *arg)
+{
+    (void)arg;
+    us_arena *a = NULL;
+    us_conf conf;
+    us_buf b;
+    json_t *j = NULL;
+    us_err e = US_OK;
+    us_buf_init(&b, c, (size_t)1 << 20);
+    US_GO(us_arena_new(c, "test", (size_t)16 << 20, &a));
+    US_GO(us_conf_parse(c, a, "usta.yaml",
+                        US_SV("requirements: [{metric: r2, min: 0.5}]\ndata: {exclude: [a, b], "
+                              "kinds: {c: text}}\n"
+                              "features: {columns: {d: {scale: none}}}\ntrain: {lr: 0.1}\n"),
+                        &conf));
+    US_GO(us_conf_section_json(c, &conf, "data", &j));
+    US_GO(us_json_print(c, j, &b));
+    US_GO(us_conf_print_template(c, NULL, &b));
+out:
+    json_decref(j);
+    us_buf_deinit(&b);
+    us_arena_free(a);
+    return e;
+}
+
+static void test_conf__every_allocation_fails(void)
+{
+    us_torture("conf", load_and_print, NULL);
+}
+
 static const us_test_case cases[] = {
     US_CASE(test_json_print__canonical),
     US_CASE(test_json_parse__what_and_where),
@@ -398,6 +430,7 @@ static const us_test_case cases[] = {
     US_CASE(test_conf_template__reads_back),
     US_CASE(test_args__all_forms),
     US_CASE(test_args__mistakes),
+    US_CASE(test_conf__every_allocation_fails),
 };
 
 int main(int argc, char **argv)

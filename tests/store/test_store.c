@@ -6,7 +6,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
-#include "us_test.h"
+#include "us_torture.h"
 
 typedef struct box {
     us_ctx c;
@@ -345,6 +345,45 @@ static void test_hash_input__remembers_but_sees_changes(void)
     box_close(&b);
 }
 
+static us_err write_and_read(us_ctx *c, void *arg)
+{
+    us_arena *a = NULL;
+    us_store *s = NULL;
+    us_file *f = NULL;
+    us_io io[1] = {{"text", {{0}}}};
+    us_stage_rec r = {.stage = "data", .program = "t", .out = io, .n_out = 1}, got;
+    us_lineage_row *rows = NULL;
+    us_store_report rep;
+    size_t n = 0;
+    us_err e = US_OK;
+    us_hash_bytes("key", 3, &r.key);
+    US_GO(us_arena_new(c, "test", (size_t)16 << 20, &a));
+    US_GO(us_json_keep(c, a, r.config = json_object()));
+    US_GO(us_json_keep(c, a, r.facts = json_object()));
+    US_GO(us_store_open(c, arg, true, &s));
+    US_GO(us_store_put(s, c, "hello", 5, &io[0].hash));
+    US_GO(us_store_begin(s, c));
+    US_GO(us_store_put_stage(s, c, &r));
+    US_GO(us_store_commit(s, c));
+    US_GO(us_store_find_stage(s, c, a, &r.key, &got));
+    US_GO(us_store_get(s, c, &io[0].hash, true, &f));
+    US_GO(us_store_lineage(s, c, a, &io[0].hash, true, &rows, &n));
+    US_GO(us_store_check(s, c, a, &rep));
+out:
+    us_file_close(f);
+    us_store_close(s);
+    us_arena_free(a);
+    return e;
+}
+
+static void test_store__every_allocation_fails(void)
+{
+    box b;
+    box_dir(&b, "torture");
+    us_torture("store", write_and_read, b.dir);
+    box_close(&b);
+}
+
 static const us_test_case cases[] = {
     US_CASE(test_hash__known_answer),
     US_CASE(test_hasher__parts_are_not_glued),
@@ -359,6 +398,7 @@ static const us_test_case cases[] = {
     US_CASE(test_kill__nothing_recorded_is_wrong),
     US_CASE(test_lock__second_is_told_who),
     US_CASE(test_hash_input__remembers_but_sees_changes),
+    US_CASE(test_store__every_allocation_fails),
 };
 
 int main(int argc, char **argv)
