@@ -1,0 +1,75 @@
+/* test_op_edge - what the official operator tests leave out: empty tensors, negative axes and steps, strides,
+ * sizes that overflow, indices out of range. Every bad input is an error, never a crash. */
+#include "op_fixture.h"
+
+#define X23 "const x: float[2,3] = {1, 2, 3, 4, 5, 6}\n"
+
+/* clang-format off */
+static const op_case edges[] = {
+    {"sum of nothing", "const x: float[0,3] = {}\nconst a: int64[1] = {0}\ny = ReduceSum(x, a) {keepdims=0}", 1, {3}, {0, 0, 0}, {0}, 0},
+    {"largest of nothing", "const x: float[0,2] = {}\nconst a: int64[1] = {0}\ny = ReduceMax(x, a) {keepdims=0}", 1, {2}, {-INFINITY, -INFINITY}, {0}, 0},
+    {"product of nothing", "const x: float[2,0] = {}\nconst a: int64[1] = {-1}\ny = ReduceProd(x, a)", 2, {2, 1}, {1, 1}, {0}, 0},
+    {"matmul over nothing", "const a: float[2,0] = {}\nconst b: float[0,3] = {}\ny = MatMul(a, b)", 2, {2, 3}, {0}, {0}, 0},
+    {"matmul without rows", "const a: float[0,2] = {}\nconst b: float[2,3] = {1,2,3,4,5,6}\ny = MatMul(a, b)", 2, {0, 3}, {0}, {0}, 0},
+    {"matmul of vectors", "const a: float[3] = {1, 2, 3}\nconst b: float[3] = {4, 5, 6}\ny = MatMul(a, b)", 0, {0}, {32}, {0}, 0},
+    {"matmul inner mismatch", X23 "y = MatMul(x, x)", -1, {0}, {0}, {0}, US_SHAPE},
+    {"matmul wraps", "const a: int32[1,2] = {2147483647, 1}\nconst b: int32[2,1] = {2, 5}\ny = MatMul(a, b)", 2, {1, 1}, {3}, {0}, 0},
+    {"concat with an empty one", X23 "const e: float[2,0] = {}\ny = Concat(e, x, e) {axis=-1}", 2, {2, 3}, {1, 2, 3, 4, 5, 6}, {0}, 0},
+    {"concat mismatch", X23 "const e: float[1,3] = {7, 8, 9}\ny = Concat(x, e) {axis=1}", -1, {0}, {0}, {0}, US_SHAPE},
+    {"reversed and strided slice", "const x: float[5] = {0, 1, 2, 3, 4}\nconst s: int64[1] = {-1}\nconst e: int64[1] = {-100}\nconst a: int64[1] = {0}\nconst t: int64[1] = {-2}\ny = Slice(x, s, e, a, t)", 1, {3}, {4, 2, 0}, {0}, 0},
+    {"slice past the end is empty", "const x: float[3] = {0, 1, 2}\nconst s: int64[1] = {7}\nconst e: int64[1] = {9}\ny = Slice(x, s, e)", 1, {0}, {0}, {0}, 0},
+    {"slice with the smallest step", "const x: float[3] = {0, 1, 2}\nconst s: int64[1] = {2}\nconst e: int64[1] = {-9223372036854775808}\nconst a: int64[1] = {0}\nconst t: int64[1] = {-9223372036854775808}\ny = Slice(x, s, e, a, t)", 1, {1}, {2}, {0}, 0},
+    {"slice step 0", "const x: float[3] = {0, 1, 2}\nconst s: int64[1] = {0}\nconst t: int64[1] = {0}\ny = Slice(x, s, s, s, t)", -1, {0}, {0}, {0}, US_ARG},
+    {"reshape overflow", X23 "const s: int64[3] = {4611686018427387904, 4611686018427387904, 16}\ny = Reshape(x, s)", -1, {0}, {0}, {0}, US_LIMIT},
+    {"reshape does not divide", X23 "const s: int64[2] = {4, -1}\ny = Reshape(x, s)", -1, {0}, {0}, {0}, US_SHAPE},
+    {"reshape zero copies", X23 "const s: int64[3] = {0, -1, 1}\ny = Reshape(x, s)", 3, {2, 3, 1}, {1, 2, 3, 4, 5, 6}, {0}, 0},
+    {"expand too far", X23 "const s: int64[2] = {4, 3}\ny = Expand(x, s)", -1, {0}, {0}, {0}, US_SHAPE},
+    {"constant of a negative shape", "const s: int64[1] = {-4}\ny = ConstantOfShape(s)", -1, {0}, {0}, {0}, US_SHAPE},
+    {"constant of a huge shape", "const s: int64[2] = {1099511627776, 1099511627776}\ny = ConstantOfShape(s)", -1, {0}, {0}, {0}, US_LIMIT},
+    {"gather from the end", X23 "const i: int64[2] = {-1, 0}\ny = Gather(x, i) {axis=-1}", 2, {2, 2}, {3, 1, 6, 4}, {0}, 0},
+    {"gather outside", X23 "const i: int64[1] = {2}\ny = Gather(x, i)", -1, {0}, {0}, {0}, US_ARG},
+    {"gather far outside", X23 "const i: int64[1] = {-9223372036854775808}\ny = Gather(x, i)", -1, {0}, {0}, {0}, US_ARG},
+    {"gathernd outside", X23 "const i: int64[1,2] = {1, 3}\ny = GatherND(x, i)", -1, {0}, {0}, {0}, US_ARG},
+    {"scatter outside", X23 "const i: int64[1,1] = {5}\nconst u: float[1,1] = {9}\ny = ScatterElements(x, i, u) {axis=1}", -1, {0}, {0}, {0}, US_ARG},
+    {"scatter adds twice", "const x: float[2] = {1, 1}\nconst i: int64[3,1] = {0, 0, -1}\nconst u: float[3] = {5, 6, 7}\ny = ScatterND(x, i, u) {reduction=\"add\"}", 1, {2}, {12, 8}, {0}, 0},
+    {"unsqueeze twice the same", X23 "const a: int64[2] = {0, 0}\ny = Unsqueeze(x, a)", -1, {0}, {0}, {0}, US_SHAPE},
+    {"squeeze what is not 1", X23 "const a: int64[1] = {0}\ny = Squeeze(x, a)", -1, {0}, {0}, {0}, US_SHAPE},
+    {"transpose with a repeated axis", X23 "y = Transpose(x) {perm=[0, 0]}", -1, {0}, {0}, {0}, US_SHAPE},
+    {"division by zero", "const a: int32[3] = {7, -7, 0}\nconst b: int32[1] = {0}\ny = Div(a, b)", 1, {3}, {0, 0, 0}, {0}, 0},
+    {"division of the smallest", "const a: int32[1] = {-2147483648}\nconst b: int32[1] = {-1}\ny = Div(a, b)", 1, {1}, {-2147483648.0}, {0}, 0},
+    {"negative power of integers", "const a: int64[3] = {2, -1, 1}\nconst b: int64[1] = {-3}\ny = Pow(a, b)", 1, {3}, {0, -1, 1}, {0}, 0},
+    {"softmax of large numbers", "const x: float[1,2] = {10000, 10000}\ny = Softmax(x)", 2, {1, 2}, {0.5, 0.5}, {0}, 0},
+    {"softmax of one number", "const x: float[2,1] = {-inf, 3}\ny = LogSoftmax(x) {axis=0}", 2, {2, 1}, {-INFINITY, 0}, {0}, 0},
+    {"logsumexp of infinity", "const x: float[2] = {inf, 1}\ny = ReduceLogSumExp(x) {keepdims=0}", 0, {0}, {INFINITY}, {0}, 0},
+    {"max keeps nan", "const a: float[2] = {nan, 1}\nconst b: float[2] = {0, nan}\ny = Max(a, b)", 1, {2}, {NAN, NAN}, {0}, 0},
+    {"argmax prefers the first", "const x: float[4] = {3, 5, 5, 1}\ny = ArgMax(x) {keepdims=0}", 0, {0}, {1}, {0}, 0},
+    {"argmax of nothing", "const x: float[0] = {}\ny = ArgMax(x)", -1, {0}, {0}, {0}, US_SHAPE},
+    {"topk of ties", "const x: float[4] = {2, 7, 7, 1}\nconst k: int64[1] = {3}\nv, y = TopK(x, k)", 1, {3}, {1, 2, 0}, {0}, 0},
+    {"topk too many", "const x: float[2] = {2, 7}\nconst k: int64[1] = {3}\ny, i = TopK(x, k)", -1, {0}, {0}, {0}, US_SHAPE},
+    {"endless range", "const a: float[] = {0}\nconst b: float[] = {1}\nconst s: float[] = {0}\ny = Range(a, b, s)", -1, {0}, {0}, {0}, US_SHAPE},
+    {"pad negative", X23 "const p: int64[4] = {0, -1, 1, 0}\ny = Pad(x, p)", 2, {3, 2}, {2, 3, 5, 6, 0, 0}, {0}, 0},
+    {"pad huge", X23 "const p: int64[4] = {0, 9223372036854775807, 0, 1}\ny = Pad(x, p)", -1, {0}, {0}, {0}, US_SHAPE},
+    {"tile overflow", X23 "const r: int64[2] = {4611686018427387904, 4}\ny = Tile(x, r)", -1, {0}, {0}, {0}, US_SHAPE},
+    {"conv groups and dilation", "const x: float[1,2,5] = {1,2,3,4,5, 6,7,8,9,10}\nconst w: float[2,1,2] = {1, 1, 1, -1}\ny = Conv(x, w) {group=2, dilations=[2]}", 3, {1, 2, 3}, {4, 6, 8, -2, -2, -2}, {0}, 0},
+    {"conv window too large", "const x: float[1,1,2] = {1, 2}\nconst w: float[1,1,3] = {1, 1, 1}\ny = Conv(x, w)", -1, {0}, {0}, {0}, US_SHAPE},
+    {"conv stride 0", "const x: float[1,1,2] = {1, 2}\nconst w: float[1,1,1] = {1}\ny = Conv(x, w) {strides=[0]}", -1, {0}, {0}, {0}, US_SHAPE},
+    {"conv of no images", "const x: float[0,1,3] = {}\nconst w: float[2,1,2] = {1, 1, 1, 1}\ny = Conv(x, w)", 3, {0, 2, 2}, {0}, {0}, 0},
+    {"pool only padding", "const x: float[1,1,2] = {-3, -4}\ny = MaxPool(x) {kernel_shape=[1], strides=[1], pads=[1, 0]}", 3, {1, 1, 3}, {0, -3, -4}, {0}, 0},
+    {"cast text", "const x: string[4] = {\"1.5\", \"-inf\", \"NaN\", \" 7 \"}\ny = Cast(x) {to=1}", 1, {4}, {1.5, -INFINITY, NAN, 7}, {0}, 0},
+    {"cast what is no number", "const x: string[1] = {\"1.5x\"}\ny = Cast(x) {to=1}", -1, {0}, {0}, {0}, US_FORMAT},
+    {"cast to text", "const x: float[3] = {0.1, nan, -inf}\ny = Cast(x) {to=8}", 1, {3}, {0}, {"0.1", "NaN", "-INF"}, 0},
+    {"cast to an unknown type", X23 "y = Cast(x) {to=99}", -1, {0}, {0}, {0}, US_ARG},
+    {"target of no class", "const x: float[1,2] = {1, 2}\nconst t: int64[1] = {2}\ny = SoftmaxCrossEntropyLoss(x, t)", -1, {0}, {0}, {0}, US_ARG},
+};
+/* clang-format on */
+
+static void test_edges__table(void)
+{
+    op_check_all(edges, US_LEN(edges));
+}
+
+static const us_test_case cases[] = {US_CASE(test_edges__table)};
+int main(int argc, char **argv)
+{
+    return us_test_main(cases, US_LEN(cases), argc, argv);
+}

@@ -1,0 +1,90 @@
+/* test_op_ml - ai.onnx.ml operators against values worked out by hand (the rules are ONNX Runtime's). */
+#include "op_fixture.h"
+
+#define ML  "ai.onnx.ml."
+#define X23 "const x: float[2,3] = {1, -2, 3, 0, 5, -0.5}\n"
+
+/* Two trees on x[0] and x[1]: tree 0: x0 <= 0.5 ? A : B; tree 1: x1 > 1 ? C : D. */
+#define TREES                                                                                  \
+    "nodes_treeids=[0, 0, 0, 1, 1, 1], nodes_nodeids=[0, 1, 2, 0, 1, 2], "                     \
+    "nodes_featureids=[0, 0, 0, 1, 0, 0], nodes_values=[0.5, 0.0, 0.0, 1.0, 0.0, 0.0], "       \
+    "nodes_modes=[\"BRANCH_LEQ\", \"LEAF\", \"LEAF\", \"BRANCH_GT\", \"LEAF\", \"LEAF\"], "    \
+    "nodes_truenodeids=[1, 0, 0, 1, 0, 0], nodes_falsenodeids=[2, 0, 0, 2, 0, 0]"
+#define REG                                                                                    \
+    TREES ", target_treeids=[0, 0, 1, 1], target_nodeids=[1, 2, 1, 2], target_ids=[0, 0, 0, "  \
+          "0], "                                                                               \
+          "target_weights=[1.0, 2.0, 10.0, 20.0], n_targets=1"
+#define CLF(ids)                                                                               \
+    TREES ", class_treeids=[0, 0, 1, 1], class_nodeids=[1, 2, 1, 2], class_ids=" ids           \
+          ", class_weights=[0.25, 0.5, 0.125, 0.375]"
+
+/* clang-format off */
+static const op_case numbers[] = {
+    {"imputer nan", "const x: float[2,2] = {nan, 2, 3, nan}\ny = " ML "Imputer(x) {imputed_value_floats=[7.0, 8.0], replaced_value_float=nan}", 2, {2, 2}, {7, 2, 3, 8}, {0}, 0},
+    {"imputer value", X23 "y = " ML "Imputer(x) {imputed_value_floats=[9.0], replaced_value_float=5.0}", 2, {2, 3}, {1, -2, 3, 0, 9, -0.5}, {0}, 0},
+    {"imputer int", "const x: int64[1,3] = {1, 0, 2}\ny = " ML "Imputer(x) {imputed_value_int64s=[4, 5, 6], replaced_value_int64=0}", 2, {1, 3}, {1, 5, 2}, {0}, 0},
+    {"imputer wrong length", X23 "y = " ML "Imputer(x) {imputed_value_floats=[1.0, 2.0]}", -1, {0}, {0}, {0}, US_ARG},
+    {"scaler", X23 "y = " ML "Scaler(x) {offset=[1.0, 0.0, 1.0], scale=[2.0, 0.5, 1.0]}", 2, {2, 3}, {0, -1, 2, -2, 2.5, -1.5}, {0}, 0},
+    {"scaler one for all", X23 "y = " ML "Scaler(x) {offset=[1.0], scale=[2.0]}", 2, {2, 3}, {0, -6, 4, -2, 8, -3}, {0}, 0},
+    {"normalizer l1", "const x: float[2,2] = {1, -3, 0, 0}\ny = " ML "Normalizer(x) {norm=\"L1\"}", 2, {2, 2}, {0.25, -0.75, 0, 0}, {0}, 0},
+    {"normalizer l2", "const x: float[1,2] = {3, -4}\ny = " ML "Normalizer(x) {norm=\"L2\"}", 2, {1, 2}, {0.6, -0.8}, {0}, 0},
+    {"normalizer max", "const x: float[1,3] = {2, -8, 4}\ny = " ML "Normalizer(x) {norm=\"MAX\"}", 2, {1, 3}, {0.5, -2, 1}, {0}, 0},
+    {"binarizer", X23 "y = " ML "Binarizer(x) {threshold=0.0}", 2, {2, 3}, {1, 0, 1, 0, 1, 0}, {0}, 0},
+    {"extractor", X23 "const i: int64[2] = {2, 0}\ny = " ML "ArrayFeatureExtractor(x, i)", 2, {2, 2}, {3, 1, -0.5, 0}, {0}, 0},
+    {"extractor outside", X23 "const i: int64[1] = {3}\ny = " ML "ArrayFeatureExtractor(x, i)", -1, {0}, {0}, {0}, US_ARG},
+    {"vectorizer", X23 "const z: float[2,1] = {7, 8}\ny = " ML "FeatureVectorizer(x, z) {inputdimensions=[2, 2]}", 2, {2, 4}, {1, -2, 7, 0, 0, 5, 8, 0}, {0}, 0},
+    {"one hot int", "const x: int64[3] = {5, 1, 9}\ny = " ML "OneHotEncoder(x) {cats_int64s=[1, 5], zeros=1}", 2, {3, 2}, {0, 1, 1, 0, 0, 0}, {0}, 0},
+    {"one hot unknown refused", "const x: int64[1] = {9}\ny = " ML "OneHotEncoder(x) {cats_int64s=[1, 5], zeros=0}", -1, {0}, {0}, {0}, US_ARG},
+    {"one hot string", "const x: string[2,1] = {\"b\", \"\"}\ny = " ML "OneHotEncoder(x) {cats_strings=[\"a\", \"b\"], zeros=1}", 3, {2, 1, 2}, {0, 1, 0, 0}, {0}, 0},
+    {"label string to int", "const x: string[3] = {\"b\", \"q\", \"a\"}\ny = " ML "LabelEncoder(x) {keys_strings=[\"a\", \"b\"], values_int64s=[10, 20], default_int64=-7}", 1, {3}, {20, -7, 10}, {0}, 0},
+    {"label float nan", "const x: float[3] = {nan, 1.5, 2}\ny = " ML "LabelEncoder(x) {keys_floats=[1.5, nan], values_int64s=[1, 2]}", 1, {3}, {2, 1, -1}, {0}, 0},
+    {"label equal keys: first", "const x: int64[1] = {4}\ny = " ML "LabelEncoder(x) {keys_int64s=[4, 4], values_floats=[1.0, 2.0]}", 1, {1}, {1}, {0}, 0},
+    {"label int to string", "const x: int64[2] = {2, 3}\ny = " ML "LabelEncoder(x) {keys_int64s=[1, 2], values_strings=[\"u\", \"v\"]}", 1, {2}, {0}, {"v", "_Unused"}, 0},
+    {"mapper", "const x: string[2] = {\"b\", \"c\"}\ny = " ML "CategoryMapper(x) {cats_int64s=[3, 4], cats_strings=[\"a\", \"b\"]}", 1, {2}, {4, -1}, {0}, 0},
+    {"linear regressor", X23 "y = " ML "LinearRegressor(x) {coefficients=[1.0, 2.0, 3.0], intercepts=[0.5]}", 2, {2, 1}, {6.5, 9}, {0}, 0},
+    {"linear regressor widths", X23 "y = " ML "LinearRegressor(x) {coefficients=[1.0, 2.0]}", -1, {0}, {0}, {0}, US_SHAPE},
+    {"linear label, pair", X23 "y, p = " ML "LinearClassifier(x) {coefficients=[1.0, 0.0, 0.0], intercepts=[-0.5], classlabels_ints=[4, 7]}", 1, {2}, {7, 4}, {0}, 0},
+    {"linear scores, pair", X23 "l, y = " ML "LinearClassifier(x) {coefficients=[1.0, 0.0, 0.0], intercepts=[-0.5], classlabels_ints=[4, 7], post_transform=\"LOGISTIC\"}", 2, {2, 2}, {0.37754067, 0.62245933, 0.62245933, 0.37754067}, {0}, 0},
+    {"linear softmax", X23 "l, y = " ML "LinearClassifier(x) {coefficients=[1.0, 0.0, 0.0, 0.0, 0.0, 0.0], intercepts=[0.0, 0.0], classlabels_strings=[\"a\", \"b\"], post_transform=\"SOFTMAX\"}", 2, {2, 2}, {0.73105858, 0.26894142, 0.5, 0.5}, {0}, 0},
+    {"trees sum", X23 "y = " ML "TreeEnsembleRegressor(x) {" REG "}", 2, {2, 1}, {22, 11}, {0}, 0},
+    {"trees average", X23 "y = " ML "TreeEnsembleRegressor(x) {" REG ", aggregate_function=\"AVERAGE\", base_values=[1.0]}", 2, {2, 1}, {12, 6.5}, {0}, 0},
+    {"trees min", X23 "y = " ML "TreeEnsembleRegressor(x) {" REG ", aggregate_function=\"MIN\"}", 2, {2, 1}, {2, 1}, {0}, 0},
+    {"trees max", X23 "y = " ML "TreeEnsembleRegressor(x) {" REG ", aggregate_function=\"MAX\"}", 2, {2, 1}, {20, 10}, {0}, 0},
+    {"trees missing value goes by the flag", "const x: float[1,2] = {nan, nan}\ny = " ML "TreeEnsembleRegressor(x) {" REG ", nodes_missing_value_tracks_true=[1, 0, 0, 0, 0, 0]}", 2, {1, 1}, {21}, {0}, 0},
+    {"one class in trees: probabilities", X23 "l, y = " ML "TreeEnsembleClassifier(x) {" CLF("[0, 0, 0, 0]") ", classlabels_int64s=[3, 4]}", 2, {2, 2}, {0.125, 0.875, 0.625, 0.375}, {0}, 0},
+    {"one class in trees: label at 0.5", X23 "y, p = " ML "TreeEnsembleClassifier(x) {" CLF("[0, 0, 0, 0]") ", classlabels_int64s=[3, 4]}", 1, {2}, {4, 3}, {0}, 0},
+    {"three classes", X23 "l, y = " ML "TreeEnsembleClassifier(x) {" CLF("[0, 1, 2, 1]") ", classlabels_strings=[\"a\", \"b\", \"c\"]}", 2, {2, 3}, {0, 0.875, 0, 0.25, 0, 0.125}, {0}, 0},
+    {"three classes, label", X23 "y, p = " ML "TreeEnsembleClassifier(x) {" CLF("[0, 1, 2, 1]") ", classlabels_strings=[\"a\", \"b\", \"c\"]}", 1, {2}, {0}, {"b", "a"}, 0},
+    {"tree with a cycle", X23 "y = " ML "TreeEnsembleRegressor(x) {nodes_treeids=[0, 0, 0], nodes_nodeids=[0, 1, 2], nodes_featureids=[0, 0, 0], nodes_values=[9.0, 9.0, 0.0], nodes_modes=[\"BRANCH_LEQ\", \"BRANCH_LEQ\", \"LEAF\"], nodes_truenodeids=[1, 1, 0], nodes_falsenodeids=[2, 2, 0], target_treeids=[0], target_nodeids=[2], target_ids=[0], target_weights=[1.0], n_targets=1}", -1, {0}, {0}, {0}, US_FORMAT},
+    {"tree with a missing child", X23 "y = " ML "TreeEnsembleRegressor(x) {nodes_treeids=[0, 0], nodes_nodeids=[0, 1], nodes_featureids=[0, 0], nodes_values=[9.0, 0.0], nodes_modes=[\"BRANCH_LEQ\", \"LEAF\"], nodes_truenodeids=[1, 0], nodes_falsenodeids=[5, 0], target_treeids=[0], target_nodeids=[1], target_ids=[0], target_weights=[1.0], n_targets=1}", -1, {0}, {0}, {0}, US_FORMAT},
+    {"tree on a column that is not there", "const x: float[1,1] = {1}\ny = " ML "TreeEnsembleRegressor(x) {" REG "}", -1, {0}, {0}, {0}, US_SHAPE},
+};
+/* clang-format on */
+
+static void test_ml__by_hand(void)
+{
+    op_check_all(numbers, US_LEN(numbers));
+}
+
+static void test_ml__zip_map(void)
+{
+    op_run r;
+    op_open(&r,
+            "const x: float[2,2] = {0.25, 0.75, 1, 0}\ny = ai.onnx.ml.ZipMap(x) "
+            "{classlabels_strings=[\"no\", \"yes\"]}",
+            "y");
+    CHECK(r.err == US_OK);
+    const us_value *y = &r.out[0];
+    CHECK(y->kind == US_KIND_SEQUENCE && y->n_items == 2);
+    CHECK(y->items[0].kind == US_KIND_MAP && y->items[0].n_items == 2);
+    CHECK(us_sv_is(us_tensor_str_at(&y->items[0].t, 1), "yes"));
+    CHECK(us_tensor_f64_at(&y->items[0].items[1].t, 0) == 0.75);
+    CHECK(us_tensor_f64_at(&y->items[1].items[0].t, 0) == 1);
+    op_close(&r);
+}
+
+static const us_test_case cases[] = {US_CASE(test_ml__by_hand), US_CASE(test_ml__zip_map)};
+int main(int argc, char **argv)
+{
+    return us_test_main(cases, US_LEN(cases), argc, argv);
+}
