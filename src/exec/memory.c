@@ -1,10 +1,11 @@
 /* exec/memory.c - the memory planner: greedy placement in several orders, the best one kept.
  *
- * Packing intervals into the least memory is NP-hard (dynamic storage allocation); greedy best fit is close to
- * the peak of live bytes when big items are placed first. No single order is best on all graphs, so a few are
- * tried; when the best is still above the lower bound, the item that ends highest is moved to the front and the
- * placement repeated, a fixed number of times; then small random moves that do not make it worse. Everything is deterministic. Graphs past SEARCH_MAX items get one
- * sweep in order of time, whose cost is n times the number of items alive at once.
+ * Packing intervals into the least memory is NP-hard (dynamic storage allocation); greedy best fit is close
+ * to the peak of live bytes when big items are placed first. No single order is best on all graphs, so a few
+ * are tried; when the best is still above the lower bound, the item that ends highest is moved to the front
+ * and the placement repeated, a fixed number of times; then small random moves that do not make it worse.
+ * Everything is deterministic. Graphs past SEARCH_MAX items get one sweep in order of time, whose cost is n
+ * times the number of items alive at once.
  *
  * Source: Pisarchyk and Lee, "Efficient memory management for deep neural net inference", MLSys workshop 2020
  * (greedy by size, by breadth).
