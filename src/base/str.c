@@ -274,7 +274,8 @@ static size_t distance(us_sv a, us_sv b)
 const char *us_nearest(us_sv word, const char *const *candidates, size_t n)
 {
     const char *best = NULL;
-    size_t best_d = word.n / 3 + 2; /* farther than this is no likely slip */
+    /* farther than this is no likely slip; nor is a word of which no letter stays */
+    size_t best_d = US_MIN(word.n / 3 + 2, word.n);
     for (size_t i = 0; i < n; i++) {
         size_t d = distance(word, us_sv_of(candidates[i]));
         if (d < best_d) {

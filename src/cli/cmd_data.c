@@ -52,6 +52,10 @@ static us_err read_file(us_cli *cli, const char *path, bool as_project, us_table
 static us_err need_project(us_cli *cli)
 {
     if (cli->conf) return US_OK;
+    if (cli->n_args > 1)
+        return us_fail(cli->c, US_NOTFOUND,
+                       "no project here (no %s): usta data %s needs one to hold '%s' against",
+                       US_PROJECT_FILE, cli->args[0], cli->args[1]);
     return us_fail(cli->c, US_NOTFOUND, "no project here (no %s); give a CSV file",
                    US_PROJECT_FILE);
 }

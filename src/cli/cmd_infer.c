@@ -123,6 +123,9 @@ static us_err read_given(infer *k, const given *g)
     while (i < n && !us_sv_eq(us_plan_input_name(k->plan, i), g->name))
         i++;
     if (i == n) return no_input(k, g->name);
+    if (k->have[i])
+        return us_fail(k->c, US_ARG, "-i " US_SV_FMT "=%s: this input is given twice",
+                       US_SV_ARG(g->name), g->file);
     us_tensor t;
     US_TRY(us_tensor_file_read(k->c, k->a, g->file, us_plan_input_type(k->plan, i), &t));
     k->in[i] = us_value_of(&t);

@@ -93,13 +93,24 @@ void us_cmd_print_help(us_buf *b, const us_cmd *cmd)
 
 /* ---- one command ---- */
 
+/* A message may quote a file: one line all the same, and nothing a terminal obeys. */
+static void add_plain(us_buf *b, const char *text)
+{
+    for (; *text; text++)
+        if ((unsigned char)*text < 0x20 || *text == 0x7f)
+            us_buf_addf(b, "\\x%02x", (unsigned)*text);
+        else
+            us_buf_addc(b, *text);
+}
+
 static void print_error(const us_ctx *c, us_err e)
 {
     us_buf b;
     us_ctx quiet;
     us_ctx_init(&quiet);
     us_buf_init(&b, &quiet, 4096);
-    us_buf_addf(&b, "usta: %s", c->diag.text[0] ? c->diag.text : us_err_text(e));
+    us_buf_adds(&b, "usta: ");
+    add_plain(&b, c->diag.text[0] ? c->diag.text : us_err_text(e));
     if (e == US_BUG) us_buf_addf(&b, " (%s:%d; please report it)", c->diag.file, c->diag.line);
     us_buf_addc(&b, '\n');
     const char *p = b.n ? b.p : "usta: out of memory\n";

@@ -351,13 +351,14 @@ us_err us_target_classes(us_ctx *c, us_arena *a, const us_data_schema *s, us_sv 
     const us_data_col *t;
     US_TRY(need_target(c, s, &t));
     if (t->n_vocab < 2)
-        return us_fail(
-            c, US_ARG,
-            "target '" US_SV_FMT "' (%s) has %zu classes; classification needs at least "
-            "two%s",
-            US_SV_ARG(t->name), us_data_kind_name(t->kind), t->n_vocab,
-            t->kind == US_DK_NUMERIC ? "; declare its kind as category, or use regression"
-                                     : "");
+        return us_fail(c, US_ARG,
+                       "target '" US_SV_FMT "' (%s) has %zu class%s; classification needs at "
+                       "least two%s",
+                       US_SV_ARG(t->name), us_data_kind_name(t->kind), t->n_vocab,
+                       t->n_vocab == 1 ? "" : "es",
+                       t->kind == US_DK_NUMERIC
+                           ? "; declare its kind as category, or use regression"
+                           : "");
     us_sv *r = us_new_n(a, us_sv, t->n_vocab);
     if (!r) return us_arena_fail(c, a);
     for (size_t i = 0; i < t->n_vocab; i++)
@@ -407,7 +408,9 @@ us_err us_target_index(us_ctx *c, const us_data_schema *s, const us_table *t,
         us_sv v = {0};
         US_GO(target_text(c, s, tc, col, i, &buf, &v));
         if (v.n == 0 && !allow_missing) {
-            e = us_fail(c, US_FORMAT, "target '" US_SV_FMT "' is missing in row %zu",
+            e = us_fail(c, US_FORMAT,
+                        "target '" US_SV_FMT "' is missing in row %zu; it must be known in "
+                        "every row that is used: fill it in or delete the row",
                         US_SV_ARG(tc->name), i + 1);
             goto out;
         }
@@ -433,7 +436,9 @@ us_err us_target_number(us_ctx *c, const us_data_schema *s, const us_table *t,
     for (size_t j = 0; j < n; j++) {
         size_t i = rows ? rows[j] : j;
         if (!us_cell_column_number(s, k, col, i, &out[j]) || isnan(out[j]))
-            return us_fail(c, US_FORMAT, "target '" US_SV_FMT "', row %zu: no number",
+            return us_fail(c, US_FORMAT,
+                           "target '" US_SV_FMT "' has no number in row %zu; it must be known "
+                           "in every row that is used: fill it in or delete the row",
                            US_SV_ARG(k->name), i + 1);
     }
     return US_OK;

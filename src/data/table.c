@@ -2,6 +2,7 @@
 #include "data/table.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "data/schema.h"
@@ -68,6 +69,23 @@ const us_column *us_table_find(const us_table *t, us_sv name)
     return i == US_MAP_NONE ? NULL : &t->cols[i];
 }
 
+/* "age, city, ...": as many names as fit, for who asked for another. */
+static const char *first_names(const us_table *t, char *out, size_t cap)
+{
+    size_t n = 0;
+    out[0] = 0;
+    for (size_t i = 0; i < t->n_cols; i++) {
+        us_sv s = t->cols[i].name;
+        const char *comma = i ? ", " : "";
+        if (n + s.n + sizeof ", , ..." > cap) {
+            (void)snprintf(out + n, cap - n, "%s...", comma);
+            break;
+        }
+        n += (size_t)snprintf(out + n, cap - n, "%s" US_SV_FMT, comma, US_SV_ARG(s));
+    }
+    return out;
+}
+
 us_err us_table_get(us_ctx *c, const us_table *t, us_sv name, const us_column **out)
 {
     const us_column *k = us_table_find(t, name);
@@ -83,9 +101,10 @@ us_err us_table_get(us_ctx *c, const us_table *t, us_sv name, const us_column **
     for (; names && n < t->n_cols; n++)
         if (!(names[n] = us_str_dup(a, t->cols[n].name))) break;
     if (names) near = us_nearest(name, names, n);
+    char list[120];
     us_err e = us_fail(c, US_NOTFOUND, "no column '" US_SV_FMT "' among %zu columns%s%s%s",
-                       US_SV_ARG(name), t->n_cols, near ? "; did you mean '" : "",
-                       near ? near : "", near ? "'?" : "");
+                       US_SV_ARG(name), t->n_cols, near ? "; did you mean '" : ": ",
+                       near ? near : first_names(t, list, sizeof list), near ? "'?" : "");
     us_arena_free(a);
     return e;
 }

@@ -302,6 +302,17 @@ static us_err check_until(us_ctx *c, const char *until)
                    names[0], names[n - 1]);
 }
 
+/* The model file is written over what is there: only where a model belongs, never over the data or the project. */
+static us_err check_package_path(const us_flow *f)
+{
+    const char *path = f->conf->package.path;
+    if (us_sv_ends(us_sv_of(path), ".onnx")) return US_OK;
+    return us_fail(f->c, US_ARG,
+                   "package.path: '%s' would be overwritten by the model; expected a name that "
+                   "ends in .onnx",
+                   path);
+}
+
 static us_err follow(us_flow *f, const char *stage, us_flow_row *row)
 {
     row->state = US_STAGE_STALE;
@@ -337,6 +348,7 @@ us_err us_flow_run(us_ctx *c, us_arena *a, us_store *s, const us_conf *conf,
         r.rows[i] = (us_flow_row){.stage = us_stages[i].name, .evidence = "", .why = ""};
     *out = r;
     US_TRY(check_until(c, opts->until));
+    US_TRY(check_package_path(&f));
     if (opts->dry) return walk(&f, out);
     US_TRY(us_store_lock(s, c, "usta run", LOCK_WAIT_MS));
     us_err e = walk(&f, out);

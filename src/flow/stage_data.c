@@ -14,6 +14,8 @@
 #include "flow/stage.h"
 #include "report/report.h"
 
+#define MIN_ROWS 4 /* two to train on, one to choose by, one to test with */
+
 /* ---- requirements ---- */
 
 us_err us_stage_requirements(us_flow *f, us_made *m)
@@ -29,6 +31,10 @@ us_err us_stage_requirements(us_flow *f, us_made *m)
             return us_fail(f->c, US_ARG,
                            "requirement %zu (%s) sets no bound; give min, max or above", i + 1,
                            r->metric);
+        if (r->min > r->max)
+            return us_fail(f->c, US_ARG,
+                           "requirement %zu (%s): nothing is at least %g and at most %g", i + 1,
+                           r->metric, r->min, r->max);
     }
     US_TRY(us_conf_section_json(f->c, f->conf, "requirements", &j));
     us_err e = us_store_put_json(f->s, f->c, j, &h);
@@ -68,7 +74,7 @@ us_err us_flow_csv(us_flow *f, us_csv_opts *o)
     us_csv_defaults(o);
     if (strcmp(d->delimiter, "tab") == 0 || strcmp(d->delimiter, "\\t") == 0)
         o->delimiter = '\t';
-    else if (strlen(d->delimiter) > 1)
+    else if (strlen(d->delimiter) > 1 || strcspn(d->delimiter, "\"\r\n") < strlen(d->delimiter))
         return us_fail(f->c, US_ARG, "data.delimiter: '%s' is not one character (or 'tab')",
                        d->delimiter);
     else
@@ -298,6 +304,22 @@ static us_err data_records(us_flow *f, us_made *m, const us_table *t, const us_s
     return US_OK;
 }
 
+/* What the later stages could only say in their own words. */
+static us_err check_rows(us_ctx *c, const us_conf *conf, const us_table *t)
+{
+    const us_conf_data *d = &conf->data;
+    if (t->n_rows < MIN_ROWS)
+        return us_fail(c, US_ARG,
+                       "%s holds %zu row%s; at least %d are needed to train, choose and test "
+                       "a model",
+                       d->path, t->n_rows, t->n_rows == 1 ? "" : "s", MIN_ROWS);
+    for (size_t i = 0; i < d->exclude.n; i++)
+        if (strcmp(d->exclude.at[i], d->target) == 0)
+            return us_fail(c, US_ARG, "data.exclude names '%s', which is data.target",
+                           d->target);
+    return US_OK;
+}
+
 us_err us_stage_data(us_flow *f, us_made *m)
 {
     us_err e = US_OK;
@@ -318,6 +340,7 @@ us_err us_stage_data(us_flow *f, us_made *m)
                        f->conf->path ? f->conf->path : "usta.yaml");
     US_GO(us_flow_csv(f, &csv));
     US_GO(read_tables(f, &csv, &t, &n_test));
+    US_GO(check_rows(f->c, f->conf, t));
     US_GO(schema_settings(f, &csv, &so));
     US_GO(us_schema_infer(f->c, f->a, t, &so, &schema));
     US_GO(us_target_task(f->c, &schema, &task));

@@ -20,15 +20,19 @@ us_err us_net_new(us_ctx *c, us_arena *a, us_task task, us_family family, us_act
                 .n_out = n_out,
                 .n_layers = n_hidden + 1};
     n.layers = us_new_n(a, us_layer, n.n_layers);
+    size_t n_all = 0;
     if (!n.layers) return us_arena_fail(c, a);
     for (size_t i = 0; i < n.n_layers; i++) {
         us_layer *l = &n.layers[i];
         l->n_in = i ? n.layers[i - 1].n_out : n_features;
         l->n_out = i < n_hidden ? (size_t)hidden[i] : n_out;
         size_t n_w;
-        if (!us_mul_size(l->n_in, l->n_out, &n_w))
-            return us_fail(c, US_LIMIT, "layer %zu: %zu x %zu weights are too many", i + 1,
-                           l->n_in, l->n_out);
+        if (!us_mul_size(l->n_in, l->n_out, &n_w) || n_w > US_TRAIN_MAX_WEIGHTS - n_all)
+            return us_fail(c, US_LIMIT,
+                           "model: layer %zu brings %zu x %zu weights, a network may have %zu; "
+                           "make model.hidden smaller",
+                           i + 1, l->n_in, l->n_out, US_TRAIN_MAX_WEIGHTS);
+        n_all += n_w;
         l->w = us_new_n(a, float, n_w);
         l->b = us_new_n(a, float, l->n_out);
         if (!l->w || !l->b) return us_arena_fail(c, a);
