@@ -265,12 +265,14 @@ us_err loop_eval(us_eval *k)
     head[0] = us_value_of(&t);
     US_TRY(us_tensor_init(k->c, &t, US_BOOL, 0, NULL, cond));
     head[1] = us_value_of(&t);
-    in[0] = &head[0], in[1] = &head[1];
+    in[0] = &head[0];
+    in[1] = &head[1];
     for (size_t i = 0; i < n_carried; i++)
         in[2 + i] = &now[i];
     for (int64_t trip = 0; go && (double)trip < trips_d; trip++) {
         US_TRY(us_ctx_poll(k->c));
-        *count = trip, *cond = go;
+        *count = trip;
+        *cond = go;
         US_TRY(sub_run(k, p->body, 2 + n_carried, in, n_body_out, out));
         US_TRY(truth(k, &out[0], &go));
         for (size_t i = 0; i < n_scan; i++)
@@ -351,8 +353,10 @@ us_err scan_eval(us_eval *k)
             us_tensor t = k->in[n_state + i]->t, dense;
             bool back = i < p->scan_input_directions.n && p->scan_input_directions.p[i];
             t.data = us_at(&t, (back ? length - 1 - step : step) * t.strides[axes[i]]);
-            for (int j = axes[i]; j + 1 < t.rank; j++)
-                t.dims[j] = t.dims[j + 1], t.strides[j] = t.strides[j + 1];
+            for (int j = axes[i]; j + 1 < t.rank; j++) {
+                t.dims[j] = t.dims[j + 1];
+                t.strides[j] = t.strides[j + 1];
+            }
             t.rank--;
             US_TRY(us_tensor_dup(k->c, a, &t, &dense));
             slices[i] = us_value_of(&dense);

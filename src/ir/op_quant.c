@@ -107,7 +107,8 @@ static us_err blocks_of(us_eval *k, const us_tensor *x, const us_tensor *scale,
                       scale->rank == 0 || (scale->rank == 1 && n_scale == 1 && block == 0)};
     if (b->single) return n_scale == 1 ? US_OK : us_eval_fail(k, US_SHAPE, "scale is empty");
     US_TRY(us_eval_axis(k, axis_attr, x->rank, &axis));
-    b->n = x->dims[axis], b->inner = us_dims_product(x->dims, axis + 1, x->rank);
+    b->n = x->dims[axis];
+    b->inner = us_dims_product(x->dims, axis + 1, x->rank);
     b->size = block > 0 ? block : 1;
     b->per = block > 0 ? (b->n + block - 1) / block : b->n;
     int64_t want = block > 0 ? us_dims_product(x->dims, 0, axis) * b->per * b->inner : b->n;
