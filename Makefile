@@ -4,6 +4,7 @@ BUILD ?= build
 PREFIX ?= /usr/local
 FUZZ_SECONDS ?= 60
 SUITE_ARGS = $(foreach s,$(SUITES),--suite $(s))
+TORTURE = base tensor ir onnx exec conf data store train flow
 SAN = -Db_sanitize=address,undefined -Db_lundef=false
 export BUILD FUZZ FUZZ_SECONDS
 
@@ -45,12 +46,12 @@ fuzz:            ## every fuzz target for FUZZ_SECONDS each; FUZZ=name runs one
 torture:         ## the long forms: every allocation fails, 200 random kills
 	@tools/setup -q build test
 	@tools/build $(BUILD)
-	@USTA_TORTURE=1 tools/run-tests $(BUILD) -t 30 --suite torture
+	@USTA_TORTURE=1 tools/run-tests $(BUILD) -t 30 $(foreach s,$(TORTURE),--suite $(s))
 
 conformance:     ## the official operator tests
 	@tools/setup -q build test
 	@tools/build $(BUILD)
-	@tools/run-tests $(BUILD) -t 5 --suite conformance
+	@tools/conformance $(BUILD)
 
 bench: $(patsubst bench/%.sh,bench-%,$(sort $(wildcard bench/*.sh)))   ## every bench
 
@@ -66,7 +67,7 @@ fmt:             ## lay out the code with clang-format
 
 install: build   ## to DESTDIR and PREFIX
 	@meson configure $(BUILD) -Dprefix=$(abspath $(PREFIX))
-	@meson install -C $(BUILD) --quiet
+	@meson install -C $(BUILD) --quiet --strip
 	@echo "installed under $(DESTDIR)$(PREFIX)"
 
 uninstall:       ## what install put there
