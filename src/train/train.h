@@ -41,8 +41,9 @@ typedef struct us_train_data {
 
 #define US_TRAIN_MAX_FEATURES (1 << 20)
 #define US_TRAIN_MAX_CLASSES  (1 << 16)
-#define US_TRAIN_MAX_WEIGHTS  ((size_t)1 << 28) /* of one network: 1 GB, and several copies in training */
-#define US_TRAIN_MAX_ROWS     ((size_t)1 << 31)
+#define US_TRAIN_MAX_WEIGHTS                                                                   \
+    ((size_t)1 << 28) /* of one network: 1 GB, and several copies in training */
+#define US_TRAIN_MAX_ROWS ((size_t)1 << 31)
 
 /* --- the network: what is learned, apart from any graph ----------------------------------------------- */
 
