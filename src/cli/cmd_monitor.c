@@ -33,11 +33,19 @@ static us_err choose(us_cli *cli, const char *model, us_hash *out)
     return US_OK;
 }
 
+/* The last window that allows a verdict: the rows begun after it may be too few for one. */
+static const us_drift_report *judged(const us_monitor_result *r)
+{
+    for (size_t i = r->n_windows; i-- > 0;)
+        if (r->windows[i].enough) return &r->windows[i];
+    return &r->windows[r->n_windows - 1];
+}
+
 static us_err print(us_cli *cli, const us_monitor_result *r, size_t columns)
 {
     us_rtable *t;
     const char *sentence;
-    const us_drift_report *last = &r->windows[r->n_windows - 1];
+    const us_drift_report *last = judged(r);
     US_TRY(us_monitor_table(cli->c, cli->arena, r, &t));
     US_TRY(us_out_table(cli, t));
     US_TRY(us_drift_table(cli->c, cli->arena, last, columns, &t));
@@ -47,7 +55,7 @@ static us_err print(us_cli *cli, const us_monitor_result *r, size_t columns)
         us_outf(cli->out, "... and %zu more columns (--columns 0 shows all)\n",
                 last->n_columns - columns);
     US_TRY(us_drift_sentence(cli->c, cli->arena, last, &sentence));
-    us_outf(cli->out, "\nlast window: %s\n", sentence);
+    us_outf(cli->out, "\nlast window (%zu): %s\n", (size_t)(last - r->windows) + 1, sentence);
     if (r->replay.n_skewed)
         us_outf(cli->out, "SKEW: %llu rows get another answer now than when they were served\n",
                 (unsigned long long)r->replay.n_skewed);
@@ -67,7 +75,7 @@ static us_err report(us_cli *cli, const us_monitor_result *r, size_t columns)
     } else {
         US_TRY(print(cli, r, columns));
     }
-    const us_drift_report *last = &r->windows[r->n_windows - 1];
+    const us_drift_report *last = judged(r);
     if (!last->n_drifted && !r->replay.n_skewed) return US_OK;
     cli->c->diag.text[0] = 0; /* the answer is printed: nothing to add */
     return US_NO;

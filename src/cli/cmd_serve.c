@@ -75,11 +75,22 @@ static us_err start_background(us_cli *cli, const serve_args *args)
                        d.endpoint, (long long)d.pid);
     if (e != US_NOTFOUND) return e;
     const us_conf_deploy *conf = &cli->conf->deploy;
-    const char *port = us_str_printf(cli->arena, "--deploy.port=%lld", (long long)conf->port);
-    const char *host = us_str_printf(cli->arena, "--deploy.host=%s", conf->host);
+    us_arena *a = cli->arena;
     const char *flags[] = {
-        "--model", what.model.hash.hex, port, host, args->force ? "--force" : NULL, NULL};
-    if (!port || !host) return us_arena_fail(cli->c, cli->arena);
+        "--model",
+        what.model.hash.hex,
+        us_str_printf(a, "--deploy.port=%lld", (long long)conf->port),
+        us_str_printf(a, "--deploy.host=%s", conf->host),
+        us_str_printf(a, "--deploy.threads=%lld", (long long)conf->threads),
+        us_str_printf(a, "--deploy.max_body_mb=%.17g", conf->max_body_mb),
+        us_str_printf(a, "--deploy.log=%s", conf->log ? "true" : "false"),
+        us_str_printf(a, "--deploy.log_max_mb=%.17g", conf->log_max_mb),
+        us_str_printf(a, "--monitor.alpha=%.17g", cli->conf->monitor.alpha),
+        us_str_printf(a, "--monitor.window=%lld", (long long)cli->conf->monitor.window),
+        args->force ? "--force" : NULL,
+        NULL};
+    for (size_t i = 0; i + 2 < US_LEN(flags); i++)
+        if (!flags[i]) return us_arena_fail(cli->c, a);
     US_TRY(us_serve_spawn(cli->c, cli->arena, cli->conf->dir, us_store_dir(cli->store), flags,
                           &p));
     return say(cli, "serving", p.endpoint, p.pid, what.model.hash.hex);

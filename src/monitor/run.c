@@ -85,7 +85,11 @@ us_err us_monitor_table(us_ctx *c, us_arena *a, const us_monitor_result *r, us_r
     us_rtable *t;
     US_TRY(us_rtable_new(c, a, "Windows of served rows",
                          ">#|from|to|>rows|>columns drifted|verdict", &t));
-    for (size_t i = 0; i < r->n_windows; i++) {
+    size_t first = r->n_windows > US_MONITOR_SHOWN ? r->n_windows - US_MONITOR_SHOWN : 0;
+    if (first) us_rtable_cellf(t, "...");
+    for (int i = 1; first && i < 6; i++)
+        us_rtable_cell(t, "");
+    for (size_t i = first; i < r->n_windows; i++) {
         const us_drift_report *d = &r->windows[i];
         char from[32], to[32], n[32];
         us_rtable_cellf(t, "%zu", i + 1);

@@ -24,7 +24,9 @@ typedef struct us_monitor_result {
  * live in the arena. US_NOTFOUND: nothing has been served. */
 us_err us_monitor_run(us_ctx *c, us_arena *a, us_store *s, const us_monitor_opts *o,
                       us_monitor_result *out) US_MUST;
-/* One row per window. */
+#define US_MONITOR_SHOWN 12 /* windows in the table; the JSON has them all */
+
+/* One row per window, the latest ones. */
 us_err us_monitor_table(us_ctx *c, us_arena *a, const us_monitor_result *r,
                         us_rtable **out) US_MUST;
 us_err us_monitor_json(us_ctx *c, us_arena *a, const us_monitor_result *r,

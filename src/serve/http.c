@@ -12,8 +12,12 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
 
 #include <microhttpd.h>
+
+#include "base/clock.h"
 
 typedef struct slot {
     us_http_worker w;
@@ -28,6 +32,7 @@ struct us_http {
     slot *slots;
     int n_slots;
     int port;
+    atomic_int n_open; /* requests begun and not completed */
 };
 
 /* State of one request between calls. */
@@ -135,6 +140,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *conn, const 
         q->c.alloc = h->alloc;
         us_buf_init(&q->body, &q->c, h->o.max_body);
         *state = q;
+        atomic_fetch_add(&h->n_open, 1);
         return MHD_YES;
     }
     if (*size) {
@@ -163,6 +169,7 @@ static void on_completed(void *cls, struct MHD_Connection *conn, void **state,
     us_ctx_deinit(&q->c);
     us_mem_put(&h->alloc, q, 1, sizeof *q);
     *state = NULL;
+    atomic_fetch_sub(&h->n_open, 1);
 }
 
 const char *us_http_header(const us_http_req *r, const char *name)
@@ -233,7 +240,8 @@ static us_err init_workers(us_ctx *c, us_http *h)
 /* Threads, pool and listening socket. */
 static us_err start_daemon(us_ctx *c, us_http *h, const struct sockaddr_storage *addr, bool v6)
 {
-    unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | (v6 ? MHD_USE_IPv6 : 0u);
+    unsigned flags =
+        MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_USE_ITC | (v6 ? MHD_USE_IPv6 : 0u);
     /* a pool of one thread is refused by MHD: one thread is its plain mode */
     unsigned pool = h->n_slots > 1 ? (unsigned)h->n_slots : 0u;
     h->daemon =
@@ -282,10 +290,21 @@ int us_http_port(const us_http *h)
     return h->port;
 }
 
+/* Closes the door, and lets who is inside finish: MHD_stop_daemon alone would cut answers off. */
+static void drain(us_http *h)
+{
+    int fd = MHD_quiesce_daemon(h->daemon);
+    uint64_t until = us_now_ns() + (uint64_t)US_HTTP_DRAIN_S * 1000000000u;
+    while (atomic_load(&h->n_open) > 0 && us_now_ns() < until)
+        (void)nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
+    MHD_stop_daemon(h->daemon);
+    if (fd >= 0) (void)close(fd);
+}
+
 void us_http_stop(us_http *h)
 {
     if (!h) return;
-    if (h->daemon) MHD_stop_daemon(h->daemon);
+    if (h->daemon) drain(h);
     for (int i = 0; i < h->n_slots; i++) {
         if (!h->slots[i].ready) continue;
         if (h->o.worker_deinit) h->o.worker_deinit(h->o.ud, &h->slots[i].w);

@@ -15,6 +15,7 @@
 #define US_HTTP_ARENA_CAP    ((size_t)512 << 20)
 #define US_HTTP_MAX_RESPONSE ((size_t)256 << 20)
 #define US_HTTP_MAX_THREADS  64
+#define US_HTTP_DRAIN_S      5 /* requests begun before the stop have this long to finish */
 
 typedef struct us_http_req {
     us_arena *arena; /* lives until the response is sent */
@@ -60,7 +61,7 @@ typedef struct us_http_opts {
 /* US_IO: the address cannot be had (in use, not ours). */
 us_err us_http_start(us_ctx *c, const us_http_opts *o, us_http **out) US_MUST;
 int us_http_port(const us_http *h);
-/* Stops accepting, waits for running requests, frees. NULL is fine. */
+/* Stops accepting, waits for running requests (at most US_HTTP_DRAIN_S), frees. NULL is fine. */
 void us_http_stop(us_http *h);
 
 /* Borrowed until the request ends; NULL when absent. Header names in any case. */

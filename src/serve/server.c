@@ -1,4 +1,5 @@
 /* serve/server.c - routes, workers, and what happens around a prediction: log, window, counters. */
+#include <math.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -48,11 +49,27 @@ static void watch(us_call *k)
     us_buf_deinit(&line);
 }
 
+/* An answer that is no number is none: numbers beyond float32 make one, and the caller must hear of it. */
+static us_err check_finite(us_call *k)
+{
+    const us_predictions *y = &k->y;
+    size_t per_row = y->task == US_TASK_CLASSES ? y->k : 1;
+    const float *v = y->task == US_TASK_CLASSES ? y->prob : y->value;
+    for (size_t i = 0; i < k->n * per_row; i++)
+        if (!isfinite(v[i]))
+            return us_fail(k->c, US_ARG,
+                           "row %zu: the model has no finite answer; a value of this row is "
+                           "too large for it",
+                           i / per_row + 1);
+    return US_OK;
+}
+
 us_err us_call_predict(us_call *k)
 {
     uint64_t t = us_now_ns();
     US_TRY(us_predict(k->c, k->p, k->req->arena, k->in, k->n, &k->y));
     atomic_fetch_add(&k->s->metrics.infer_ns, us_now_ns() - t);
+    US_TRY(check_finite(k));
     watch(k);
     return US_OK;
 }
