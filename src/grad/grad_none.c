@@ -55,6 +55,9 @@ US_NO_GRAD(loop)
 US_NO_GRAD(scan)
 
 /* Nobody trains through these yet. */
+US_NO_GRAD(gru)
+US_NO_GRAD(lstm)
+US_NO_GRAD(rnn)
 US_NO_GRAD(conv_transpose)
 US_NO_GRAD(global_lp_pool)
 US_NO_GRAD(group_normalization)

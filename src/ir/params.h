@@ -203,6 +203,18 @@ typedef struct us_p_lrn { /* LRN */
     int64_t size;
 } us_p_lrn;
 
+typedef struct us_p_rnn { /* RNN GRU LSTM */
+    us_floats activation_alpha;
+    us_floats activation_beta;
+    us_strs activations;
+    float clip;
+    us_sv direction;
+    int64_t hidden_size;
+    int64_t input_forget; /* LSTM */
+    int64_t layout;
+    int64_t linear_before_reset; /* GRU */
+} us_p_rnn;
+
 typedef struct us_p_softmax { /* Softmax LogSoftmax Hardmax */
     int64_t axis;
 } us_p_softmax;
