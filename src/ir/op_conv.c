@@ -5,6 +5,7 @@
  * the matrix to COL_BYTES and change no sum. In double: the sum as it is written, for gradient checks.
  * ConvTranspose adds every input element times the kernel into the output.
  */
+#include "ir/op_qint.h"
 #include "ir/op_window.h"
 
 #include <string.h>
@@ -43,10 +44,10 @@ static us_window_attrs attrs_of(const us_p_conv *p, us_ints kernel)
     return (us_window_attrs){kernel, p->strides, p->dilations, p->pads, p->auto_pad, false};
 }
 
-us_err conv_infer(us_infer *k)
+us_err us_infer_conv(us_infer *k, size_t iw)
 {
     const us_p_conv *p = k->params;
-    const us_type *x = us_infer_ranked(k, 0), *w = us_infer_ranked(k, 1);
+    const us_type *x = us_infer_ranked(k, 0), *w = us_infer_ranked(k, iw);
     us_dim m;
     us_ints kernel = p->kernel_shape;
     int64_t dims[US_MAX_RANK];
@@ -64,6 +65,11 @@ us_err conv_infer(us_infer *k)
         US_TRY(us_infer_fresh(k, &m));
     us_window_attrs a = attrs_of(p, kernel);
     return us_window_infer(k, &a, &m, 1);
+}
+
+us_err conv_infer(us_infer *k)
+{
+    return us_infer_conv(k, 1);
 }
 
 /* Everything a convolution needs to know, checked. */

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/pool.h"
-#include "ir/op_util.h"
+#include "ir/op_qint.h"
 #include "kernel/kernels.h"
 
 /* clang-format off */
@@ -115,10 +115,10 @@ static product_fn *const products[US_DTYPE_N] = {[US_F64] = product_f64,
 
 /* --- MatMul -------------------------------------------------------------------------------------- */
 
-us_err matmul_infer(us_infer *k)
+us_err us_infer_product(us_infer *k, size_t second, us_dtype t)
 {
-    const us_type *a = us_infer_ranked(k, 0), *b = us_infer_ranked(k, 1);
-    if (!a || !b) return us_infer_out(k, 0, US_DT_NONE, -1, NULL);
+    const us_type *a = us_infer_ranked(k, 0), *b = us_infer_ranked(k, second);
+    if (!a || !b) return us_infer_out(k, 0, t, -1, NULL);
     if (a->rank == 0 || b->rank == 0) return us_infer_fail(k, US_SHAPE, "operand is a scalar");
     us_dim ka = a->dims[a->rank - 1], kb = b->dims[b->rank == 1 ? 0 : b->rank - 2];
     if (us_dim_known(ka) && us_dim_known(kb) && ka.add != kb.add)
@@ -139,7 +139,12 @@ us_err matmul_infer(us_infer *k)
     }
     if (a->rank > 1) d[r++] = a->dims[a->rank - 2];
     if (b->rank > 1) d[r++] = b->dims[b->rank - 1];
-    return us_infer_out(k, 0, US_DT_NONE, r, d);
+    return us_infer_out(k, 0, t, r, d);
+}
+
+us_err matmul_infer(us_infer *k)
+{
+    return us_infer_product(k, 1, US_DT_NONE);
 }
 
 us_err matmul_eval(us_eval *k)
