@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "data/cell.h"
 #include "data/csv.h"
 #include "data/profile.h"
 #include "data/schema.h"
@@ -128,8 +129,10 @@ static us_err schema(look *l)
         us_rtable_cell(t, us_data_role_name(k->role));
         us_rtable_cellf(t, "%.3g %%", k->n ? 100 * (double)k->n_missing / (double)k->n : 0);
         us_rtable_cellf(t, "%s%.0f", k->distinct_exact ? "" : "~", k->n_distinct);
-        us_rtable_f64(t, k->min, 5);
-        us_rtable_f64(t, k->max, 5);
+        bool number = !us_data_kind_is_string(k->kind) && k->kind != US_DK_TIMESTAMP &&
+                      !isnan(k->min); /* texts have lengths there, times microseconds */
+        us_rtable_cellf(t, number ? "%.6g" : "-", k->min);
+        us_rtable_cellf(t, number ? "%.6g" : "-", k->max);
         us_sv first = k->n_vocab ? k->vocab[0] : (us_sv){"", 0};
         us_rtable_cellf(t, US_SV_FMT "%s", US_SV_ARG(first), k->n_vocab > 1 ? ", ..." : "");
     }

@@ -12,6 +12,7 @@
 #include "data/csv.h"
 #include "data/decode.h"
 #include "data/schema.h"
+#include "flow/stage.h"
 
 typedef struct init_args {
     const char *csv, *target, *template;
@@ -70,10 +71,59 @@ static us_err rebase(us_cli *cli, const char *dir, const char **rel)
     return *rel ? US_OK : us_arena_fail(cli->c, cli->arena);
 }
 
+/* As the data stage will read it, with the settings of a fresh project. A lone '?' is how many old data sets write
+ * "missing": where a text column has one, it joins the list, *marks tells, and the numbers around it are numbers. */
+static bool has_question_marks(const us_table *t)
+{
+    for (size_t k = 0; k < t->n_cols; k++)
+        for (size_t i = 0; t->cols[k].type == US_COL_STR && i < t->n_rows; i++)
+            if (us_col_valid(&t->cols[k], i) && us_sv_is(us_col_str(&t->cols[k], i), "?"))
+                return true;
+    return false;
+}
+
+static us_err read_rows(us_cli *cli, us_conf *conf, const char *path, us_table **out,
+                        bool *marks)
+{
+    us_csv_opts o;
+    us_table *t = NULL;
+    us_flow f = {.c = cli->c, .a = cli->arena, .conf = conf};
+    US_TRY(us_conf_parse(cli->c, cli->arena, "defaults", US_SV(""), conf));
+    US_TRY(us_flow_csv(&f, &o));
+    US_TRY(us_csv_read(cli->c, path, &o, &t, NULL));
+    *marks = has_question_marks(t);
+    if (*marks) {
+        us_texts *m = &conf->data.missing;
+        us_table_free(t);
+        const char **at = us_new_n(cli->arena, const char *, m->n + 1);
+        if (!at) return us_arena_fail(cli->c, cli->arena);
+        memcpy(at, m->at, m->n * sizeof *at);
+        at[m->n] = "?";
+        *m = (us_texts){at, m->n + 1};
+        US_TRY(us_flow_csv(&f, &o));
+        US_TRY(us_csv_read(cli->c, path, &o, &t, NULL));
+    }
+    *out = t;
+    return US_OK;
+}
+
+static us_err add_missing(us_cli *cli, const us_conf *conf, json_t *data)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; list && i < conf->data.missing.n; i++)
+        if (json_array_append_new(list, json_string(conf->data.missing.at[i]))) {
+            json_decref(list);
+            return us_nomem(cli->c);
+        }
+    return json_object_set_new(data, "missing", list) ? us_nomem(cli->c) : US_OK;
+}
+
 /* A usual name, else the last column. */
 static us_sv guess_target(const us_table *t)
 {
-    static const char *const usual[] = {"target", "label", "class", "y", "outcome"};
+    static const char *const usual[] = {"target",  "Target",  "label", "Label",   "class",
+                                        "Class",   "y",       "Y",     "outcome", "Outcome",
+                                        "default", "churned", "churn", "Survived"};
     for (size_t k = 0; k < US_LEN(usual); k++)
         for (size_t i = 0; i < t->n_cols; i++)
             if (us_sv_is(t->cols[i].name, usual[k])) return t->cols[i].name;
@@ -98,8 +148,8 @@ static us_err add_excluded(us_cli *cli, const us_data_schema *s, json_t *data)
     return US_OK;
 }
 
-static us_err describe(us_cli *cli, const us_table *t, const char *rel, us_sv target,
-                       json_t **out)
+static us_err describe(us_cli *cli, const us_table *t, const us_conf *conf, bool marks,
+                       const char *rel, us_sv target, json_t **out)
 {
     us_schema_opts so = {.target = target};
     us_data_schema s;
@@ -115,12 +165,13 @@ static us_err describe(us_cli *cli, const us_table *t, const char *rel, us_sv ta
                   "kind", classes ? "stratified" : "random", "model", "family", "mlp");
     US_TRY(us_json_keep(cli->c, cli->arena, given));
     US_TRY(add_excluded(cli, &s, json_object_get(given, "data")));
+    if (marks) US_TRY(add_missing(cli, conf, json_object_get(given, "data")));
     *out = given;
     return US_OK;
 }
 
 static us_err write_file(us_cli *cli, const char *dir, const us_buf *text, us_sv target,
-                         const char *rel)
+                         const char *rel, bool guessed)
 {
     char *path = us_path_join(cli->arena, dir, US_PROJECT_FILE);
     if (!path) return us_arena_fail(cli->c, cli->arena);
@@ -129,30 +180,39 @@ static us_err write_file(us_cli *cli, const char *dir, const us_buf *text, us_sv
     US_TRY(us_mkdirs(cli->c, dir));
     US_TRY(us_file_replace(cli->c, path, text->p, text->n));
     if (!cli->json) {
-        us_outf(cli->out, "wrote %s: predicts '" US_SV_FMT "' from %s\nnext: %s%s%susta run\n",
-                path, US_SV_ARG(target), rel, strcmp(dir, ".") ? "cd " : "",
+        us_outf(cli->out, "wrote %s: predicts '" US_SV_FMT "' from %s\n", path,
+                US_SV_ARG(target), rel);
+        if (guessed)
+            us_out_text(cli->out, "the column to predict is a guess; data.target in that file "
+                                  "changes it, or --target with init\n");
+        us_outf(cli->out, "next: %s%s%susta run\n", strcmp(dir, ".") ? "cd " : "",
                 strcmp(dir, ".") ? dir : "", strcmp(dir, ".") ? " && " : "");
         return US_OK;
     }
-    json_t *j =
-        json_pack("{s:s,s:s%,s:s}", "wrote", path, "target", target.p, target.n, "csv", rel);
+    json_t *j = json_pack("{s:s,s:s%,s:b,s:s}", "wrote", path, "target", target.p, target.n,
+                          "guessed", (int)guessed, "csv", rel);
     US_TRY(us_json_keep(cli->c, cli->arena, j));
     return us_out_json(cli, j);
 }
 
 static us_err make(us_cli *cli, const init_args *args, const char *dir, const us_table *t,
-                   const char *rel)
+                   const us_conf *conf, bool marks, const char *rel)
 {
+    if (t->n_cols < 2)
+        return us_fail(
+            cli->c, US_ARG,
+            "'%s' has %zu column; a target and something to predict it from are needed", rel,
+            t->n_cols);
     us_sv target = args->target[0] ? us_sv_of(args->target) : guess_target(t);
     json_t *given = NULL;
     us_buf text;
     us_buf_init(&text, cli->c, (size_t)1 << 20);
-    us_err e = describe(cli, t, rel, target, &given);
+    us_err e = describe(cli, t, conf, marks, rel, target, &given);
     if (e == US_OK) e = us_conf_print_template(cli->c, given, &text);
     if (e == US_OK && args->stdout_only)
         us_out_bytes(cli->out, text.p, text.n);
     else if (e == US_OK)
-        e = write_file(cli, dir, &text, target, rel);
+        e = write_file(cli, dir, &text, target, rel, !args->target[0]);
     us_buf_deinit(&text);
     return e;
 }
@@ -163,16 +223,12 @@ static us_err run(us_cli *cli, void *args_)
     const char *dir = cli->n_args ? cli->args[0] : ".", *rel = NULL;
     char *path = NULL;
     us_table *t = NULL;
+    us_conf conf;
+    bool marks = false;
     US_TRY(find_csv(cli, dir, args->csv, &path, &rel));
     if (args->csv[0]) US_TRY(rebase(cli, dir, &rel));
-    US_TRY(us_csv_read(cli->c, path, NULL, &t, NULL));
-    us_err e =
-        t->n_cols < 2
-            ? us_fail(
-                  cli->c, US_ARG,
-                  "'%s' has %zu column; a target and something to predict it from are needed",
-                  path, t->n_cols)
-            : make(cli, args, dir, t, rel);
+    US_TRY(read_rows(cli, &conf, path, &t, &marks));
+    us_err e = make(cli, args, dir, t, &conf, marks, rel);
     us_table_free(t);
     return e;
 }

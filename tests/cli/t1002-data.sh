@@ -39,4 +39,14 @@ has "names the column" "age"
 status 2 "an unknown action" "$USTA" data stat
 ok "models, none yet" "$USTA" models --json
 is "an empty list" "$(cat "$OUT")" "[]"
+
+printf 'Name,Size,Colour,Survived\n' >old.csv
+awk 'BEGIN { for (i = 0; i < 60; i++) printf "n%d,%s,%s,%d\n", i, i % 7 ? i % 9 : "NA", i % 5 ? i % 4 : "?", i % 2 }' >>old.csv
+ok "init of a file with NA and ?" "$USTA" init old --csv old.csv
+has "guesses the target by its name" "predicts 'Survived'"
+has "and says that it is a guess" "is a guess"
+ok "the project" "$USTA" run --project old --until data
+ok "its schema" "$USTA" data schema --project old
+is "the columns with gaps are numbers" "$(grep -c '^\(Size\|Colour\) *integer' "$OUT")" 2
+lacks "no length of a text among the numbers" "n59"
 t_end
