@@ -50,6 +50,17 @@ static const json_t *gate_of(const us_flow_result *r)
     return json_array_size(rows) ? rows : NULL;
 }
 
+void us_gate_row_cells(us_rtable *t, const json_t *row)
+{
+    bool passed = json_is_true(json_object_get(row, "passed"));
+    us_rtable_cell(t, us_json_text_or(row, "what", ""));
+    us_rtable_cell(t, us_json_text_or(row, "required", ""));
+    us_rtable_cell(t, us_json_text_or(row, "found", ""));
+    us_rtable_cell(t, passed ? "yes" : "NO");
+    us_rtable_tone(t, passed ? US_GOOD : US_BAD);
+    us_rtable_cell(t, us_json_text_or(row, "evidence", ""));
+}
+
 /* required / found / evidence of each requirement; of the standing checks only those that failed. */
 static us_err gate_rows(us_cli *cli, const us_flow_result *r)
 {
@@ -60,17 +71,12 @@ static us_err gate_rows(us_cli *cli, const us_flow_result *r)
     US_TRY(us_rtable_new(cli->c, cli->arena, NULL, "gate|required|found|passed|evidence", &t));
     for (size_t i = 0; i < json_array_size(rows); i++) {
         const json_t *row = json_array_get(rows, i);
-        bool passed = json_is_true(json_object_get(row, "passed"));
-        if (passed && !json_is_true(json_object_get(row, "requirement"))) {
+        if (json_is_true(json_object_get(row, "passed")) &&
+            !json_is_true(json_object_get(row, "requirement"))) {
             n_standing++;
             continue;
         }
-        us_rtable_cell(t, us_json_text_or(row, "what", ""));
-        us_rtable_cell(t, us_json_text_or(row, "required", ""));
-        us_rtable_cell(t, us_json_text_or(row, "found", ""));
-        us_rtable_cell(t, passed ? "yes" : "NO");
-        us_rtable_tone(t, passed ? US_GOOD : US_BAD);
-        us_rtable_cell(t, us_json_text_or(row, "evidence", ""));
+        us_gate_row_cells(t, row);
     }
     us_out_text(cli->out, "\n");
     if (us_rtable_rows(t)) US_TRY(us_out_table(cli, t));

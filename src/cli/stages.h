@@ -9,5 +9,7 @@
 us_err us_stages_table(us_cli *cli, const us_flow_result *r, int64_t wall_ns) US_MUST;
 us_err us_stages_json(us_cli *cli, const us_flow_result *r, us_err e,
                       const char *error) US_MUST;
+/* One row of the gate: what, required, found, passed, evidence. */
+void us_gate_row_cells(us_rtable *t, const json_t *row);
 
 #endif

@@ -34,6 +34,10 @@ for n in 1 2; do
     if cmp -s "$T/first.onnx" "$T/again$n/build/model.onnx"; then t_ok "the same bytes"; else t_not_ok "the same bytes" "$(cksum "$T/first.onnx" "$T/again$n/build/model.onnx")"; fi
 done
 
+ok "validate shows the judgement" "$USTA" validate
+has "with the standing checks" "bad input: wrong type"
+status 1 "and says no" "$USTA" validate --requirements='[{metric: accuracy, min: 1.01}]'
+
 ok "info prints the passport" "$USTA" info "$T/first.onnx"
 has "with the target" "digit"
 id=$("$USTA" models --json | tr ',' '\n' | sed -n 's/.*"id": *"\([0-9a-f]*\)".*/\1/p' | head -n 1)
