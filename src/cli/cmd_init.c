@@ -82,6 +82,17 @@ static bool has_question_marks(const us_table *t)
     return false;
 }
 
+static us_err add_question_mark(us_cli *cli, us_conf *conf)
+{
+    us_texts *m = &conf->data.missing;
+    const char **at = us_new_n(cli->arena, const char *, m->n + 1);
+    if (!at) return us_arena_fail(cli->c, cli->arena);
+    memcpy(at, m->at, m->n * sizeof *at);
+    at[m->n] = "?";
+    *m = (us_texts){at, m->n + 1};
+    return US_OK;
+}
+
 static us_err read_rows(us_cli *cli, us_conf *conf, const char *path, us_table **out,
                         bool *marks)
 {
@@ -93,13 +104,8 @@ static us_err read_rows(us_cli *cli, us_conf *conf, const char *path, us_table *
     US_TRY(us_csv_read(cli->c, path, &o, &t, NULL));
     *marks = has_question_marks(t);
     if (*marks) {
-        us_texts *m = &conf->data.missing;
         us_table_free(t);
-        const char **at = us_new_n(cli->arena, const char *, m->n + 1);
-        if (!at) return us_arena_fail(cli->c, cli->arena);
-        memcpy(at, m->at, m->n * sizeof *at);
-        at[m->n] = "?";
-        *m = (us_texts){at, m->n + 1};
+        US_TRY(add_question_mark(cli, conf));
         US_TRY(us_flow_csv(&f, &o));
         US_TRY(us_csv_read(cli->c, path, &o, &t, NULL));
     }
