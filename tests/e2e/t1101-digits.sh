@@ -1,8 +1,10 @@
 # The digits from CSV to a validated model: gate, cache, determinism, refusals, and the same answers in ONNX Runtime.
 . "$US_TESTS/us_test.sh"
+. "$US_TESTS/e2e/untimed.sh"
 P=$T/digits
 mkdir "$P"
-cp "$US_SOURCE/examples/digits/usta.yaml" "$US_SOURCE/examples/digits/digits.csv.gz" "$P"
+untimed digits "$P"
+cp "$US_SOURCE/examples/digits/digits.csv.gz" "$P"
 cd "$P"
 executed() { sed -n 's/.*"executed": *\([0-9]*\).*/\1/p' "$OUT" | head -n 1; }
 

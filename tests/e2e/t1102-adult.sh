@@ -1,9 +1,10 @@
 # Census income: headerless, padded, `?` for missing, labels of the test file with a dot; the gate must pass.
 . "$US_TESTS/us_test.sh"
+. "$US_TESTS/e2e/untimed.sh"
 need_corpus data/tabular/adult-train.csv.gz
 P=$T/adult
 mkdir "$P"
-cp "$US_SOURCE/examples/adult/usta.yaml" "$P"
+untimed adult "$P"
 D=$CORPUS/data/tabular
 ok "adult: the whole lifecycle, accuracy of at least 0.853" "$USTA" run --project "$P" --json \
     --data.path="$D/adult-train.csv.gz" --data.test_path="$D/adult-test.csv.gz"

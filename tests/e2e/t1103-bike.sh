@@ -1,9 +1,10 @@
 # Bicycle rentals: split by time, R2 of at least 0.80, better than linear; the leaking columns must be named when left in.
 . "$US_TESTS/us_test.sh"
+. "$US_TESTS/e2e/untimed.sh"
 need_corpus data/drift/bike-hour.csv.gz
 P=$T/bike
 mkdir "$P"
-cp "$US_SOURCE/examples/bike/usta.yaml" "$P"
+untimed bike "$P"
 D=$CORPUS/data/drift
 ok "bike: the whole lifecycle" "$USTA" run --project "$P" --json --data.path="$D/bike-hour.csv.gz"
 has "better than linear" "better than linear"

@@ -1,8 +1,10 @@
 # From a validated model to a watched server: start, ask in every form, drift, stop; no serving without a record.
 . "$US_TESTS/us_test.sh"
+. "$US_TESTS/e2e/untimed.sh"
 P=$T/digits
 mkdir "$P"
-cp "$US_SOURCE/examples/digits/usta.yaml" "$US_SOURCE/examples/digits/digits.csv.gz" "$P"
+untimed digits "$P"
+cp "$US_SOURCE/examples/digits/digits.csv.gz" "$P"
 cd "$P"
 trap '"$USTA" serve --stop >/dev/null 2>&1; rm -rf "$T"' EXIT
 ok "a model without its validation" "$USTA" run --until package
