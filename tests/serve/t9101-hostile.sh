@@ -54,7 +54,9 @@ before=$(rss)
 one() { curl -s -m 60 -H "$json" -d '[[1,2]]' "$url/predict?[1-5000]" >/dev/null; }
 one & a=$!; one & b=$!; one & c=$!; one; wait $a $b $c
 after=$(rss)
-is "20,000 requests later: no more memory ($before kB, then $after kB)" $((after - before < 4096)) 1
+room=4096 # kB; the address sanitizer keeps 256 MB of freed memory aside
+grep -q __asan_init "$USTA" && room=400000
+is "20,000 requests later: no more memory ($before kB, then $after kB)" $((after - before < room)) 1
 is "the log was rotated" "$(test -f "$log.1" && echo yes)" yes
 is "and is small" $(($(cat "$log" "$log.1" | wc -c) < 500000)) 1
 
