@@ -40,13 +40,14 @@ static us_err project_material(us_cli *cli, us_material *out)
     return us_material_open(&f, out);
 }
 
-/* as_project: with the project's delimiter, names, missing texts and so on. */
+/* as_project: with the project's delimiter, names, missing texts and so on; else with those of a fresh project. */
 static us_err read_file(us_cli *cli, const char *path, bool as_project, us_table **out)
 {
-    us_flow f = {.c = cli->c, .a = cli->arena, .conf = cli->conf};
+    us_conf fresh;
+    us_flow f = {.c = cli->c, .a = cli->arena, .conf = as_project ? cli->conf : &fresh};
     us_csv_opts o;
-    us_csv_defaults(&o);
-    if (as_project) US_TRY(us_flow_csv(&f, &o));
+    if (!as_project) US_TRY(us_conf_parse(cli->c, cli->arena, "defaults", US_SV(""), &fresh));
+    US_TRY(us_flow_csv(&f, &o));
     return us_csv_read(cli->c, path, &o, out, NULL);
 }
 

@@ -45,6 +45,8 @@ awk 'BEGIN { for (i = 0; i < 60; i++) printf "n%d,%s,%s,%d\n", i, i % 7 ? i % 9 
 ok "init of a file with NA and ?" "$USTA" init old --csv old.csv
 has "guesses the target by its name" "predicts 'Survived'"
 has "and says that it is a guess" "is a guess"
+ok "its statistics, before there is a project" "$USTA" data stats old.csv
+is "NA is missing there, too" "$(grep -c '^Size *int64' "$OUT")" 1
 ok "the project" "$USTA" run --project old --until data
 ok "its schema" "$USTA" data schema --project old
 is "the columns with gaps are numbers" "$(grep -c '^\(Size\|Colour\) *integer' "$OUT")" 2
