@@ -95,7 +95,8 @@ static uint64_t env_seed(us_eval_env *env, us_eval *k)
 /* --- sub-graphs ---------------------------------------------------------------------------------------- */
 
 /* Moves output v of a sub-graph into the hands of the calling step: the block itself when it is the sub-graph's own,
- * else a copy, because what it points to (a capture, a constant, an input) may be written over or die first. */
+ * else a copy, because what it points to (a capture, a constant, an input) may be written over or die first. Sequences
+ * and maps are passed on as they are: their parts are never in a block, and what they are in lasts until the run ends. */
 static us_err take_result(us_ctx *c, us_frame *sub, us_frame *f, us_vid vid, us_value *out)
 {
     const us_val *val = &sub->gp->g->vals.at[vid];
@@ -112,7 +113,10 @@ static us_err take_result(us_ctx *c, us_frame *sub, us_frame *f, us_vid vid, us_
         if (!at) return us_fail(c, US_BUG, "a captured value has no frame");
         v = at->gp->g->vals.at[id].data ? at->gp->g->vals.at[id].data : &at->vals[id];
     }
-    if (v->kind != US_KIND_TENSOR) return us_value_dup(c, f->s->dynamic, v, out);
+    if (v->kind != US_KIND_TENSOR) {
+        *out = *v;
+        return US_OK;
+    }
     if (slot->dyn && us_dyn_data(slot->dyn) == v->t.data) {
         us_dyn_move(slot->dyn, &f->results);
         slot->dyn = NULL;

@@ -209,8 +209,13 @@ static us_err run(us_ctx *c, us_session *s, const us_value *in)
 us_err us_session_run(us_ctx *c, us_session *s, const us_value *in, us_value *out)
 {
     US_TRY(run(c, s, in));
-    for (size_t i = 0; i < s->p->n_out; i++)
-        out[i] = *output_value(s, s->p->out[i]);
+    for (size_t i = 0; i < s->p->n_out; i++) {
+        const us_value *v = output_value(s, s->p->out[i]);
+        if (v->kind == US_KIND_TENSOR)
+            out[i] = *v;
+        else /* its elements may be the caller's own, which are borrowed for the call only */
+            US_TRY(us_value_dup(c, s->dynamic, v, &out[i]));
+    }
     return US_OK;
 }
 

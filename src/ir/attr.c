@@ -108,6 +108,7 @@ static bool put_given(char *params, const us_attr_row *r, const us_attr *a)
     const us_strs strs = {a->strs, a->n};
     const us_tensor *tensor = a->tensors;
     us_graph *graph = a->graphs ? a->graphs[0] : NULL;
+    const us_type *type = a->types;
     const struct {
         us_attr_kind kind;
         const void *from;
@@ -117,6 +118,7 @@ static bool put_given(char *params, const us_attr_row *r, const us_attr *a)
         {US_AT_STRING, &a->s, sizeof a->s},      {US_AT_INTS, &ints, sizeof ints},
         {US_AT_FLOATS, &floats, sizeof floats},  {US_AT_STRINGS, &strs, sizeof strs},
         {US_AT_TENSOR, &tensor, sizeof(tensor)}, {US_AT_GRAPH, &graph, sizeof(graph)},
+        {US_AT_TYPE, &type, sizeof(type)},
     };
     for (size_t i = 0; i < US_LEN(rows); i++)
         if (rows[i].kind == r->kind) {

@@ -66,7 +66,7 @@ typedef struct us_strs {
 
 /* One attribute of a schema: decoded into the operator's parameter struct at `offset`, whose field is int64_t
  * (INT), float (FLOAT), us_sv (STRING), us_ints, us_floats, us_strs, const us_tensor * (TENSOR, NULL when
- * absent) or us_graph * (GRAPH). has_offset: where a bool goes that tells whether it was given, or 0. */
+ * absent), us_graph * (GRAPH) or const us_type * (TYPE). has_offset: where a bool goes that tells whether it was given, or 0. */
 typedef struct us_attr_row {
     const char *name;
     us_attr_kind kind;

@@ -430,6 +430,14 @@ typedef struct us_p_concat_from_sequence { /* ConcatFromSequence */
     int64_t new_axis;
 } us_p_concat_from_sequence;
 
+typedef struct us_p_sequence_map { /* SequenceMap */
+    us_graph *body;
+} us_p_sequence_map;
+
+typedef struct us_p_optional { /* Optional */
+    const us_type *type;
+} us_p_optional;
+
 typedef struct us_p_ml_imputer { /* ai.onnx.ml.Imputer */
     us_floats imputed_value_floats;
     us_ints imputed_value_int64s;
