@@ -1,5 +1,7 @@
 # A server among bad clients: half requests, crowds, large bodies, kills; same answers in every form; a log without torn lines.
 . "$US_TESTS/us_test.sh"
+# The address sanitizer keeps freed memory back for a while; with its usual 256 MB nothing could be said about growth.
+[ "$US_SANITIZE" = none ] || export ASAN_OPTIONS="${ASAN_OPTIONS:-}:quarantine_size_mb=1:thread_local_quarantine_size_kb=64"
 P=$T/p
 mkdir "$P"
 cd "$P" || exit 99
