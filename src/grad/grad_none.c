@@ -49,6 +49,16 @@ US_NO_GRAD(ml_tree_ensemble_classifier)
 US_NO_GRAD(ml_tree_ensemble_regressor)
 US_NO_GRAD(ml_zip_map)
 
+/* Selection by values, and products that expansions into core products would train through. */
+US_NO_GRAD(bit_cast)
+US_NO_GRAD(compress)
+US_NO_GRAD(cum_prod)
+US_NO_GRAD(det)
+US_NO_GRAD(einsum)
+US_NO_GRAD(reverse_sequence)
+US_NO_GRAD(tensor_scatter)
+US_NO_GRAD(unique)
+
 /* Control flow: the sub-graphs would have to be differentiated too. */
 US_NO_GRAD(if)
 US_NO_GRAD(loop)

@@ -1,4 +1,4 @@
-/* ir/op_order.c - operators that compare or run along one axis: ArgMax, ArgMin, TopK, CumSum. */
+/* ir/op_order.c - operators that compare or run along one axis: ArgMax, ArgMin, TopK, CumSum, CumProd. */
 #include "ir/op_util.h"
 
 #include <math.h>
@@ -55,6 +55,9 @@ static const us_attr_row cum_sum_attrs[] = {
 const us_schema cum_sum_schemas[] = {
     {11, cum_sum_in, cum_sum_out, cum_sum_attrs, sizeof(us_p_cum_sum), NULL},
     {14, cum_sum_in, cum_sum_out, cum_sum_attrs, sizeof(us_p_cum_sum), NULL},
+    {0}};
+const us_schema cum_prod_schemas[] = {
+    {26, cum_sum_in, cum_sum_out, cum_sum_attrs, sizeof(us_p_cum_sum), NULL},
     {0}};
 /* clang-format on */
 
@@ -279,19 +282,24 @@ us_err topk_eval(us_eval *k)
     return US_OK;
 }
 
-/* --- CumSum -------------------------------------------------------------------------------------- */
+/* --- CumSum, CumProd -------------------------------------------------------------------------------------- */
 
-US_INFER_AS(cum_sum, us_infer_same)
-us_err cum_sum_eval(us_eval *k)
+static void fill(us_tensor *y, int64_t at, int64_t n, double v)
+{
+    for (int64_t i = 0; i < n; i++)
+        us_dtype_get(y->dtype)->from_f64(y->data, (size_t)(at + i), 1, &v);
+}
+
+static us_err cumulate(us_eval *k, us_binary f, double start, us_eval_fn *self)
 {
     const us_p_cum_sum *p = k->params;
     us_tensor x, *y;
     lines l;
     double axis;
     US_TRY(us_eval_in_dense(k, 0, &x));
-    if (us_is_half(x.dtype)) return us_eval_widened(k, x.dtype, cum_sum_eval);
-    us_bin_fn *add = us_ref_binary(US_BIN_ADD, x.dtype);
-    if (!add) return us_eval_no_type(k, x.dtype);
+    if (us_is_half(x.dtype)) return us_eval_widened(k, x.dtype, self);
+    us_bin_fn *fn = us_ref_binary(f, x.dtype);
+    if (!fn) return us_eval_no_type(k, x.dtype);
     US_TRY(us_eval_scalar(k, 1, 0, &axis));
     US_TRY(lines_of(k, &x, (int64_t)axis, &l));
     US_TRY(us_eval_out(k, 0, x.dtype, x.rank, x.dims, &y));
@@ -301,12 +309,23 @@ us_err cum_sum_eval(us_eval *k)
             int64_t i = p->reverse ? l.n - 1 - s : s, back = p->reverse ? 1 : -1;
             int64_t at = (o * l.n + i) * l.inner, was = at + back * l.inner;
             if (s == 0 && p->exclusive)
-                memset(us_at(y, at), 0, row);
+                fill(y, at, l.inner, start);
             else if (s == 0)
                 memcpy(us_at(y, at), us_at(&x, at), row);
             else
-                add(us_at(y, at), us_at(y, was), us_at(&x, p->exclusive ? was : at), l.inner, 1,
-                    1);
+                fn(us_at(y, at), us_at(y, was), us_at(&x, p->exclusive ? was : at), l.inner, 1,
+                   1);
         }
     return US_OK;
+}
+
+US_INFER_AS(cum_sum, us_infer_same)
+us_err cum_sum_eval(us_eval *k)
+{
+    return cumulate(k, US_BIN_ADD, 0, cum_sum_eval);
+}
+US_INFER_AS(cum_prod, us_infer_same)
+us_err cum_prod_eval(us_eval *k)
+{
+    return cumulate(k, US_BIN_MUL, 1, cum_prod_eval);
 }

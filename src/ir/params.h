@@ -438,6 +438,30 @@ typedef struct us_p_optional { /* Optional */
     const us_type *type;
 } us_p_optional;
 
+typedef struct us_p_einsum { /* Einsum */
+    us_sv equation;
+} us_p_einsum;
+
+typedef struct us_p_compress { /* Compress */
+    int64_t axis;
+    bool has_axis;
+} us_p_compress;
+
+typedef struct us_p_unique { /* Unique */
+    int64_t axis;
+    int64_t sorted;
+    bool has_axis;
+} us_p_unique;
+
+typedef struct us_p_tensor_scatter { /* TensorScatter */
+    int64_t axis;
+    us_sv mode;
+} us_p_tensor_scatter;
+
+typedef struct us_p_bit_cast { /* BitCast */
+    int64_t to;
+} us_p_bit_cast;
+
 typedef struct us_p_ml_imputer { /* ai.onnx.ml.Imputer */
     us_floats imputed_value_floats;
     us_ints imputed_value_int64s;
