@@ -400,7 +400,8 @@ static void test_parse_f64__speed(void)
     for (int i = 0; i < N; i++)
         sum += (double)us_print_f64(us_rng_f64(&r), z);
     printf("# parse %.0f MB/s, %.1f ns each; print %.0f ns each (%g)\n",
-           (double)(p - text) * 20 / s / 1e6, s * 1e9 / n, (double)(us_now_ns() - t1) / N, sum);
+           (double)(p - text) * 20 / s / 1e6, s * 1e9 / n,
+           (double)(us_now_ns() - t1) / (double)N, sum);
     CHECK_EQ_I64(n, N * 20);
     free(text);
 }

@@ -79,7 +79,7 @@ static void test_mem_plan__random_graphs(void)
                          ratio);
     }
     printf("# %d graphs: block / peak of live bytes %.4f on average, %.4f at worst\n", ROUNDS,
-           sum / ROUNDS, worst);
+           sum / (double)ROUNDS, worst);
     us_ctx_deinit(&c);
 }
 

@@ -109,8 +109,8 @@ static void test_drift__false_alarms_at_nominal_rate(void)
                               (us_drift_rule)rule, REPS);
             printf("# n=%zu m=%zu kind %zu, %zu columns, %s: %.1f %% alarms\n", runs[i].n,
                    runs[i].m, runs[i].col0, runs[i].cols, rule ? "Bonferroni" : "BH",
-                   100.0 * (double)k / REPS);
-            CHECK((double)k >= 0.02 * REPS && (double)k <= 0.09 * REPS);
+                   100.0 * (double)k / (double)REPS);
+            CHECK((double)k >= 0.02 * (double)REPS && (double)k <= 0.09 * (double)REPS);
         }
 }
 

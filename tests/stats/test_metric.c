@@ -183,7 +183,7 @@ static void test_bootstrap__coverage(void)
                                     (uint64_t)k, 400, 0.95, &v));
         hit += v.lo <= 0.8 && 0.8 <= v.hi;
     }
-    CHECK(hit >= 0.905 * SETS && hit <= 0.99 * SETS);
+    CHECK(hit >= 0.905 * (double)SETS && hit <= 0.99 * (double)SETS);
     env_close(&e);
 }
 
