@@ -65,6 +65,8 @@ US_NO_GRAD(loop)
 US_NO_GRAD(scan)
 
 /* Nobody trains through these yet. */
+US_NO_GRAD(attention)
+US_NO_GRAD(flex_attention)
 US_NO_GRAD(gru)
 US_NO_GRAD(lstm)
 US_NO_GRAD(rnn)
@@ -75,6 +77,11 @@ US_NO_GRAD(lp_normalization)
 US_NO_GRAD(lp_pool)
 US_NO_GRAD(lrn)
 US_NO_GRAD(mean_variance_normalization)
+
+/* Steps of training themselves. */
+US_NO_GRAD(train_adagrad)
+US_NO_GRAD(train_adam)
+US_NO_GRAD(train_momentum)
 
 /* Rounding has none that is of use; training with quantisation writes its own. */
 US_NO_GRAD(dequantize_linear)

@@ -3,6 +3,21 @@
 
 #include <string.h>
 
+/* An empty tensor may claim any other dimensions; with these bounds no product of dimensions of two inputs
+ * overflows, and loops over what has no elements end soon. */
+enum { EMPTY_MAX = 1 << 28 };
+
+static bool modest(const us_tensor *t)
+{
+    int64_t n = 1;
+    if (us_tensor_count(t)) return true;
+    for (int i = 0; i < t->rank; i++) {
+        if (t->dims[i] > EMPTY_MAX / n) return false;
+        n *= US_MAX(t->dims[i], 1);
+    }
+    return true;
+}
+
 us_err us_eval_f64(us_eval *k, size_t i, int rank, us_tensor *out, bool *there)
 {
     const us_tensor *t = us_eval_opt(k, i);
@@ -12,6 +27,9 @@ us_err us_eval_f64(us_eval *k, size_t i, int rank, us_tensor *out, bool *there)
     if (rank >= 0 && t->rank != rank)
         return us_eval_fail(k, US_SHAPE, "input %zu has rank %d, expected %d", i, (int)t->rank,
                             rank);
+    if (!modest(t))
+        return us_eval_fail(k, US_LIMIT, "input %zu is empty but claims more than %d elements",
+                            i, (int)EMPTY_MAX);
     return us_eval_as(k, t, US_F64, out);
 }
 

@@ -9,7 +9,7 @@
 #include "ir/op_util.h"
 
 /* Input i, a tensor of numbers of this rank (-1: any), as contiguous doubles that must not be written to.
- * Absent: *there false, or US_ARG when there is NULL. */
+ * Absent: *there false, or US_ARG when there is NULL. US_LIMIT: no elements but absurd dimensions. */
 us_err us_eval_f64(us_eval *k, size_t i, int rank, us_tensor *out, bool *there) US_MUST;
 /* US_SHAPE unless the dims of input i are these; -1 fits every size. */
 us_err us_eval_want_dims(us_eval *k, size_t i, const us_tensor *t, int rank,

@@ -215,6 +215,59 @@ typedef struct us_p_rnn { /* RNN GRU LSTM */
     int64_t linear_before_reset; /* GRU */
 } us_p_rnn;
 
+typedef struct us_p_attention { /* Attention */
+    int64_t is_causal;
+    int64_t kv_num_heads;
+    int64_t left_window_size;
+    int64_t q_num_heads;
+    int64_t qk_matmul_output_mode;
+    int64_t right_window_size;
+    float scale;
+    float softcap;
+    int64_t softmax_precision;
+    bool has_scale;
+} us_p_attention;
+
+typedef struct us_p_flex_attention { /* ai.onnx.preview.FlexAttention */
+    us_graph *prob_mod;
+    float scale;
+    us_graph *score_mod;
+    int64_t softmax_precision;
+    bool has_scale;
+} us_p_flex_attention;
+
+typedef struct us_p_rotary_embedding { /* RotaryEmbedding */
+    int64_t interleaved;
+    int64_t num_heads;
+    int64_t rotary_embedding_dim;
+} us_p_rotary_embedding;
+
+typedef struct us_p_linear_attention { /* LinearAttention */
+    int64_t chunk_size;
+    int64_t kv_num_heads;
+    int64_t q_num_heads;
+    float scale;
+    us_sv update_rule;
+} us_p_linear_attention;
+
+typedef struct us_p_causal_conv_with_state { /* CausalConvWithState */
+    us_sv activation;
+} us_p_causal_conv_with_state;
+
+typedef struct us_p_swiglu { /* SwiGLU */
+    float alpha;
+} us_p_swiglu;
+
+typedef struct us_p_optimizer { /* ai.onnx.preview.training: Adagrad Adam Momentum */
+    float alpha;
+    float beta;
+    float decay_factor;
+    float epsilon;
+    us_sv mode;
+    float norm_coefficient;
+    float norm_coefficient_post;
+} us_p_optimizer;
+
 typedef struct us_p_softmax { /* Softmax LogSoftmax Hardmax */
     int64_t axis;
 } us_p_softmax;

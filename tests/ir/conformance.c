@@ -42,9 +42,10 @@ static const tolerance tolerances[] = {
     {"bfloat16", 1e-2, 1e-2, "one rounding of 2^-8"},
     {"normalization", 1e-3, 1e-5, "differences from a mean"},
 };
-/* Cases whose data contradicts their own model: `like` was saved with another rank. */
-static const char *const broken_cases[] = {"test_castlike_BFLOAT16_to_FLOAT",
-                                           "test_castlike_FLOAT_to_BFLOAT16"};
+/* Cases whose data contradicts their own model: `like` was saved with another rank; the older set's Adam was
+ * recorded with an epsilon that its node does not have. */
+static const char *const broken_cases[] = {
+    "test_castlike_BFLOAT16_to_FLOAT", "test_castlike_FLOAT_to_BFLOAT16", "test_adam_multiple"};
 static const char *const random_cases[] = {"test_training_dropout", "bernoulli",
                                            "test_dropout_random"};
 
