@@ -43,6 +43,14 @@ static const expand_case rows[] = {
     {"LayerNormalization", "const s: float[4] = {1, 2, 3, 4}\nconst b: float[4] = {0, 1, 0, -1}\ny = LayerNormalization(x, s, b)"},
     {"LayerNormalization", "const s: float[3,4] = {1,2,3,4,1,2,3,4,1,2,3,4}\ny, m, i = LayerNormalization(x, s) {axis=1}"},
     {"RMSNormalization", "const s: float[4] = {1, 2, 3, 4}\ny = RMSNormalization(x, s)"},
+    {"SwiGLU", "const z: float[2,3,4] = {1,2,3,4,5,6,7,8,9,1,2,3,-4,5,6,7,8,9,1,2,3,4,5,6}\ny = SwiGLU(x, z) {alpha=0.75}"},
+    {"RotaryEmbedding", "const c: float[3,1] = {1, 0.5, -1}\nconst s: float[3,1] = {0, 0.8, 0.25}\nconst p: int64[2,3] = {2, 0, 1, 1, 1, 0}\ny = RotaryEmbedding(x, c, s, p) {num_heads=2}"},
+    {"RotaryEmbedding", "const c: float[3,1] = {1, 0.5, -1}\nconst s: float[3,1] = {0, 0.8, 0.25}\nconst p: int64[2,3] = {2, 0, 1, 1, 1, 0}\ny = RotaryEmbedding(x, c, s, p) {num_heads=1, rotary_embedding_dim=2, interleaved=1}"},
+    {"RotaryEmbedding", "const k: int64[4] = {1, 2, 3, 4}\nv = Reshape(x, k)\nconst c: float[1,3,2] = {1, 0.5, -1, 2, 0, 3}\nconst s: float[1,3,2] = {0, 0.8, 0.25, 1, 2, 3}\ny = RotaryEmbedding(v, c, s) {interleaved=1}"},
+    {"RotaryEmbedding", "const k: int64[4] = {1, 2, 3, 4}\nv = Reshape(x, k)\nconst c: float[1,3,1] = {1, 0.5, -1}\nconst s: float[1,3,1] = {0, 0.8, 0.25}\ny = RotaryEmbedding(v, c, s) {rotary_embedding_dim=2}"},
+    {"CausalConvWithState", "const w: float[3,1,3] = {1,2,3,4,5,6,7,8,9}\nconst b: float[3] = {1, 2, 3}\nz, y = CausalConvWithState(x, w, b)"},
+    {"CausalConvWithState", "const w: float[3,1,2] = {1,2,3,-4,5,0.5}\nconst p: float[2,3,1] = {1,2,3,4,5,6}\ny = CausalConvWithState(x, w, _, p) {activation=\"silu\"}"},
+    {"CausalConvWithState", "const w: float[3,1,1] = {1,2,3}\ny, s = CausalConvWithState(x, w)"},
     {"InstanceNormalization", "const s: float[3] = {1, 2, 3}\nconst b: float[3] = {0, 1, -1}\ny = InstanceNormalization(x, s, b)"},
 };
 /* clang-format on */
@@ -56,7 +64,7 @@ static us_model *parse(us_ctx *c, const expand_case *t)
     char text[2048];
     us_model *m;
     (void)snprintf(text, sizeof text,
-                   "model ir=8 opset=24\ngraph main(x: float[2,3,4]) -> (y) {\n%s\n}\n",
+                   "model ir=8 opset=28\ngraph main(x: float[2,3,4]) -> (y) {\n%s\n}\n",
                    t->body);
     us_err e = us_model_parse(c, us_sv_of(text), &m);
     if (e != US_OK) printf("# %s: %s\n", t->op, c->diag.text);
