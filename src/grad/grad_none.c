@@ -59,6 +59,12 @@ US_NO_GRAD(reverse_sequence)
 US_NO_GRAD(tensor_scatter)
 US_NO_GRAD(unique)
 
+/* Text has no gradient. */
+US_NO_GRAD(regex_full_match)
+US_NO_GRAD(string_concat)
+US_NO_GRAD(string_normalizer)
+US_NO_GRAD(string_split)
+
 /* Control flow: the sub-graphs would have to be differentiated too. */
 US_NO_GRAD(if)
 US_NO_GRAD(loop)

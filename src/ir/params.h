@@ -515,6 +515,23 @@ typedef struct us_p_bit_cast { /* BitCast */
     int64_t to;
 } us_p_bit_cast;
 
+typedef struct us_p_string_normalizer { /* StringNormalizer */
+    us_sv case_change_action;
+    int64_t is_case_sensitive;
+    us_sv locale;
+    us_strs stopwords;
+} us_p_string_normalizer;
+
+typedef struct us_p_string_split { /* StringSplit */
+    us_sv delimiter;
+    int64_t maxsplit;
+    bool has_maxsplit;
+} us_p_string_split;
+
+typedef struct us_p_regex_full_match { /* RegexFullMatch */
+    us_sv pattern;
+} us_p_regex_full_match;
+
 typedef struct us_p_ml_imputer { /* ai.onnx.ml.Imputer */
     us_floats imputed_value_floats;
     us_ints imputed_value_int64s;
