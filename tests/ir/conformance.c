@@ -199,6 +199,21 @@ static char **children(const char *dir, size_t *n)
     return names;
 }
 
+/* Cases whose recording the ONNX project corrected after 1.17 (Debian 13 has 1.17): saturating casts to packed integers and
+ * quantised products, windows of dilated average pooling past the border. A suite that knows Attention is newer, and in
+ * it these cases count like any other. */
+static bool is_corrected_later(const char *dir, const char *name)
+{
+    static const char *const words[] = {"test_averagepool_3d_dilations_large", "_to_INT4",
+                                        "_to_UINT4", "test_qlinearmatmul"};
+    char path[4096];
+    (void)snprintf(path, sizeof path, "%s/../test_attention_4d", dir);
+    if (us_path_is_dir(path)) return false;
+    for (size_t i = 0; i < US_LEN(words); i++)
+        if (strstr(name, words[i])) return true;
+    return false;
+}
+
 static void walk(const char *dir, const char *name, totals *t)
 {
     static const char *const words[] = {"pass", "FAIL", "unsupported"};
@@ -207,6 +222,7 @@ static void walk(const char *dir, const char *name, totals *t)
     if (us_path_exists(path)) {
         if (t->verbose) fflush(stdout);
         verdict v = run_case(dir, name, why, sizeof why);
+        if (v == FAIL && is_corrected_later(dir, name)) v = UNSUPPORTED;
         t->n[v]++;
         if (t->verbose || v == FAIL)
             printf("%-12s %s%s%s\n", words[v], name, why[0] ? ": " : "", why);
