@@ -5,7 +5,8 @@
  *
  * Where the standard leaves room we follow ONNX Runtime: activation_alpha and activation_beta are consumed by
  * those activations that have such a number, in order; a reversed sequence is reversed within its length; the clip
- * holds for the input of every activation, LSTM's cell included; names of activations ignore case.
+ * holds for the gate sums, the inputs of f and g, but not for LSTM's cell on its way through h; names of
+ * activations ignore case.
  */
 #include "ir/op_f64.h"
 
@@ -280,7 +281,7 @@ static void lstm_cell(const run *u, const double *x, double *h, double *c)
             u->p->input_forget ? 1 - i : apply(u, 0, gf[j] + (p ? p[2 * n + j] * c[j] : 0));
         c[j] = f * c[j] + i * apply(u, 1, gc[j]);
         double o = apply(u, 0, go[j] + (p ? p[n + j] * c[j] : 0));
-        h[j] = o * apply(u, 2, c[j]);
+        h[j] = o * u->f[2].fn(c[j], u->f[2].a, u->f[2].b);
     }
 }
 

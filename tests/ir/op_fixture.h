@@ -8,6 +8,10 @@
 #include "ir/op.h"
 #include "ir/text.h"
 
+#ifndef OP_OPSETS
+#    define OP_OPSETS "opset=20,ai.onnx.ml:4"
+#endif
+
 enum { OP_MAX = 24 };
 
 typedef struct op_case {
@@ -36,8 +40,7 @@ static inline void op_open(op_run *r, const char *body, const char *outputs)
     memset(r, 0, sizeof *r);
     us_ctx_init(&r->c);
     (void)snprintf(text, sizeof text,
-                   "model ir=8 opset=20,ai.onnx.ml:4\ngraph main() -> (%s) {\n%s\n}\n", outputs,
-                   body);
+                   "model ir=8 " OP_OPSETS "\ngraph main() -> (%s) {\n%s\n}\n", outputs, body);
     r->err = us_model_parse(&r->c, us_sv_of(text), &m);
     if (r->err != US_OK) {
         printf("# %s\n", r->c.diag.text);
