@@ -65,6 +65,12 @@ US_NO_GRAD(string_concat)
 US_NO_GRAD(string_normalizer)
 US_NO_GRAD(string_split)
 
+/* Counting words has none either. */
+US_NO_GRAD(tfidf_vectorizer)
+
+/* Maps have none. */
+US_NO_GRAD(ml_dict_vectorizer)
+
 /* Control flow: the sub-graphs would have to be differentiated too. */
 US_NO_GRAD(if)
 US_NO_GRAD(loop)

@@ -532,6 +532,18 @@ typedef struct us_p_regex_full_match { /* RegexFullMatch */
     us_sv pattern;
 } us_p_regex_full_match;
 
+typedef struct us_p_tfidf_vectorizer { /* TfIdfVectorizer */
+    int64_t max_gram_length;
+    int64_t max_skip_count;
+    int64_t min_gram_length;
+    us_sv mode;
+    us_ints ngram_counts;
+    us_ints ngram_indexes;
+    us_ints pool_int64s;
+    us_strs pool_strings;
+    us_floats weights;
+} us_p_tfidf_vectorizer;
+
 typedef struct us_p_ml_imputer { /* ai.onnx.ml.Imputer */
     us_floats imputed_value_floats;
     us_ints imputed_value_int64s;

@@ -442,12 +442,12 @@ static bool word_at(us_sv s, size_t at)
 }
 
 /* Whether an assertion holds between the bytes at - 1 and at. */
-static bool holds(uint8_t kind, us_sv text, size_t at)
+static bool holds(uint8_t what, us_sv text, size_t at)
 {
-    if (kind == AT_START) return at == 0;
-    if (kind == AT_END) return at == text.n;
+    if (what == AT_START) return at == 0;
+    if (what == AT_END) return at == text.n;
     bool edge = word_at(text, at) != (at > 0 && word_at(text, at - 1));
-    return edge == (kind == AT_WORD);
+    return edge == (what == AT_WORD);
 }
 
 /* Adds a state and all that are reached from it without reading. */
