@@ -71,6 +71,9 @@ US_NO_GRAD(tfidf_vectorizer)
 /* Maps have none. */
 US_NO_GRAD(ml_dict_vectorizer)
 
+/* Finished trees. */
+US_NO_GRAD(ml_tree_ensemble)
+
 /* Control flow: the sub-graphs would have to be differentiated too. */
 US_NO_GRAD(if)
 US_NO_GRAD(loop)

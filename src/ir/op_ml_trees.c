@@ -1,0 +1,213 @@
+/* ir/op_ml_trees.c - ai.onnx.ml.TreeEnsemble (version 5): trees as node and leaf lists that point by index.
+ *
+ * A walk takes at most as many steps as there are nodes, so a cycle in a hostile file ends in an error. Inputs and
+ * splits are compared as doubles; sums run in double.
+ */
+#include "ir/ml_post.h"
+
+#include <math.h>
+#include <string.h>
+
+/* clang-format off */
+static const us_param trees_in[] = {{"X", 'T', US_M_FLOAT3, 0}, US_PARAM_END};
+static const us_param trees_out[] = {{"Y", 'T', US_M_FLOAT3, 0}, US_PARAM_END};
+#define S us_p_ml_tree_ensemble
+#define NEEDED(field, kind_) {.name = #field, .kind = (kind_), .offset = offsetof(S, field), .required = true}
+static const us_attr_row trees_attrs[] = {
+    US_AI(S, aggregate_function, "aggregate_function", 1), NEEDED(leaf_targetids, US_AT_INTS),
+    NEEDED(leaf_weights, US_AT_TENSOR), US_AT(S, membership_values, "membership_values"),
+    {.name = "n_targets", .kind = US_AT_INT, .offset = offsetof(S, n_targets), .has_offset = offsetof(S, has_n_targets)},
+    NEEDED(nodes_falseleafs, US_AT_INTS), NEEDED(nodes_falsenodeids, US_AT_INTS),
+    NEEDED(nodes_featureids, US_AT_INTS), US_AT(S, nodes_hitrates, "nodes_hitrates"),
+    US_AIS(S, nodes_missing_value_tracks_true, "nodes_missing_value_tracks_true"),
+    NEEDED(nodes_modes, US_AT_TENSOR), NEEDED(nodes_splits, US_AT_TENSOR), NEEDED(nodes_trueleafs, US_AT_INTS),
+    NEEDED(nodes_truenodeids, US_AT_INTS), US_AI(S, post_transform, "post_transform", 0),
+    NEEDED(tree_roots, US_AT_INTS), US_ATTR_END};
+#undef S
+const us_schema ml_tree_ensemble_schemas[] = {
+    {5, trees_in, trees_out, trees_attrs, sizeof(us_p_ml_tree_ensemble), NULL},
+    {0}};
+/* clang-format on */
+
+enum { LEQ, LT, GTE, GT, EQ, NEQ, MEMBER, N_MODES };
+enum { AVERAGE, SUM, MIN, MAX, N_AGGREGATES };
+
+typedef struct forest {
+    const us_p_ml_tree_ensemble *p;
+    size_t n;                 /* nodes */
+    const int64_t *modes;     /* of each node */
+    const double *splits;     /* of each node */
+    const double *weights;    /* of each leaf */
+    const double *members;    /* of MEMBER nodes in order, each set ended by NaN */
+    const int64_t *member_at; /* of each node: where its set begins */
+    size_t n_members;
+} forest;
+
+us_err ml_tree_ensemble_infer(us_infer *k)
+{
+    const us_p_ml_tree_ensemble *p = k->params;
+    us_dim n;
+    US_TRY(us_ml_infer_rows(k, &n));
+    return us_infer_out(k, 0, US_DT_NONE, 2,
+                        (us_dim[]){n, US_DIM(p->has_n_targets ? p->n_targets : 1)});
+}
+
+static us_err bad(us_eval *k)
+{
+    return us_eval_fail(k, US_ARG, "the lists of nodes and leaves do not fit each other");
+}
+
+static bool all_below(us_ints v, us_ints leaf, size_t n_nodes, size_t n_leaves)
+{
+    for (size_t i = 0; i < v.n; i++) {
+        int64_t end = (int64_t)(leaf.p[i] ? n_leaves : n_nodes);
+        if (v.p[i] < 0 || v.p[i] >= end) return false;
+    }
+    return true;
+}
+
+static us_err check(us_eval *k, const us_p_ml_tree_ensemble *p, size_t n, int64_t d,
+                    int64_t n_targets)
+{
+    size_t n_leaves = p->leaf_targetids.n;
+    us_ints nan = p->nodes_missing_value_tracks_true;
+    if (p->nodes_falseleafs.n != n || p->nodes_falsenodeids.n != n ||
+        p->nodes_trueleafs.n != n || p->nodes_truenodeids.n != n || (nan.n && nan.n != n) ||
+        (size_t)us_tensor_count(p->nodes_modes) != n ||
+        (size_t)us_tensor_count(p->nodes_splits) != n ||
+        (size_t)us_tensor_count(p->leaf_weights) != n_leaves ||
+        !all_below(p->nodes_truenodeids, p->nodes_trueleafs, n, n_leaves) ||
+        !all_below(p->nodes_falsenodeids, p->nodes_falseleafs, n, n_leaves))
+        return bad(k);
+    for (size_t i = 0; i < n; i++)
+        if (p->nodes_featureids.p[i] < 0 || p->nodes_featureids.p[i] >= d) return bad(k);
+    for (size_t i = 0; i < n_leaves; i++)
+        if (p->leaf_targetids.p[i] < 0 || p->leaf_targetids.p[i] >= n_targets) return bad(k);
+    for (size_t i = 0; i < p->tree_roots.n; i++)
+        if (p->tree_roots.p[i] < 0 || (size_t)p->tree_roots.p[i] >= n) return bad(k);
+    return US_OK;
+}
+
+/* Where each node's set of members begins. */
+static us_err place_members(us_eval *k, forest *f)
+{
+    int64_t *at;
+    size_t next = 0;
+    US_TRY(us_eval_scratch(k, f->n * sizeof *at, (void **)&at));
+    for (size_t i = 0; i < f->n; i++) {
+        if (f->modes[i] < 0 || f->modes[i] >= N_MODES) return bad(k);
+        at[i] = (int64_t)next;
+        if (f->modes[i] != MEMBER) continue;
+        while (next < f->n_members && !isnan(f->members[next]))
+            next++;
+        if (next == f->n_members) return bad(k);
+        next++;
+    }
+    f->member_at = at;
+    return US_OK;
+}
+
+static us_err plant(us_eval *k, forest *f)
+{
+    us_tensor modes, splits, weights, members = {0};
+    const us_p_ml_tree_ensemble *p = f->p;
+    US_TRY(us_eval_as(k, p->nodes_modes, US_I64, &modes));
+    US_TRY(us_eval_as(k, p->nodes_splits, US_F64, &splits));
+    US_TRY(us_eval_as(k, p->leaf_weights, US_F64, &weights));
+    if (p->membership_values) US_TRY(us_eval_as(k, p->membership_values, US_F64, &members));
+    f->modes = modes.data;
+    f->splits = splits.data;
+    f->weights = weights.data;
+    f->members = members.data;
+    f->n_members = p->membership_values ? (size_t)us_tensor_count(&members) : 0;
+    return place_members(k, f);
+}
+
+static bool is_member(const forest *f, size_t i, double x)
+{
+    for (const double *m = f->members + f->member_at[i]; !isnan(*m); m++)
+        if (*m == x) return true;
+    return false;
+}
+
+static bool yes(const forest *f, size_t i, double x)
+{
+    us_ints nan = f->p->nodes_missing_value_tracks_true;
+    double s = f->splits[i];
+    if (isnan(x) && nan.n) return nan.p[i] != 0;
+    const bool is[] = {
+        [LEQ] = x <= s, [LT] = x<s, [GTE] = x >= s, [GT] = x> s, [EQ] = x == s, [NEQ] = x != s};
+    return f->modes[i] == MEMBER ? is_member(f, i, x) : is[f->modes[i]];
+}
+
+/* The leaf that a row comes to, or -1 when the walk does not end. */
+static int64_t leaf_of(const forest *f, int64_t root, const double *row)
+{
+    const us_p_ml_tree_ensemble *p = f->p;
+    int64_t i = root;
+    for (size_t step = 0; step <= f->n; step++) {
+        bool t = yes(f, (size_t)i, row[p->nodes_featureids.p[i]]);
+        bool leaf = (t ? p->nodes_trueleafs : p->nodes_falseleafs).p[i] != 0;
+        i = (t ? p->nodes_truenodeids : p->nodes_falsenodeids).p[i];
+        if (leaf) return i;
+    }
+    return -1;
+}
+
+static double join(int64_t how, double sum, double v, bool first)
+{
+    if (how == MIN) return first ? v : fmin(sum, v);
+    if (how == MAX) return first ? v : fmax(sum, v);
+    return sum + v;
+}
+
+static us_err row_scores(us_eval *k, const forest *f, const double *row, double *s, bool *seen,
+                         size_t width)
+{
+    const us_p_ml_tree_ensemble *p = f->p;
+    memset(s, 0, width * sizeof *s);
+    memset(seen, 0, width * sizeof *seen);
+    for (size_t t = 0; t < p->tree_roots.n; t++) {
+        int64_t leaf = leaf_of(f, p->tree_roots.p[t], row);
+        if (leaf < 0) return us_eval_fail(k, US_ARG, "tree %zu goes in a circle", t);
+        size_t target = (size_t)p->leaf_targetids.p[leaf];
+        s[target] = join(p->aggregate_function, s[target], f->weights[leaf], !seen[target]);
+        seen[target] = true;
+    }
+    for (size_t i = 0; p->aggregate_function == AVERAGE && i < width; i++)
+        s[i] /= (double)p->tree_roots.n;
+    return US_OK;
+}
+
+us_err ml_tree_ensemble_eval(us_eval *k)
+{
+    const us_p_ml_tree_ensemble *p = k->params;
+    const us_tensor *in;
+    us_tensor x, *y;
+    forest f = {.p = p, .n = p->nodes_featureids.n};
+    int64_t n_targets = p->has_n_targets ? p->n_targets : 1;
+    double *s;
+    bool *seen;
+    US_TRY(us_eval_in(k, 0, &in));
+    if (us_dtype_get(in->dtype)->cls != US_DC_FLOAT) return us_eval_no_type(k, in->dtype);
+    if (in->rank != 2) return us_eval_fail(k, US_SHAPE, "input of rank %d", in->rank);
+    if (p->aggregate_function < 0 || p->aggregate_function >= N_AGGREGATES ||
+        p->post_transform < 0 || p->post_transform > US_POST_PROBIT || n_targets < 1 ||
+        n_targets > INT32_MAX)
+        return us_eval_fail(k, US_ARG, "aggregate_function, post_transform or n_targets");
+    US_TRY(check(k, p, f.n, in->dims[1], n_targets));
+    US_TRY(us_eval_as(k, in, US_F64, &x));
+    US_TRY(plant(k, &f));
+    US_TRY(us_eval_scratch(k, (size_t)n_targets * sizeof *s, (void **)&s));
+    US_TRY(us_eval_scratch(k, (size_t)n_targets * sizeof *seen, (void **)&seen));
+    US_TRY(us_eval_out(k, 0, in->dtype, 2, (int64_t[]){in->dims[0], n_targets}, &y));
+    for (int64_t i = 0; i < in->dims[0]; i++) {
+        US_TRY(us_ctx_poll(k->c));
+        US_TRY(row_scores(k, &f, (const double *)x.data + i * in->dims[1], s, seen,
+                          (size_t)n_targets));
+        us_ml_post((us_post)p->post_transform, s, (size_t)n_targets);
+        us_dtype_get(y->dtype)->from_f64(y->data, (size_t)(i * n_targets), (size_t)n_targets,
+                                         s);
+    }
+    return US_OK;
+}
