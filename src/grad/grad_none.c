@@ -121,3 +121,6 @@ US_NO_GRAD(sequence_insert)
 US_NO_GRAD(sequence_length)
 US_NO_GRAD(sequence_map)
 US_NO_GRAD(split_to_sequence)
+
+/* Pictures: they come before what is trained, or after it. */
+US_NO_GRAD(resize)

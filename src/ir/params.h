@@ -723,4 +723,76 @@ typedef struct us_p_ml_dict_vectorizer { /* ai.onnx.ml.DictVectorizer */
     us_strs string_vocabulary;
 } us_p_ml_dict_vectorizer;
 
+typedef struct us_p_resize { /* Resize */
+    int64_t antialias;
+    us_ints axes;
+    us_sv coordinate_transformation_mode;
+    float cubic_coeff_a;
+    int64_t exclude_outside;
+    float extrapolation_value;
+    us_sv keep_aspect_ratio_policy;
+    us_sv mode;
+    us_sv nearest_mode;
+} us_p_resize;
+
+typedef struct us_p_upsample { /* Upsample */
+    us_sv mode;
+    us_floats scales;   /* older versions */
+    float height_scale; /* older versions */
+    float width_scale;  /* older versions */
+} us_p_upsample;
+
+typedef struct us_p_grid_sample { /* GridSample */
+    int64_t align_corners;
+    us_sv mode;
+    us_sv padding_mode;
+} us_p_grid_sample;
+
+typedef struct us_p_affine_grid { /* AffineGrid */
+    int64_t align_corners;
+} us_p_affine_grid;
+
+typedef struct us_p_roi_align { /* RoiAlign */
+    us_sv coordinate_transformation_mode;
+    us_sv mode;
+    int64_t output_height;
+    int64_t output_width;
+    int64_t sampling_ratio;
+    float spatial_scale;
+} us_p_roi_align;
+
+typedef struct us_p_max_roi_pool { /* MaxRoiPool */
+    us_ints pooled_shape;
+    float spatial_scale;
+} us_p_max_roi_pool;
+
+typedef struct us_p_max_unpool { /* MaxUnpool */
+    us_ints kernel_shape;
+    us_ints pads;
+    us_ints strides;
+} us_p_max_unpool;
+
+typedef struct us_p_deform_conv { /* DeformConv */
+    us_ints dilations;
+    int64_t group;
+    us_ints kernel_shape;
+    int64_t offset_group;
+    us_ints pads;
+    us_ints strides;
+} us_p_deform_conv;
+
+typedef struct us_p_col2im { /* Col2Im */
+    us_ints dilations;
+    us_ints pads;
+    us_ints strides;
+} us_p_col2im;
+
+typedef struct us_p_center_crop_pad { /* CenterCropPad */
+    us_ints axes;
+} us_p_center_crop_pad;
+
+typedef struct us_p_non_max_suppression { /* NonMaxSuppression */
+    int64_t center_point_box;
+} us_p_non_max_suppression;
+
 #endif
