@@ -123,4 +123,13 @@ US_NO_GRAD(sequence_map)
 US_NO_GRAD(split_to_sequence)
 
 /* Pictures: they come before what is trained, or after it. */
+US_NO_GRAD(affine_grid)
+US_NO_GRAD(center_crop_pad)
+US_NO_GRAD(col2im)
+US_NO_GRAD(deform_conv)
+US_NO_GRAD(grid_sample)
+US_NO_GRAD(max_roi_pool)
+US_NO_GRAD(max_unpool)
+US_NO_GRAD(non_max_suppression)
 US_NO_GRAD(resize)
+US_NO_GRAD(roi_align)

@@ -51,6 +51,9 @@ static const expand_case rows[] = {
     {"CausalConvWithState", "const w: float[3,1,3] = {1,2,3,4,5,6,7,8,9}\nconst b: float[3] = {1, 2, 3}\nz, y = CausalConvWithState(x, w, b)"},
     {"CausalConvWithState", "const w: float[3,1,2] = {1,2,3,-4,5,0.5}\nconst p: float[2,3,1] = {1,2,3,4,5,6}\ny = CausalConvWithState(x, w, _, p) {activation=\"silu\"}"},
     {"CausalConvWithState", "const w: float[3,1,1] = {1,2,3}\ny, s = CausalConvWithState(x, w)"},
+    {"Upsample", "const s: float[3] = {1, 2, 0.5}\ny = Upsample(x, s)"},
+    {"Upsample", "const s: float[3] = {1, 1, 0.75}\ny = Upsample(x, s)"},
+    {"Upsample", "const s: float[3] = {0.5, 1, 2}\ny = Upsample(x, s) {mode=\"linear\"}"},
     {"InstanceNormalization", "const s: float[3] = {1, 2, 3}\nconst b: float[3] = {0, 1, -1}\ny = InstanceNormalization(x, s, b)"},
 };
 /* clang-format on */
