@@ -95,4 +95,10 @@ us_bin_fn *us_ref_binary(us_binary f, us_dtype t);
 void us_ref_where(void *y, const bool *c, const void *a, const void *b, int64_t n, int64_t sc,
                   int64_t sa, int64_t sb, size_t bytes);
 
+/* Fourier transform of n >= 1 points, interleaved real and imaginary parts, forward, in place. `work` has
+ * us_ref_fft_doubles(n) numbers: us_ref_fft_plan fills in its tables once for a length. */
+size_t us_ref_fft_doubles(size_t n);
+void us_ref_fft_plan(size_t n, double *work);
+void us_ref_fft(size_t n, double *x, double *work);
+
 #endif

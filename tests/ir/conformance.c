@@ -6,8 +6,8 @@
  * `pass`, `FAIL` or `unsupported` with a reason for each (without -v only the FAILs and a count of reasons),
  * then `N passed, N failed, N unsupported`. Exit status 0: no case failed and at least one passed; 77: no case there.
  *
- * Unsupported is only: an operator without a row in ops.def, a case named in `random_cases`, whose expected output
- * is one draw of a random generator that the standard does not define, or one in `broken_cases`.
+ * Unsupported is only: an operator without a row in ops.def, or a case in `broken_cases`. The expected output of those in
+ * `random_cases` is one draw of a generator that the standard does not define: type and shape are compared.
  */
 #include <dirent.h>
 #include <stdio.h>
@@ -34,6 +34,8 @@ static const tolerance tolerances[] = {
     {"operator", 1e-3, 1e-5,
      "sums of many terms, accumulated in another order than the recording's"},
     {"training", 1e-3, 1e-5, "running statistics in float"},
+    {"dft_inverse", 1e-3, 1e-6,
+     "recorded from a float transform: parts that cancel are left at 2e-7"},
     {"conv", 1e-3, 1e-5, "sums of products that cancel"},
     {"Conv", 1e-3, 1e-5, "sums of products that cancel"},
     {"Linear", 1e-3, 1e-5, "sums of products that cancel"},
@@ -97,6 +99,14 @@ static us_err read_value(us_ctx *c, us_arena *a, const char *dir, const char *st
     return us_onnx_parse_value(c, a, path, type, kept.p, kept.n, out);
 }
 
+/* All that two random generators can agree on here; tests of operators look at the distributions. */
+static us_err same_form(us_ctx *c, const us_value *got, const us_value *want)
+{
+    bool same = got->kind == want->kind && got->kind == US_KIND_TENSOR &&
+                got->t.dtype == want->t.dtype && us_tensor_same_dims(&got->t, &want->t);
+    return same ? US_OK : us_fail(c, US_SHAPE, "other type or shape than expected");
+}
+
 static us_err run_set(us_ctx *c, us_arena *a, us_plan *p, us_session *s, const char *dir,
                       const char *name)
 {
@@ -113,7 +123,8 @@ static us_err run_set(us_ctx *c, us_arena *a, us_plan *p, us_session *s, const c
     for (size_t i = 0; i < n_out; i++) {
         US_TRY(read_value(c, a, dir, "output", i, us_plan_output_type(p, i), &there, &want));
         if (!there) continue;
-        us_err e = us_value_compare(c, &out[i], &want, t.rtol, t.atol);
+        us_err e = is_random(name) ? same_form(c, &out[i], &want)
+                                   : us_value_compare(c, &out[i], &want, t.rtol, t.atol);
         if (e != US_OK) return us_wrap(c, e, "output %zu", i);
     }
     return US_OK;
@@ -156,10 +167,9 @@ static verdict run_case(const char *dir, const char *name, char *why, size_t n_w
                           strstr(c.diag.text, "there is no such operator in version")))
         v = UNSUPPORTED;
     (void)snprintf(why, n_why, "%s", e == US_OK ? "" : c.diag.text);
-    if (v == FAIL && (is_random(name) || is_broken(name))) {
+    if (v == FAIL && is_broken(name)) {
         v = UNSUPPORTED;
-        (void)snprintf(why, n_why, "%s",
-                       is_random(name) ? "random output" : "the case contradicts itself");
+        (void)snprintf(why, n_why, "the case contradicts itself");
     }
     us_plan_free(p);
     us_model_free(m);

@@ -1,0 +1,133 @@
+/* test_op_signal - Fourier transforms of awkward lengths against the sum as it is written, 8-bit products by hand, random
+ * numbers by their distribution, and sizes nobody should ask for. */
+#include "op_fixture.h"
+
+#include "kernel/ref.h"
+
+#define X8    "const x: uint8[2,2] = {10, 20, 30, 40}\n"
+#define ONE_F "const s: float[] = {0.5}\nconst z: uint8[] = {10}\n"
+
+/* clang-format off */
+static const op_case rows[] = {
+    {"integer product with zero points per row and column",
+     X8 "const w: int8[2,2] = {1, -2, 3, 4}\nconst a: uint8[2] = {10, 20}\nconst b: int8[2] = {1, -1}\ny = MatMulInteger(x, w, a, b)", 2, {2, 2}, {20, 50, 40, 90}, {0}, 0},
+    {"integer product without zero points", X8 "const w: int8[2,1] = {1, -1}\ny = MatMulInteger(x, w)", 2, {2, 1}, {-10, -10}, {0}, 0},
+    {"integer product over nothing", "const x: uint8[2,0] = {}\nconst w: uint8[0,1] = {}\ny = MatMulInteger(x, w)", 2, {2, 1}, {0, 0}, {0}, 0},
+    {"integer product of other types", X8 "const w: int8[2,1] = {1, -1}\nconst a: uint8[3] = {1, 2, 3}\ny = MatMulInteger(x, w, a)", -1, {0}, {0}, {0}, US_SHAPE},
+    {"requantised: halves go to even", "const x: int8[1,1] = {1}\nconst s: float[] = {1}\nconst z: int8[] = {0}\nconst w: int8[1,4] = {1, 3, 5, -3}\nconst t: float[] = {2}\ny = QLinearMatMul(x, s, z, w, s, z, t, z)", 2, {1, 4}, {0, 2, 2, -2}, {0}, 0},
+    {"requantised: saturates", "const x: int8[1,1] = {127}\nconst s: float[] = {1}\nconst z: int8[] = {0}\nconst w: int8[1,2] = {127, -128}\ny = QLinearMatMul(x, s, z, w, s, z, s, z)", 2, {1, 2}, {127, -128}, {0}, 0},
+    {"integer convolution pads with the zero point", "const x: uint8[1,1,2] = {11, 12}\nconst w: uint8[1,1,2] = {1, 1}\nconst z: uint8[] = {10}\ny = ConvInteger(x, w, z) {pads=[1, 1]}", 3, {1, 1, 3}, {1, 3, 2}, {0}, 0},
+    {"integer convolution of too few channels", "const x: uint8[1,2,2] = {11, 12, 1, 2}\nconst w: uint8[1,1,2] = {1, 1}\ny = ConvInteger(x, w)", -1, {0}, {0}, {0}, US_SHAPE},
+    {"quantised convolution per channel", "const x: uint8[1,1,2] = {12, 14}\n" ONE_F "const w: int8[2,1,1] = {1, 2}\nconst ws: float[2] = {1, 4}\nconst wz: int8[2] = {0, 1}\nconst b: int32[2] = {2, 10}\ny = QLinearConv(x, s, z, w, ws, wz, s, z, b)", 3, {1, 2, 2}, {14, 16, 58, 66}, {0}, 0},
+    {"window of one point", "const n: int64[] = {1}\ny = HannWindow(n) {periodic=0}", 1, {1}, {1}, {0}, 0},
+    {"window of no point", "const n: int64[] = {0}\ny = BlackmanWindow(n)", 1, {0}, {0}, {0}, 0},
+    {"window of 10^12 points", "const n: int64[] = {1000000000000}\ny = HammingWindow(n)", -1, {0}, {0}, {0}, US_LIMIT},
+    {"window of a negative size", "const n: int64[] = {-1}\ny = HammingWindow(n)", -1, {0}, {0}, {0}, US_LIMIT},
+    {"transform of one point", "const x: float[1,1,1] = {3}\ny = DFT(x)", 3, {1, 1, 2}, {3, 0}, {0}, 0},
+    {"transform of 10^12 points", "const x: float[1,1,1] = {3}\nconst n: int64[] = {1000000000000}\ny = DFT(x, n)", -1, {0}, {0}, {0}, US_LIMIT},
+    {"transform along the parts", "const x: float[1,1,1] = {3}\nconst n: int64[] = {1}\nconst a: int64[] = {-1}\ny = DFT(x, n, a)", -1, {0}, {0}, {0}, US_SHAPE},
+    {"frame longer than the signal", "const x: float[1,3,1] = {3, 1, 2}\nconst n: int64[] = {1}\nconst l: int64[] = {4}\ny = STFT(x, n, _, l)", -1, {0}, {0}, {0}, US_SHAPE},
+    {"frames without a step", "const x: float[1,3,1] = {3, 1, 2}\nconst n: int64[] = {0}\nconst l: int64[] = {2}\ny = STFT(x, n, _, l)", -1, {0}, {0}, {0}, US_LIMIT},
+    {"mel edges the wrong way round", "const b: int64[] = {2}\nconst n: int64[] = {8}\nconst r: int64[] = {8000}\nconst lo: float[] = {100}\nconst hi: float[] = {10}\ny = MelWeightMatrix(b, n, r, lo, hi)", -1, {0}, {0}, {0}, US_ARG},
+    {"no classes to draw from", "const x: float[2,0] = {}\ny = Multinomial(x) {seed=1.0}", -1, {0}, {0}, {0}, US_SHAPE},
+    {"never and always", "const x: float[4] = {0, 1, 0, 1}\ny = Bernoulli(x) {seed=1.0}", 1, {4}, {0, 1, 0, 1}, {0}, 0},
+};
+/* clang-format on */
+
+static void test_rows__table(void)
+{
+    op_check_all(rows, US_LEN(rows));
+}
+
+static void test_fft__every_length_is_the_sum(void)
+{
+    enum { MOST = 131 };
+    static double x[2 * MOST], want[2 * MOST], work[24 * MOST];
+    for (size_t n = 1; n <= MOST; n++) {
+        CHECK(us_ref_fft_doubles(n) <= US_LEN(work));
+        memset(want, 0, sizeof want);
+        for (size_t i = 0; i < n; i++) {
+            x[2 * i] = (double)(i * 7 % 11) - 3;
+            x[2 * i + 1] = (double)(i * 5 % 13) / 4;
+        }
+        for (size_t q = 0; q < n; q++)
+            for (size_t i = 0; i < n; i++) {
+                double t = -2 * 3.14159265358979323846 * (double)(i * q % n) / (double)n;
+                want[2 * q] += x[2 * i] * cos(t) - x[2 * i + 1] * sin(t);
+                want[2 * q + 1] += x[2 * i] * sin(t) + x[2 * i + 1] * cos(t);
+            }
+        us_ref_fft_plan(n, work);
+        us_ref_fft(n, x, work);
+        for (size_t i = 0; i < 2 * n; i++)
+            CHECK(fabs(x[i] - want[i]) < 1e-10 * (double)n);
+    }
+}
+
+/* Mean and standard deviation of output y, and how much is below `mark`. */
+typedef struct moments {
+    double mean, sd, below;
+    us_dtype type;
+    int64_t n;
+} moments;
+
+static moments moments_of(const char *body, double mark)
+{
+    op_run r;
+    op_open(&r, body, "y");
+    if (r.err != US_OK) printf("# %s\n", r.c.diag.text);
+    CHECK(r.err == US_OK);
+    const us_tensor *y = &r.out[0].t;
+    moments m = {.n = us_tensor_count(y), .type = y->dtype};
+    double sum = 0, squares = 0, below = 0;
+    for (int64_t i = 0; i < m.n; i++) {
+        double v = us_tensor_f64_at(y, i);
+        sum += v;
+        squares += v * v;
+        below += v < mark;
+    }
+    m.mean = sum / (double)m.n;
+    m.sd = sqrt(squares / (double)m.n - m.mean * m.mean);
+    m.below = below / (double)m.n;
+    op_close(&r);
+    return m;
+}
+
+/* 40000 draws: five standard errors are 0.025 standard deviations. */
+static void test_random__distributions(void)
+{
+    moments m =
+        moments_of("y = RandomNormal() {shape=[200, 200], mean=2.0, scale=3.0, seed=7.0}", 2);
+    CHECK(m.n == 40000 && m.type == US_F32);
+    CHECK(fabs(m.mean - 2) < 0.075 && fabs(m.sd - 3) < 0.06 && fabs(m.below - 0.5) < 0.0125);
+    m = moments_of("y = RandomUniform() {shape=[40000], low=-1.0, high=3.0, dtype=11}", 0);
+    CHECK(m.n == 40000 && m.type == US_F64);
+    CHECK(fabs(m.mean - 1) < 0.03 && fabs(m.sd - 2 / sqrt(3)) < 0.03);
+    CHECK(fabs(m.below - 0.25) < 0.011);
+    m = moments_of("const n: int64[1] = {40000}\nx = ConstantOfShape(n)\n"
+                   "y = RandomNormalLike(x) {dtype=10}",
+                   0);
+    CHECK(m.n == 40000 && m.type == US_F16);
+    CHECK(fabs(m.mean) < 0.025 && fabs(m.sd - 1) < 0.02);
+    m = moments_of("const n: int64[1] = {40000}\nx = ConstantOfShape(n)\n"
+                   "y = RandomUniformLike(x)",
+                   0.75);
+    CHECK(m.type == US_F32 && fabs(m.below - 0.75) < 0.011);
+    m = moments_of("const n: int64[1] = {40000}\nconst p: float[] = {0.3}\n"
+                   "x = Expand(p, n)\ny = Bernoulli(x) {dtype=6}",
+                   1);
+    CHECK(m.type == US_I32 && fabs(m.mean - 0.3) < 0.012);
+    /* weights 1 : 0 : 3 */
+    m = moments_of("const x: float[1,3] = {0, -inf, 1.0986123}\n"
+                   "y = Multinomial(x) {sample_size=40000, dtype=7}",
+                   1);
+    CHECK(m.n == 40000 && m.type == US_I64);
+    CHECK(fabs(m.below - 0.25) < 0.011 && fabs(m.mean - 1.5) < 0.022);
+}
+
+static const us_test_case cases[] = {US_CASE(test_rows__table),
+                                     US_CASE(test_fft__every_length_is_the_sum),
+                                     US_CASE(test_random__distributions)};
+int main(int argc, char **argv)
+{
+    return us_test_main(cases, US_LEN(cases), argc, argv);
+}
