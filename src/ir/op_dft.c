@@ -1,9 +1,11 @@
 /* ir/op_dft.c - DFT and STFT, in double whatever the type, O(n log n) for every length (kernel/ref/fft.c).
  *
  * The last dimension holds real numbers (1) or real and imaginary parts (2). onesided: a real signal's first n/2 + 1 bins;
- * with inverse those bins are completed by symmetry and the result is real.
+ * with inverse those bins are completed by symmetry and the result is real. STFT takes [batch, length] for a real signal
+ * too, as ONNX Runtime does.
  */
 #include "ir/op_util.h"
+#include "ir/params_signal.h"
 
 #include <string.h>
 
@@ -208,7 +210,8 @@ us_err stft_infer(us_infer *k)
     size_t n;
     us_dim d[4];
     if (!x) return us_infer_rank(k, 0, US_DT_NONE, 4);
-    if (x->rank != 3) return us_infer_fail(k, US_SHAPE, "the signal needs three dimensions");
+    if (x->rank != 2 && x->rank != 3)
+        return us_infer_fail(k, US_SHAPE, "the signal needs two or three dimensions");
     if (!us_infer_ints(k, 3, 1, &length, &n) || n != 1) length = 0;
     if (!us_infer_has(k, 3) && w && w->rank == 1 && us_dim_known(w->dims[0]))
         length = w->dims[0].add;
@@ -234,7 +237,7 @@ us_err stft_eval(us_eval *k)
     int64_t step;
     lines l = {.inner = 1, .parts_out = 2};
     US_TRY(us_eval_in(k, 0, &in));
-    if (in->rank != 3 || in->dims[2] < 1 || in->dims[2] > 2)
+    if (in->rank < 2 || in->rank > 3 || (in->rank == 3 && (in->dims[2] < 1 || in->dims[2] > 2)))
         return us_eval_fail(k, US_SHAPE, "the signal must be [batch, length, 1 or 2]");
     US_TRY(us_eval_as(k, in, US_F64, &x));
     US_TRY(length_of(k, 1, 0, &step));
@@ -244,7 +247,7 @@ us_err stft_eval(us_eval *k)
                             (long long)us_tensor_count(window), (long long)l.n);
     if (window) US_TRY(us_eval_as(k, window, US_F64, &w));
     l.n_in = l.n;
-    l.parts_in = (int)x.dims[2];
+    l.parts_in = x.rank == 3 ? (int)x.dims[2] : 1;
     l.n_out = p->onesided ? l.n / 2 + 1 : l.n;
     if (p->onesided && l.parts_in == 2)
         return us_eval_fail(k, US_ARG, "onesided needs a real signal");

@@ -4,6 +4,7 @@
  * call. The standard fixes no generator; only type, shape and distribution are comparable with others.
  */
 #include "ir/op_util.h"
+#include "ir/params_signal.h"
 
 #include <math.h>
 #include <string.h>

@@ -3,6 +3,7 @@
  * A window of one point that is not periodic is 1 (the formula divides by zero; NumPy's windows say 1).
  */
 #include "ir/op_util.h"
+#include "ir/params_signal.h"
 
 #include <math.h>
 #include <string.h>

@@ -212,6 +212,31 @@ us_err us_eval_widened(us_eval *k, us_dtype half, us_eval_fn *fn)
     return US_OK;
 }
 
+us_err us_eval_inner(us_eval *k, us_eval_fn *fn, const void *params, size_t n_in,
+                     const us_tensor *const *in, us_tensor *out)
+{
+    wide_env env = {{wide_out, wide_scratch, wide_dynamic, wide_sub_run}, k};
+    us_value v[WIDE_MAX], result = {0};
+    const us_value *pin[WIDE_MAX];
+    us_value *pout[1] = {&result};
+    if (n_in > WIDE_MAX)
+        return us_eval_fail(k, US_LIMIT, "%zu inputs of an inner operator", n_in);
+    for (size_t i = 0; i < n_in; i++) {
+        if (in[i]) v[i] = us_value_of(in[i]);
+        pin[i] = in[i] ? &v[i] : NULL;
+    }
+    us_eval inner = *k;
+    inner.params = params;
+    inner.in = pin;
+    inner.n_in = n_in;
+    inner.out = pout;
+    inner.n_out = 1;
+    inner.env = &env.base;
+    US_TRY(fn(&inner));
+    *out = result.t;
+    return US_OK;
+}
+
 /* --- elementwise ----------------------------------------------------------------------------------- */
 
 us_err us_eval_unary(us_eval *k, us_unary f, const double *par, us_eval_fn *self)

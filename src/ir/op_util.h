@@ -57,6 +57,9 @@ bool us_is_half(us_dtype t); /* float16 or bfloat16 */
 /* Run fn with every half-precision input converted to float; float outputs are rounded back. Types come from
  * `half`, usually input 0's. */
 us_err us_eval_widened(us_eval *k, us_dtype half, us_eval_fn *fn) US_MUST;
+/* Another operator's function on these tensors (NULL: absent) with these attributes; its output 0 is in scratch. */
+us_err us_eval_inner(us_eval *k, us_eval_fn *fn, const void *params, size_t n_in,
+                     const us_tensor *const *in, us_tensor *out) US_MUST;
 us_err us_eval_axis(us_eval *k, int64_t axis, int rank, int *out) US_MUST;
 /* An integer tensor input as int64 values (scratch, or in place). Absent: *p NULL, n 0. */
 us_err us_eval_ints(us_eval *k, size_t i, size_t *n, const int64_t **p) US_MUST;

@@ -9,7 +9,7 @@
 #include "ir/text.h"
 
 #ifndef OP_OPSETS
-#    define OP_OPSETS "opset=20,ai.onnx.ml:4"
+#    define OP_OPSETS "opset=20,ai.onnx.ml:4,com.microsoft:1"
 #endif
 
 enum { OP_MAX = 24 };

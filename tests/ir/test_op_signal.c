@@ -30,6 +30,14 @@ static const op_case rows[] = {
     {"frames without a step", "const x: float[1,3,1] = {3, 1, 2}\nconst n: int64[] = {0}\nconst l: int64[] = {2}\ny = STFT(x, n, _, l)", -1, {0}, {0}, {0}, US_LIMIT},
     {"mel edges the wrong way round", "const b: int64[] = {2}\nconst n: int64[] = {8}\nconst r: int64[] = {8000}\nconst lo: float[] = {100}\nconst hi: float[] = {10}\ny = MelWeightMatrix(b, n, r, lo, hi)", -1, {0}, {0}, {0}, US_ARG},
     {"no classes to draw from", "const x: float[2,0] = {}\ny = Multinomial(x) {seed=1.0}", -1, {0}, {0}, {0}, US_SHAPE},
+    {"quantised sum", X8 ONE_F "const b: uint8[2] = {12, 8}\ny = com.microsoft.QLinearAdd(x, s, z, b, s, z, s, z)", 2, {2, 2}, {12, 18, 32, 38}, {0}, 0},
+    {"quantised sum of a scale per column", X8 ONE_F "const t: float[2] = {1, 2}\ny = com.microsoft.QLinearAdd(x, t, z, x, s, z, s, z)", -1, {0}, {0}, {0}, US_SHAPE},
+    {"quantised softmax of opset 12", "const x: uint8[1,2,2] = {7, 7, 7, 7}\n" ONE_F "const t: float[] = {0.125}\ny = com.microsoft.QLinearSoftmax(x, s, z, t, z) {opset=12, axis=1}", 3, {1, 2, 2}, {12, 12, 12, 12}, {0}, 0},
+    {"fused product", "const a: float[1,2] = {1, -2}\nconst b: float[2,2] = {1, 2, 3, 0}\ny = com.microsoft.FusedGemm(a, b) {activation=\"Relu\"}", 2, {1, 2}, {0, 2}, {0}, 0},
+    {"fused product of an unknown activation", "const a: float[1,1] = {1}\ny = com.microsoft.FusedGemm(a, a) {activation=\"Wave\"}", -1, {0}, {0}, {0}, US_UNSUPP},
+    {"fused convolution", "const x: float[1,1,2] = {1, -2}\nconst w: float[1,1,1] = {3}\nconst b: float[1] = {1}\nconst z: float[1,1,2] = {0, 8}\ny = com.microsoft.FusedConv(x, w, b, z) {activation=\"Clip\", activation_params=[0.0, 3.5]}", 3, {1, 1, 2}, {3.5, 3}, {0}, 0},
+    {"bias and gelu", "const a: float[1,2] = {1, -1}\nconst b: float[2] = {-1, 2}\ny = com.microsoft.BiasGelu(a, b)", 2, {1, 2}, {0, 0.84134474}, {0}, 0},
+    {"skip and normalise", "const a: float[1,2] = {1, 2}\nconst b: float[1,2] = {0, 1}\nconst g: float[2] = {1, 2}\nconst h: float[2] = {0, 1}\ny = com.microsoft.SkipLayerNormalization(a, b, g, h)", 2, {1, 2}, {-1, 3}, {0}, 0},
     {"never and always", "const x: float[4] = {0, 1, 0, 1}\ny = Bernoulli(x) {seed=1.0}", 1, {4}, {0, 1, 0, 1}, {0}, 0},
 };
 /* clang-format on */

@@ -1,0 +1,223 @@
+/* ir/op_ms_qlinear.c - com.microsoft operators on quantised tensors that ONNX Runtime's quantiser writes: QLinearAdd, QLinearMul,
+ * QLinearAveragePool, QLinearGlobalAveragePool, QLinearSoftmax, QLinearSigmoid, QLinearLeakyRelu.
+ *
+ * Each is: numbers back to float, the plain operator, quantised again (round half to even). Meaning from ONNX Runtime's
+ * ContribOperators document. Core rows although they could be expanded: the expansion into DequantizeLinear and
+ * QuantizeLinear would take what tells a backend that the arithmetic is meant to be of 8 bits.
+ */
+#include "ir/op_qint.h"
+#include "ir/params_ms.h"
+
+#include <math.h>
+#include <string.h>
+
+/* clang-format off */
+#define M_8 (US_M(U8) | US_M(I8))
+#define X_ROWS {"X", 'T', M_8, 0}, {"x_scale", '\0', US_M(F32), 0}, {"x_zero_point", 'T', M_8, US_P_OPTIONAL}
+#define Y_ROWS {"y_scale", '\0', US_M(F32), 0}, {"y_zero_point", 'T', M_8, US_P_OPTIONAL}
+static const us_param two_in[] = {
+    {"A", 'T', M_8, 0}, {"A_scale", '\0', US_M(F32), 0}, {"A_zero_point", 'T', M_8, US_P_OPTIONAL},
+    {"B", 'T', M_8, 0}, {"B_scale", '\0', US_M(F32), 0}, {"B_zero_point", 'T', M_8, US_P_OPTIONAL},
+    {"C_scale", '\0', US_M(F32), 0}, {"C_zero_point", 'T', M_8, US_P_OPTIONAL}, US_PARAM_END};
+static const us_param one_in[] = {X_ROWS, Y_ROWS, US_PARAM_END};
+static const us_param any_out[] = {{"Y", 'T', M_8, 0}, US_PARAM_END};
+const us_schema ms_qlinear_add_schemas[] = {
+    {1, two_in, any_out, NULL, 0, NULL},
+    {0}};
+const us_schema ms_qlinear_mul_schemas[] = {
+    {1, two_in, any_out, NULL, 0, NULL},
+    {0}};
+const us_schema ms_qlinear_sigmoid_schemas[] = {
+    {1, one_in, any_out, NULL, 0, NULL},
+    {0}};
+
+static const us_attr_row leaky_attrs[] = {US_AF(us_p_leaky_relu, alpha, "alpha", 0.01F), US_ATTR_END};
+const us_schema ms_qlinear_leaky_relu_schemas[] = {
+    {1, one_in, any_out, leaky_attrs, sizeof(us_p_leaky_relu), NULL},
+    {0}};
+
+static const us_attr_row pool_attrs[] = {
+    US_AS(us_p_ms_qlinear_pool, pool.auto_pad, "auto_pad", "NOTSET"), US_AI(us_p_ms_qlinear_pool, pool.ceil_mode, "ceil_mode", 0),
+    US_AI(us_p_ms_qlinear_pool, channels_last, "channels_last", 0),
+    US_AI(us_p_ms_qlinear_pool, pool.count_include_pad, "count_include_pad", 0),
+    {.name = "kernel_shape", .kind = US_AT_INTS, .offset = offsetof(us_p_ms_qlinear_pool, pool.kernel_shape), .required = true},
+    US_AIS(us_p_ms_qlinear_pool, pool.pads, "pads"), US_AIS(us_p_ms_qlinear_pool, pool.strides, "strides"), US_ATTR_END};
+const us_schema ms_qlinear_average_pool_schemas[] = {
+    {1, one_in, any_out, pool_attrs, sizeof(us_p_ms_qlinear_pool), NULL},
+    {0}};
+static const us_attr_row global_attrs[] = {US_AI(us_p_ms_qlinear_pool, channels_last, "channels_last", 0), US_ATTR_END};
+const us_schema ms_qlinear_global_average_pool_schemas[] = {
+    {1, one_in, any_out, global_attrs, sizeof(us_p_ms_qlinear_pool), NULL},
+    {0}};
+
+static const us_attr_row softmax_attrs[] = {
+    US_AI(us_p_ms_qlinear_softmax, axis, "axis", -1),
+    {.name = "opset", .kind = US_AT_INT, .offset = offsetof(us_p_ms_qlinear_softmax, opset), .required = true}, US_ATTR_END};
+const us_schema ms_qlinear_softmax_schemas[] = {
+    {1, one_in, any_out, softmax_attrs, sizeof(us_p_ms_qlinear_softmax), NULL},
+    {0}};
+/* clang-format on */
+
+/* --- inference ----------------------------------------------------------------------------------- */
+
+static us_err two_infer(us_infer *k)
+{
+    const us_type *a = us_infer_ranked(k, 0), *b = us_infer_ranked(k, 3);
+    us_dim d[US_MAX_RANK], one = US_DIM(1);
+    if (!a || !b) return us_infer_out(k, 0, US_DT_NONE, -1, NULL);
+    int r = US_MAX(a->rank, b->rank);
+    for (int i = 0; i < r; i++) {
+        int ia = i - (r - a->rank), ib = i - (r - b->rank);
+        us_dim x = ia < 0 ? one : a->dims[ia], y = ib < 0 ? one : b->dims[ib];
+        if (us_dim_eq(x, y) || us_dim_eq(y, one))
+            d[i] = x;
+        else if (us_dim_eq(x, one))
+            d[i] = y;
+        else if (us_dim_known(x) && us_dim_known(y))
+            return us_infer_fail(k, US_SHAPE, "the operands do not broadcast");
+        else
+            d[i] = us_dim_known(x) ? x : y; /* a number other than 1 wins over a symbol */
+    }
+    return us_infer_out(k, 0, US_DT_NONE, r, d);
+}
+US_INFER_AS(ms_qlinear_add, two_infer)
+US_INFER_AS(ms_qlinear_mul, two_infer)
+US_INFER_AS(ms_qlinear_sigmoid, us_infer_same)
+US_INFER_AS(ms_qlinear_leaky_relu, us_infer_same)
+US_INFER_AS(ms_qlinear_softmax, us_infer_same)
+
+static us_err pool_infer(us_infer *k, us_infer_fn *plain)
+{
+    const us_p_ms_qlinear_pool *p = k->params;
+    const us_type *x = us_infer_ranked(k, 0);
+    if (!p->channels_last) return plain(k);
+    return x ? us_infer_rank(k, 0, US_DT_NONE, x->rank)
+             : us_infer_out(k, 0, US_DT_NONE, -1, NULL);
+}
+us_err ms_qlinear_average_pool_infer(us_infer *k)
+{
+    return pool_infer(k, average_pool_infer);
+}
+us_err ms_qlinear_global_average_pool_infer(us_infer *k)
+{
+    return pool_infer(k, global_average_pool_infer);
+}
+
+/* --- evaluation ---------------------------------------------------------------------------------- */
+
+/* Inputs i, i + 1, i + 2 (value, scale, zero point) as float. */
+static us_err load(us_eval *k, size_t i, us_tensor *out)
+{
+    const us_tensor *x, *z = us_eval_opt(k, i + 2);
+    us_tensor zero, centred;
+    double scale;
+    US_TRY(us_eval_in(k, i, &x));
+    US_TRY(us_eval_scalar(k, i + 1, 1, &scale));
+    if (z && us_tensor_count(z) != 1)
+        return us_eval_fail(k, US_SHAPE, "%lld zero points, expected one",
+                            (long long)us_tensor_count(z));
+    if (z) US_TRY(us_q_along(k, z, 0, &zero));
+    US_TRY(us_q_centre(k, x, z ? &zero : NULL, &centred));
+    US_TRY(us_tensor_init(k->c, out, US_F32, x->rank, x->dims, NULL));
+    US_TRY(us_eval_scratch(k, us_tensor_bytes(out), &out->data));
+    for (int64_t j = 0, n = us_tensor_count(x); j < n; j++)
+        ((float *)out->data)[j] = (float)scale * ((const int16_t *)centred.data)[j];
+    return US_OK;
+}
+
+/* Output 0 of type t from floats (contiguous), by inputs i and i + 1 (scale, zero point). */
+static us_err store(us_eval *k, us_dtype t, const us_tensor *x, size_t i)
+{
+    us_tensor *y;
+    double scale, zero;
+    US_TRY(us_eval_scalar(k, i, 1, &scale));
+    US_TRY(us_eval_scalar(k, i + 1, 0, &zero));
+    US_TRY(us_eval_out(k, 0, t, x->rank, x->dims, &y));
+    double lo = t == US_I8 ? -128 : 0, hi = t == US_I8 ? 127 : 255;
+    for (int64_t j = 0, n = us_tensor_count(x); j < n; j++) {
+        double q = (double)nearbyintf(((const float *)x->data)[j] / (float)scale) + zero;
+        q = isnan(q) ? zero : fmin(fmax(q, lo), hi);
+        us_dtype_get(t)->from_f64(y->data, (size_t)j, 1, &q);
+    }
+    return US_OK;
+}
+
+static us_err two_eval(us_eval *k, us_binary f)
+{
+    const us_tensor *in;
+    us_tensor a, b, r;
+    int rank;
+    int64_t dims[US_MAX_RANK];
+    US_TRY(us_eval_in(k, 0, &in));
+    US_TRY(load(k, 0, &a));
+    US_TRY(load(k, 3, &b));
+    US_TRY(us_dims_broadcast(k->c, a.rank, a.dims, b.rank, b.dims, &rank, dims));
+    US_TRY(us_tensor_init(k->c, &r, US_F32, rank, dims, NULL));
+    US_TRY(us_eval_scratch(k, us_tensor_bytes(&r), &r.data));
+    US_TRY(us_eval_binary_into(k, f, &r, &a, &b));
+    return store(k, in->dtype, &r, 6);
+}
+us_err ms_qlinear_add_eval(us_eval *k)
+{
+    return two_eval(k, US_BIN_ADD);
+}
+us_err ms_qlinear_mul_eval(us_eval *k)
+{
+    return two_eval(k, US_BIN_MUL);
+}
+
+static us_err one_eval(us_eval *k, us_eval_fn *plain, const void *params)
+{
+    const us_tensor *in;
+    us_tensor x, y;
+    US_TRY(us_eval_in(k, 0, &in));
+    US_TRY(load(k, 0, &x));
+    US_TRY(us_eval_inner(k, plain, params, 1, (const us_tensor *[]){&x}, &y));
+    return store(k, in->dtype, &y, 3);
+}
+us_err ms_qlinear_sigmoid_eval(us_eval *k)
+{
+    return one_eval(k, sigmoid_eval, k->params);
+}
+us_err ms_qlinear_leaky_relu_eval(us_eval *k)
+{
+    return one_eval(k, leaky_relu_eval, k->params);
+}
+
+static us_err pool_eval(us_eval *k, us_eval_fn *plain)
+{
+    const us_p_ms_qlinear_pool *p = k->params;
+    if (p->channels_last) return us_eval_fail(k, US_UNSUPP, "channels_last is not possible");
+    return one_eval(k, plain, &p->pool);
+}
+us_err ms_qlinear_average_pool_eval(us_eval *k)
+{
+    return pool_eval(k, average_pool_eval);
+}
+us_err ms_qlinear_global_average_pool_eval(us_eval *k)
+{
+    return pool_eval(k, global_average_pool_eval);
+}
+
+/* Before opset 13 the axes from `axis` on were one. */
+us_err ms_qlinear_softmax_eval(us_eval *k)
+{
+    const us_p_ms_qlinear_softmax *p = k->params;
+    const us_tensor *in;
+    us_tensor x, flat, y;
+    us_p_softmax plain = {.axis = p->axis};
+    int axis = 0;
+    US_TRY(us_eval_in(k, 0, &in));
+    US_TRY(us_eval_axis(k, p->axis, in->rank, &axis));
+    US_TRY(load(k, 0, &x));
+    flat = x;
+    if (p->opset < 13) {
+        int64_t dims[2] = {us_dims_product(x.dims, 0, axis),
+                           us_dims_product(x.dims, axis, x.rank)};
+        US_TRY(us_tensor_init(k->c, &flat, US_F32, 2, dims, x.data));
+        plain.axis = 1;
+    }
+    US_TRY(us_eval_inner(k, softmax_eval, &plain, 1, (const us_tensor *[]){&flat}, &y));
+    x.data = y.data;
+    return store(k, in->dtype, &x, 3);
+}
