@@ -45,29 +45,38 @@ void us_moments_merge(us_moments *m, const us_moments *o)
 static void add_block(us_moments *m, const double *x, size_t n)
 {
     us_moments b;
-    double s[4] = {0}, q[4] = {0}, lo = (double)INFINITY, hi = -(double)INFINITY;
+    double s[4] = {0}, q[4] = {0}, lo[4], hi[4];
     size_t k = 0, i = 0;
     us_moments_init(&b);
+    for (size_t j = 0; j < 4; j++) {
+        lo[j] = (double)INFINITY;
+        hi[j] = -(double)INFINITY;
+    }
     for (; i + 4 <= n; i += 4)
-        for (size_t j = 0; j < 4; j++) {
+        for (size_t j = 0; j < 4;
+             j++) { /* four chains: a comparison waits for the one before */
             double v = x[i + j];
             bool ok = !isnan(v);
             k += ok;
             s[j] += ok ? v : 0;
-            lo = v < lo ? v : lo;
-            hi = v > hi ? v : hi;
+            lo[j] = v < lo[j] ? v : lo[j];
+            hi[j] = v > hi[j] ? v : hi[j];
         }
     for (; i < n; i++)
         if (!isnan(x[i])) {
             k++;
             s[0] += x[i];
-            lo = x[i] < lo ? x[i] : lo;
-            hi = x[i] > hi ? x[i] : hi;
+            lo[0] = x[i] < lo[0] ? x[i] : lo[0];
+            hi[0] = x[i] > hi[0] ? x[i] : hi[0];
         }
+    for (size_t j = 1; j < 4; j++) {
+        lo[0] = fmin(lo[0], lo[j]);
+        hi[0] = fmax(hi[0], hi[j]);
+    }
     b.n = k;
     b.n_missing = n - k;
-    b.min = lo;
-    b.max = hi;
+    b.min = lo[0];
+    b.max = hi[0];
     if (k) b.mean = ((s[0] + s[1]) + (s[2] + s[3])) / (double)k;
     for (i = 0; i + 4 <= n; i += 4)
         for (size_t j = 0; j < 4; j++) {
