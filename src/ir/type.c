@@ -85,7 +85,9 @@ void us_type_print(const us_syms *s, const us_type *t, us_buf *b)
     if (t->kind == US_KIND_SPARSE) {
         print_tensor(s, t, b);
     } else {
-        if (t->kind == US_KIND_MAP) us_buf_addf(b, "%s,", us_dtype_get(t->dtype)->name);
+        if (t->kind == US_KIND_MAP)
+            us_buf_addf(b, "%s,",
+                        t->dtype == US_DT_NONE ? "tensor" : us_dtype_get(t->dtype)->name);
         us_type_print(s, t->elem ? t->elem : &unknown, b);
     }
     us_buf_addc(b, ')');
@@ -237,7 +239,7 @@ static us_err inner(scan *s, us_kind kind, int depth, us_type *out)
         if (kind == US_KIND_MAP) {
             us_sv key = word(s);
             t.dtype = us_dtype_find(key);
-            if (t.dtype == US_DT_NONE)
+            if (t.dtype == US_DT_NONE && !us_sv_is(key, "tensor")) /* a key type not known */
                 return us_fail(s->c, US_FORMAT, "type: '" US_SV_FMT "' is no key type",
                                US_SV_ARG(key));
             US_TRY(expect(s, ','));
