@@ -3,6 +3,7 @@
 #include "tensor/smallfloat.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "tensor/dtype.h"
 
@@ -50,6 +51,15 @@ static bool is_nan_bits(const us_smallfloat *f, uint32_t bits)
            (bits & ones(f->man_bits));
 }
 
+/* 2^e for e in -1022..1023. Weights are converted by the million: the bits are written, ldexp takes ten times as long. */
+static double power_of_two(int e)
+{
+    uint64_t bits = (uint64_t)(e + 1023) << 52;
+    double x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
 double us_sf_decode(const us_smallfloat *f, uint32_t bits)
 {
     unsigned width = (unsigned)f->exp_bits + f->man_bits;
@@ -60,9 +70,9 @@ double us_sf_decode(const us_smallfloat *f, uint32_t bits)
     if (f->has_inf && e == ones(f->exp_bits))
         v = (double)INFINITY;
     else if (e == 0 && f->man_bits) /* subnormal; E8M0 has none: its zero exponent is 2^-127 */
-        v = ldexp((double)m, 1 - f->bias - f->man_bits);
+        v = (double)m * power_of_two(1 - f->bias - f->man_bits);
     else
-        v = ldexp((double)(m + (1u << f->man_bits)), (int)e - f->bias - f->man_bits);
+        v = (double)(m + (1u << f->man_bits)) * power_of_two((int)e - f->bias - f->man_bits);
     return neg ? -v : v;
 }
 
@@ -76,14 +86,14 @@ static uint32_t overflow_bits(const us_smallfloat *f, bool saturate)
 /* Bits of a positive finite value. */
 static uint32_t encode_positive(const us_smallfloat *f, double x, bool saturate)
 {
-    int e;
-    (void)frexp(x, &e); /* x = m * 2^e, m in [0.5, 1) */
-    int exp_field = e - 1 + f->bias;
+    uint64_t x_bits;
+    memcpy(&x_bits, &x, sizeof x_bits);
+    int exp_field = (int)(x_bits >> 52) - 1023 + f->bias; /* x in [2^e, 2^(e+1)), e >= -1023 */
+    if (exp_field > 1 << f->exp_bits) return overflow_bits(f, saturate);
     if (exp_field < 1 && f->man_bits) exp_field = 1; /* subnormal grid */
     if (exp_field < 0) exp_field = 0;
-    double steps = rint(ldexp(x, f->bias + f->man_bits -
-                                     exp_field)); /* ties to even; may reach the next binade */
-    if (steps > 1e9) return overflow_bits(f, saturate);
+    /* Below 2^52, adding 2^52 leaves whole numbers, ties to even; may reach the next binade. */
+    double steps = x * power_of_two(f->bias + f->man_bits - exp_field) + 0x1p52 - 0x1p52;
     uint32_t s = (uint32_t)steps;
     uint32_t hidden = 1u << f->man_bits;
     if (!f->man_bits) { /* only powers of two: steps is 0, 1 or 2 */
