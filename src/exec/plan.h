@@ -126,6 +126,7 @@ struct us_session {
     us_dyn_list scratch_more; /* what did not fit this time */
     size_t scratch_want;
     uint64_t n_steps_left;
+    double work_left;
     uint64_t n_draws;
     us_arena *arena; /* of the session itself */
     us_profile_row *rows;

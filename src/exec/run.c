@@ -288,5 +288,6 @@ void us_frame_env_init(us_frame *f)
                            .dynamic = env_dynamic,
                            .sub_run = env_sub_run,
                            .release = env_release,
-                           .seed = env_seed};
+                           .seed = env_seed,
+                           .work_left = &f->s->work_left};
 }

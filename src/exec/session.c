@@ -5,7 +5,6 @@
 
 #include "kernel/kernels.h"
 
-#define DEFAULT_MAX_STEPS ((uint64_t)1000000000)
 #define SESSION_ARENA_CAP ((size_t)1 << 30)
 
 /* --- life -------------------------------------------------------------------------------------------- */
@@ -45,7 +44,8 @@ static void settle_opts(us_session *s, const us_session_opts *opts)
     if (opts) s->opts = *opts;
     if (!s->opts.dynamic_cap_bytes) s->opts.dynamic_cap_bytes = US_SESSION_DYNAMIC_CAP;
     if (!s->opts.static_cap_bytes) s->opts.static_cap_bytes = US_SESSION_STATIC_CAP;
-    if (!s->opts.max_steps) s->opts.max_steps = DEFAULT_MAX_STEPS;
+    if (!s->opts.max_steps) s->opts.max_steps = US_SESSION_MAX_STEPS;
+    if (!(s->opts.max_work > 0)) s->opts.max_work = US_SESSION_MAX_WORK;
 }
 
 us_err us_session_new(us_ctx *c, us_plan *p, const us_session_opts *opts, us_session **out)
@@ -197,6 +197,7 @@ static us_err run(us_ctx *c, us_session *s, const us_value *in)
     s->now = b;
     b->used_at = ++s->n_runs;
     s->n_steps_left = s->opts.max_steps;
+    s->work_left = s->opts.max_work;
     for (size_t i = 0; i < p->n_in; i++)
         b->main->vals[p->in[i]] = in[i];
     us_err e = us_frame_run(c, b->main);

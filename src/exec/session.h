@@ -47,12 +47,17 @@ const us_type *us_plan_output_type(const us_plan *p, size_t i);
 #define US_SESSION_BINDINGS    16 /* shape signatures kept; least recently used goes */
 #define US_SESSION_DYNAMIC_CAP ((size_t)4 << 30)  /* bytes of the dynamic arena, default */
 #define US_SESSION_STATIC_CAP  ((size_t)16 << 30) /* bytes of one binding's arena, default */
+#define US_SESSION_MAX_STEPS                                                                   \
+    ((uint64_t)1000000000)       /* nodes of one run, loops included, default */
+#define US_SESSION_MAX_WORK 1e15 /* elementary steps of one run (us_eval_work), default */
 
 typedef struct us_session_opts {
     size_t dynamic_cap_bytes; /* 0: default */
     size_t static_cap_bytes;
-    uint64_t max_steps; /* limit on steps per run, loops included; 0: 10^9 */
-    uint64_t seed;      /* for random operators without a seed of their own */
+    uint64_t max_steps; /* limit on steps per run, loops included; 0: default */
+    double
+        max_work; /* limit on elements written, products summed and the like per run; 0: default */
+    uint64_t seed; /* for random operators without a seed of their own */
     bool profile;
 } us_session_opts;
 

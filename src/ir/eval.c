@@ -23,8 +23,22 @@ us_err us_eval_in(us_eval *k, size_t i, const us_tensor **out)
     return US_OK;
 }
 
+us_err us_eval_work(us_eval *k, double steps)
+{
+    double *left = k->env->work_left;
+    if (!left) return US_OK;
+    if (!(steps <= *left))
+        return us_eval_fail(
+            k, US_LIMIT,
+            "%.3g elementary steps, with %.3g left of what a run may take (max_work)", steps,
+            *left);
+    *left -= steps;
+    return US_OK;
+}
+
 us_err us_eval_scratch(us_eval *k, size_t bytes, void **out)
 {
+    US_TRY(us_eval_work(k, (double)(bytes / 8)));
     return k->env->scratch(k->env, k, bytes ? bytes : 1, out);
 }
 
@@ -78,6 +92,7 @@ us_err us_eval_out(us_eval *k, size_t i, us_dtype dtype, int rank, const int64_t
                    us_tensor **out)
 {
     if (us_eval_wants(k, i) && same_as_last_time(k->out[i], dtype, rank, dims)) {
+        US_TRY(us_eval_work(k, (double)us_tensor_count(&k->out[i]->t)));
         US_TRY(k->env->out_tensor(k->env, k, i, &k->out[i]->t));
         *out = &k->out[i]->t;
         return US_OK;
@@ -85,6 +100,7 @@ us_err us_eval_out(us_eval *k, size_t i, us_dtype dtype, int rank, const int64_t
     us_tensor t;
     US_TRY(us_tensor_init(k->c, &t, dtype, rank, dims, NULL));
     if (!us_eval_wants(k, i)) return unwanted(k, &t, out);
+    US_TRY(us_eval_work(k, (double)us_tensor_count(&t)));
     US_TRY(k->env->out_tensor(k->env, k, i, &t));
     *k->out[i] = us_value_of(&t);
     *out = &k->out[i]->t;

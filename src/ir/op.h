@@ -145,6 +145,7 @@ typedef struct us_eval_env {
     /* Seed for a random operator without one of its own: the same for the same session seed, node and number of
      * the call, else different. */
     uint64_t (*seed)(struct us_eval_env *env, us_eval *k);
+    double *work_left; /* of us_eval_work, shared by all nodes of a run; NULL: no limit */
 } us_eval_env;
 
 /* Input i as a tensor: US_ARG when absent or not a tensor. us_eval_opt: NULL when absent. */
@@ -157,6 +158,10 @@ bool us_eval_wants(const us_eval *k, size_t i); /* output i exists and is used *
 us_err us_eval_out(us_eval *k, size_t i, us_dtype dtype, int rank, const int64_t *dims,
                    us_tensor **out) US_MUST;
 us_err us_eval_scratch(us_eval *k, size_t bytes, void **out) US_MUST;
+/* Ask before work that is not in proportion to the outputs and the scratch, which count by themselves: products summed,
+ * windows looked at, pairs compared. US_LIMIT when the run has no such number of steps left. A double, so that factors
+ * multiply without overflow. */
+us_err us_eval_work(us_eval *k, double steps) US_MUST;
 /* us_fail with the node's operator and name in front. */
 #define us_eval_fail(k, code, ...) us_eval_fail_at((k), (code), __FILE__, __LINE__, __VA_ARGS__)
 us_err us_eval_fail_at(us_eval *k, us_err code, const char *file, int line, const char *fmt,

@@ -175,11 +175,30 @@ static us_err wide_sub_run(us_eval_env *env, us_eval *k, us_graph *sub, size_t n
     return o->env->sub_run(o->env, o, sub, n_in, in, n_out, out);
 }
 
+static uint64_t wide_seed(us_eval_env *env, us_eval *k)
+{
+    us_eval *o = ((wide_env *)env)->outer;
+    (void)k;
+    return o->env->seed(o->env, o);
+}
+
+/* What a wrapped operator asks for comes from the wrapper's own environment. */
+static wide_env wide_of(us_eval *k)
+{
+    return (wide_env){.base = {.out_tensor = wide_out,
+                               .scratch = wide_scratch,
+                               .dynamic = wide_dynamic,
+                               .sub_run = wide_sub_run,
+                               .seed = wide_seed,
+                               .work_left = k->env->work_left},
+                      .outer = k};
+}
+
 us_err us_eval_widened(us_eval *k, us_dtype half, us_eval_fn *fn)
 {
     if (k->n_in > WIDE_MAX || k->n_out > WIDE_MAX)
         return us_eval_fail(k, US_UNSUPP, "half precision with more than %d inputs", WIDE_MAX);
-    wide_env env = {{wide_out, wide_scratch, wide_dynamic, wide_sub_run}, k};
+    wide_env env = wide_of(k);
     us_value in[WIDE_MAX], out[WIDE_MAX];
     const us_value *pin[WIDE_MAX];
     us_value *pout[WIDE_MAX];
@@ -215,7 +234,7 @@ us_err us_eval_widened(us_eval *k, us_dtype half, us_eval_fn *fn)
 us_err us_eval_inner(us_eval *k, us_eval_fn *fn, const void *params, size_t n_in,
                      const us_tensor *const *in, us_tensor *out)
 {
-    wide_env env = {{wide_out, wide_scratch, wide_dynamic, wide_sub_run}, k};
+    wide_env env = wide_of(k);
     us_value v[WIDE_MAX], result = {0};
     const us_value *pin[WIDE_MAX];
     us_value *pout[1] = {&result};

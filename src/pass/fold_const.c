@@ -10,12 +10,26 @@
 #define SCRATCH_CAP  ((size_t)512 << 20)
 #define GROWTH_FREE  ((size_t)64 << 10)
 #define GROWTH_TOTAL ((size_t)256 << 20)
-#define MAX_ENDS     64 /* inputs or outputs of a node worth folding */
+/* What folding costs is in proportion to the file, whatever it says: elementary steps of one sweep over a graph. */
+#define WORK_FREE     4e6
+#define WORK_PER_BYTE 64.0 /* and so many more per byte of the constants */
+#define MAX_ENDS      64   /* inputs or outputs of a node worth folding */
 
 typedef struct fold_env {
     us_eval_env env;
     us_arena *arena;
+    double work_left;
 } fold_env;
+
+static double const_bytes(const us_graph *g)
+{
+    double sum = 0;
+    for (us_vid v = 0; v < g->vals.n; v++) {
+        const us_tensor *t = us_const_tensor(g, v);
+        if (t) sum += (double)us_tensor_bytes(t);
+    }
+    return sum;
+}
 
 static us_err env_out_tensor(us_eval_env *env, us_eval *k, size_t i, us_tensor *t)
 {
@@ -152,7 +166,9 @@ us_err us_pass_fold_const(us_ctx *c, us_model *m, us_graph *g, bool *changed)
                             .dynamic = env_dynamic,
                             .sub_run = env_sub_run,
                             .release = env_release,
-                            .seed = env_seed}};
+                            .seed = env_seed,
+                            .work_left = &env.work_left},
+                    .work_left = WORK_FREE + WORK_PER_BYTE * const_bytes(g)};
     US_TRY(us_arena_new(c, "constant folding", SCRATCH_CAP, &env.arena));
     us_rewire r = {0};
     us_err e = us_rewire_begin(c, g, env.arena, &r);
