@@ -261,13 +261,9 @@ us_err cast_like_eval(us_eval *k)
 
 us_err cast_like_expand(us_ctx *c, us_model *m, us_graph *g, us_nid n)
 {
-    static const char *const by_type[US_DTYPE_N] = {
-#define X(id, number, name, bits, cls) [number] = "y = Cast<to=" #number ">(x0)",
-        US_DTYPE_LIST(X)
-#undef X
-    };
-    us_dtype t = g->vals.at[g->nodes.at[n].in[1]].type.dtype;
+    us_dtype t = us_expand_dtype(g, n, 1);
     if (t <= 0 || t >= US_DTYPE_N)
-        return us_upgrade_fail(c, g, n, "the target type is not known");
-    return us_expand_text(c, m, g, n, by_type[t]);
+        return us_expand_refuse(c, g, n, "the target type is not known");
+    return us_expand_text(c, m, g, n,
+                          "y = Cast<to=@x1,saturate=$saturate,round_mode=$round_mode>(x0)");
 }

@@ -7,9 +7,13 @@
  */
 #include "ir/op_util.h"
 
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
-enum { MAX_TEMPS = 24, MAX_ARGS = 8, MAX_ATTRS = 6, MAX_DEPTH = 24 };
+enum { MAX_TEMPS = 64, MAX_ARGS = 64, MAX_ATTRS = 8, MAX_DEPTH = 24, MAX_RESULTS = 16 };
+enum { MAX_TEXT = 8192 };
 
 typedef struct expander {
     us_ctx *c;
@@ -20,7 +24,9 @@ typedef struct expander {
     us_sv names[MAX_TEMPS];
     us_vid temps[MAX_TEMPS];
     size_t n_temps;
-    us_nid last; /* node that made the value of the last expression; US_NIL: none did */
+    us_nid last;      /* node that made the value of the last expression; US_NIL: none did */
+    size_t n_results; /* that the next call of the outermost level makes */
+    us_vid results[MAX_RESULTS];
     int depth;
 } expander;
 
@@ -56,22 +62,36 @@ static us_sv word(expander *x)
     return (us_sv){p, (size_t)(x->p - p)};
 }
 
-/* A decoded attribute of the expanded node as a number. */
-static us_err attribute(expander *x, us_sv name, double *out)
+/* --- the node's own attributes --------------------------------------------------------------------- */
+
+/* Row and field of a decoded attribute of the expanded node; NULL when there is none. */
+static const us_attr_row *field(const expander *x, us_sv name, const void **at)
 {
     const us_node *nd = &x->g->nodes.at[x->n];
     const us_schema *s = us_op_current(nd->op);
     for (const us_attr_row *r = s->attrs; r && r->name; r++) {
         if (!us_sv_is(name, r->name)) continue;
-        const char *at = (const char *)nd->params + r->offset;
-        if (r->kind == US_AT_INT)
-            *out = (double)*(const int64_t *)(const void *)at;
-        else
-            *out = (double)*(const float *)(const void *)at;
-        return US_OK;
+        *at = (const char *)nd->params + r->offset;
+        return r;
     }
-    return bad(x, "no such attribute");
+    return NULL;
 }
+
+static us_err attribute(expander *x, us_sv name, double *out)
+{
+    const void *at;
+    const us_attr_row *r = field(x, name, &at);
+    if (!r) return bad(x, "no such attribute");
+    if (r->kind == US_AT_INT)
+        *out = (double)*(const int64_t *)at;
+    else if (r->kind == US_AT_FLOAT)
+        *out = (double)*(const float *)at;
+    else
+        return bad(x, "an attribute that is not a number");
+    return US_OK;
+}
+
+/* --- constants -------------------------------------------------------------------------------------- */
 
 static us_err number(expander *x, double *out)
 {
@@ -80,61 +100,208 @@ static us_err number(expander *x, double *out)
     const char *p = x->p;
     while ((*x->p >= '0' && *x->p <= '9') || (*x->p && strchr("+-.eE", *x->p)))
         x->p++;
+    if (x->p - p <= 1 && us_sv_starts(us_sv_of(x->p), "inf")) {
+        *out = *p == '-' ? -(double)INFINITY : (double)INFINITY;
+        x->p += 3;
+        return US_OK;
+    }
     return us_parse_f64((us_sv){p, (size_t)(x->p - p)}, out) ? US_OK : bad(x, "not a number");
 }
 
-/* Scalar of the element type of the node's first input. */
+static us_err add_const(expander *x, const us_tensor *t, us_vid *out)
+{
+    x->last = US_NIL;
+    return us_graph_add_const(x->c, x->g, US_SV(""), US_ST_CONST, t, out);
+}
+
+/* After '@': an input's element type, or a type's number. */
+static us_err dtype_name(expander *x, us_dtype *out)
+{
+    us_sv name = word(x);
+    const us_node *nd = &x->g->nodes.at[x->n];
+    double v;
+    if (name.n && name.p[0] == 'x') {
+        size_t i = 0;
+        for (size_t k = 1; k < name.n; k++)
+            i = i * 10 + (size_t)(name.p[k] - '0');
+        *out = i < nd->n_in && nd->in[i] != US_NIL ? x->g->vals.at[nd->in[i]].type.dtype
+                                                   : US_DT_NONE;
+        return US_OK;
+    }
+    if (!us_parse_f64(name, &v)) return bad(x, "not a type");
+    *out = (us_dtype)v;
+    return US_OK;
+}
+
+/* Scalar of the element type of the node's first input, or of the one after '@'. */
 static us_err scalar(expander *x, double v, us_vid *out)
 {
-    us_dtype t = x->g->vals.at[x->g->nodes.at[x->n].in[0]].type.dtype;
+    us_dtype t = US_DT_NONE;
+    if (take(x, '@'))
+        US_TRY(dtype_name(x, &t));
+    else if (x->g->nodes.at[x->n].n_in && x->g->nodes.at[x->n].in[0] != US_NIL)
+        t = x->g->vals.at[x->g->nodes.at[x->n].in[0]].type.dtype;
     const us_dtype_info *info = us_dtype_get(t);
-    if (!info->from_f64)
+    us_tensor k;
+    if (t != US_STRING && !info->from_f64)
         return us_fail(x->c, US_UNSUPP,
                        "expansion of " US_SV_FMT " needs the type of its input",
                        US_SV_ARG(x->g->nodes.at[x->n].op_type));
-    us_tensor k;
     US_TRY(us_tensor_new(x->c, x->m->arena, t, 0, NULL, &k));
-    info->from_f64(k.data, 0, 1, &v);
-    return us_graph_add_const(x->c, x->g, US_SV(""), US_ST_CONST, &k, out);
+    if (t != US_STRING) info->from_f64(k.data, 0, 1, &v); /* of strings only the empty one */
+    return add_const(x, &k, out);
+}
+
+static us_err int64_const(expander *x, int rank, int64_t n, const int64_t *v, us_vid *out)
+{
+    us_tensor k;
+    US_TRY(us_tensor_new(x->c, x->m->arena, US_I64, rank, rank ? &n : NULL, &k));
+    if (n) memcpy(k.data, v, (size_t)n * sizeof *v);
+    return add_const(x, &k, out);
+}
+
+/* [1, $a, 2]; an attribute that is a list gives all its numbers. */
+static us_err integers(expander *x, int64_t *v, size_t room, size_t *n)
+{
+    for (*n = 0; !take(x, ']'); (void)take(x, ',')) {
+        const char *p = x->p;
+        const void *at;
+        const us_attr_row *r = take(x, '$') ? field(x, word(x), &at) : NULL;
+        const us_ints *list = r && r->kind == US_AT_INTS ? at : NULL;
+        double d = 0;
+        if (!list) {
+            x->p = p;
+            US_TRY(number(x, &d));
+        }
+        if (*n + (list ? list->n : 1) > room) return bad(x, "vector too long");
+        for (size_t i = 0; list && i < list->n; i++)
+            v[(*n)++] = list->p[i];
+        if (!list) v[(*n)++] = (int64_t)d;
+    }
+    return US_OK;
 }
 
 static us_err vector(expander *x, us_vid *out)
 {
-    int64_t v[US_MAX_RANK], n = 0;
-    while (!take(x, ']')) {
-        double d;
-        US_TRY(number(x, &d));
-        if (n == US_MAX_RANK) return bad(x, "vector too long");
-        v[n++] = (int64_t)d;
-        (void)take(x, ',');
-    }
-    us_tensor k;
-    US_TRY(us_tensor_new(x->c, x->m->arena, US_I64, 1, &n, &k));
-    if (n) memcpy(k.data, v, (size_t)n * sizeof *v);
-    return us_graph_add_const(x->c, x->g, US_SV(""), US_ST_CONST, &k, out);
+    int64_t v[4 * US_MAX_RANK];
+    size_t n;
+    US_TRY(integers(x, v, US_LEN(v), &n));
+    return int64_const(x, 1, (int64_t)n, v, out);
 }
 
+/* $name as a value: a list becomes a vector of its own type, a tensor itself, a number a scalar like the input. */
+static us_err attribute_value(expander *x, us_vid *out)
+{
+    const char *p = x->p;
+    const void *at;
+    us_tensor k;
+    (void)take(x, '$');
+    const us_attr_row *r = field(x, word(x), &at);
+    if (!r) return bad(x, "no such attribute");
+    if (r->kind == US_AT_TENSOR) {
+        const us_tensor *t = *(const us_tensor *const *)at;
+        return t ? add_const(x, t, out) : bad(x, "the tensor is not there");
+    }
+    if (r->kind == US_AT_INTS) {
+        const us_ints *v = at;
+        return int64_const(x, 1, (int64_t)v->n, v->p, out);
+    }
+    if (r->kind == US_AT_FLOATS) {
+        const us_floats *v = at;
+        const int64_t n = (int64_t)v->n;
+        US_TRY(us_tensor_new(x->c, x->m->arena, US_F32, 1, &n, &k));
+        if (n) memcpy(k.data, v->p, v->n * sizeof *v->p);
+        return add_const(x, &k, out);
+    }
+    if (r->kind == US_AT_STRINGS) {
+        const us_strs *v = at;
+        const int64_t n = (int64_t)v->n;
+        US_TRY(us_tensor_new(x->c, x->m->arena, US_STRING, 1, &n, &k));
+        if (n) memcpy(k.data, v->p, v->n * sizeof *v->p);
+        return add_const(x, &k, out);
+    }
+    double v;
+    x->p = p;
+    US_TRY(number(x, &v));
+    return scalar(x, v, out);
+}
+
+/* --- calls ------------------------------------------------------------------------------------------- */
+
 static us_err add_node(expander *x, us_sv op, size_t n_in, const us_vid *in, size_t n_attrs,
-                       const us_attr *attrs, us_vid *out)
+                       const us_attr *attrs, size_t n_out, us_vid *out)
 {
     const us_op *row = us_op_find(US_SV(""), op);
     if (!row) return bad(x, "unknown operator");
-    us_vid v;
     us_type none = {.rank = -1};
     us_nid nid;
-    US_TRY(us_graph_add_val(x->c, x->g, US_SV(""), US_ST_TEMP, &none, &v));
+    for (size_t i = 0; i < n_out; i++)
+        US_TRY(us_graph_add_val(x->c, x->g, US_SV(""), US_ST_TEMP, &none, &out[i]));
     US_TRY(us_graph_add_node(x->c, x->g, US_SV(""), us_sv_of(row->name),
-                             us_op_current(row)->since, US_SV(""), n_in, in, 1, &v, x->n,
+                             us_op_current(row)->since, US_SV(""), n_in, in, n_out, out, x->n,
                              &nid));
     for (size_t i = 0; i < n_attrs; i++)
         US_TRY(us_node_set_attr(x->c, x->g, nid, &attrs[i]));
     US_TRY(us_node_decode(x->c, x->m, &x->g->nodes.at[nid]));
     x->last = nid;
-    *out = v;
     return US_OK;
 }
 
-static us_err call(expander *x, us_sv op, us_vid *out)
+static us_err int_list(expander *x, us_attr *a)
+{
+    int64_t v[4 * US_MAX_RANK];
+    if (!take(x, '[')) return bad(x, "expected '['");
+    US_TRY(integers(x, v, US_LEN(v), &a->n));
+    int64_t *p = us_new_n(x->m->arena, int64_t, a->n + 1);
+    if (!p) return us_arena_fail(x->c, x->m->arena);
+    memcpy(p, v, a->n * sizeof *v);
+    a->ints = p;
+    return US_OK;
+}
+
+static us_err string_value(expander *x, us_attr *a)
+{
+    const void *at;
+    if (take(x, '$')) {
+        const us_attr_row *r = field(x, word(x), &at);
+        if (!r || r->kind != US_AT_STRING) return bad(x, "not a string attribute");
+        a->s = *(const us_sv *)at;
+        return US_OK;
+    }
+    if (!take(x, '\'')) return bad(x, "expected a string");
+    const char *p = x->p;
+    while (*x->p && *x->p != '\'')
+        x->p++;
+    US_TRY(us_sv_dup(x->c, x->m->arena, (us_sv){p, (size_t)(x->p - p)}, &a->s));
+    return take(x, '\'') ? US_OK : bad(x, "expected an end of the string");
+}
+
+/* One attribute of a call; what may stand after '=' follows from the operator's schema. */
+static us_err attr_value(expander *x, const us_op *op, us_attr *a)
+{
+    const us_attr_row *r = op ? us_op_current(op)->attrs : NULL;
+    double v;
+    while (r && r->name && !us_sv_is(a->name, r->name))
+        r++;
+    if (!r || !r->name) return bad(x, "the operator has no such attribute");
+    a->kind = (int32_t)r->kind;
+    if (r->kind == US_AT_INTS) return int_list(x, a);
+    if (r->kind == US_AT_STRING) return string_value(x, a);
+    if (r->kind == US_AT_INT && take(x, '@')) {
+        us_dtype t;
+        US_TRY(dtype_name(x, &t));
+        a->i = (int64_t)t;
+        return US_OK;
+    }
+    US_TRY(number(x, &v));
+    if (r->kind == US_AT_FLOAT)
+        a->f = (float)v;
+    else
+        a->i = (int64_t)v;
+    return US_OK;
+}
+
+static us_err call(expander *x, us_sv op, size_t n_out, us_vid *out)
 {
     us_vid in[MAX_ARGS];
     us_attr attrs[MAX_ATTRS];
@@ -142,11 +309,9 @@ static us_err call(expander *x, us_sv op, us_vid *out)
     if (take(x, '<')) {
         do {
             if (n_attrs == MAX_ATTRS) return bad(x, "too many attributes");
-            us_attr a = {.name = word(x), .kind = US_AT_INT};
-            double v;
+            us_attr a = {.name = word(x)};
             if (!take(x, '=')) return bad(x, "expected '='");
-            US_TRY(number(x, &v));
-            a.i = (int64_t)v;
+            US_TRY(attr_value(x, us_op_find(US_SV(""), op), &a));
             attrs[n_attrs++] = a;
         } while (take(x, ','));
         if (!take(x, '>')) return bad(x, "expected '>'");
@@ -157,7 +322,7 @@ static us_err call(expander *x, us_sv op, us_vid *out)
         US_TRY(expression(x, &in[n_in++]));
         (void)take(x, ',');
     }
-    return add_node(x, op, n_in, in, n_attrs, attrs, out);
+    return add_node(x, op, n_in, in, n_attrs, attrs, n_out, out);
 }
 
 /* x0, x1, ... or a name given before; x without an input is left out. */
@@ -165,15 +330,34 @@ static us_err variable(expander *x, us_sv name, us_vid *out)
 {
     const us_node *nd = &x->g->nodes.at[x->n];
     x->last = US_NIL;
-    for (size_t i = 0; i < x->n_temps; i++)
+    for (size_t i = x->n_temps; i-- > 0;)
         if (us_sv_eq(x->names[i], name)) {
             *out = x->temps[i];
             return US_OK;
         }
-    if (name.n != 2 || name.p[0] != 'x') return bad(x, "unknown name");
-    size_t i = (size_t)(name.p[1] - '0');
-    *out = i < nd->n_in ? nd->in[i] : US_NIL;
+    int64_t i;
+    if (us_sv_is(name, "_")) {
+        *out = US_NIL;
+        return US_OK;
+    }
+    if (name.n < 2 || name.p[0] != 'x' || !us_parse_i64((us_sv){name.p + 1, name.n - 1}, &i) ||
+        i < 0)
+        return bad(x, "unknown name");
+    *out = i < (int64_t)nd->n_in ? nd->in[i] : US_NIL;
     return US_OK;
+}
+
+static us_err literal(expander *x, us_vid *out)
+{
+    double v;
+    if (take(x, '[')) return vector(x, out);
+    if (take(x, '#')) {
+        US_TRY(number(x, &v));
+        return int64_const(x, 0, 1, &(int64_t){(int64_t)v}, out);
+    }
+    if (*x->p == '$') return attribute_value(x, out);
+    US_TRY(number(x, &v));
+    return scalar(x, v, out);
 }
 
 static us_err expression(expander *x, us_vid *out)
@@ -181,58 +365,191 @@ static us_err expression(expander *x, us_vid *out)
     if (++x->depth > MAX_DEPTH) return bad(x, "too deep");
     us_err e;
     blanks(x);
-    if (take(x, '[')) {
-        e = vector(x, out);
-        x->last = US_NIL;
-    } else if ((*x->p >= '0' && *x->p <= '9') || *x->p == '-' || *x->p == '$') {
-        double v;
-        US_TRY(number(x, &v));
-        e = scalar(x, v, out);
-        x->last = US_NIL;
+    if ((*x->p >= '0' && *x->p <= '9') || (*x->p && strchr("[#$-", *x->p)) ||
+        us_sv_starts(us_sv_of(x->p), "inf")) {
+        e = literal(x, out);
     } else {
         us_sv name = word(x);
         blanks(x);
-        e = *x->p == '(' || *x->p == '<' ? call(x, name, out) : variable(x, name, out);
+        e = *x->p == '(' || *x->p == '<' ? call(x, name, 1, out) : variable(x, name, out);
     }
     x->depth--;
     return e;
 }
 
-/* The node that made v gets the expanded node's output i instead, and the other way round. */
-static us_err take_output(expander *x, size_t i, us_vid v)
+/* --- statements -------------------------------------------------------------------------------------- */
+
+/* Output `at` of the node `maker` and the expanded node's output i change places; *v is the latter then. */
+static void swap_output(expander *x, size_t i, us_nid maker, size_t at, us_vid *v)
 {
     us_node *nd = &x->g->nodes.at[x->n];
-    if (i >= nd->n_out || nd->out[i] == US_NIL) return US_OK;
-    if (x->last == US_NIL) US_TRY(add_node(x, US_SV("Identity"), 1, &v, 0, NULL, &v));
-    nd = &x->g->nodes.at[x->n];
     us_vid old = nd->out[i];
-    nd->out[i] = v;
-    x->g->vals.at[v].def = x->n;
-    x->g->vals.at[v].def_out = (uint32_t)i;
-    x->g->nodes.at[x->last].out[0] = old;
-    x->g->vals.at[old].def = x->last;
-    x->g->vals.at[old].def_out = 0;
+    nd->out[i] = *v;
+    x->g->vals.at[*v].def = x->n;
+    x->g->vals.at[*v].def_out = (uint32_t)i;
+    x->g->nodes.at[maker].out[at] = old;
+    x->g->vals.at[old].def = maker;
+    x->g->vals.at[old].def_out = (uint32_t)at;
+    *v = old;
+}
+
+/* y, y1, ...: an output of the expanded node; -1: another name. */
+static int output_index(us_sv name)
+{
+    int64_t i = 0;
+    if (!name.n || name.p[0] != 'y') return -1;
+    if (name.n > 1 && !us_parse_i64((us_sv){name.p + 1, name.n - 1}, &i)) return -1;
+    return (int)i;
+}
+
+/* Gives result `at` of the node x->last (US_NIL: a value that was there before) its name. */
+static us_err assign(expander *x, us_sv name, size_t at, us_vid v)
+{
+    int i = output_index(name);
+    const us_node *nd = &x->g->nodes.at[x->n];
+    if (i >= 0 && (uint32_t)i < nd->n_out && nd->out[i] != US_NIL) {
+        us_nid maker = x->last;
+        if (maker == US_NIL) {
+            const us_vid from = v;
+            US_TRY(add_node(x, US_SV("Identity"), 1, &from, 0, NULL, 1, &v));
+            maker = x->last;
+            x->last = US_NIL;
+        }
+        swap_output(x, (size_t)i, maker, at, &v);
+    }
+    if (x->n_temps == MAX_TEMPS) return bad(x, "too many names");
+    x->names[x->n_temps] = name;
+    x->temps[x->n_temps++] = v;
+    return US_OK;
+}
+
+static us_err statement(expander *x)
+{
+    us_sv names[MAX_RESULTS];
+    us_vid v[MAX_RESULTS];
+    size_t n = 0;
+    do {
+        if (n == MAX_RESULTS) return bad(x, "too many results");
+        names[n++] = word(x);
+    } while (take(x, ','));
+    if (!take(x, '=')) return bad(x, "expected '='");
+    if (n > 1)
+        US_TRY(call(x, word(x), n, v));
+    else
+        US_TRY(expression(x, v));
+    us_nid last = x->last;
+    for (size_t i = 0; i < n; i++) {
+        x->last = last;
+        US_TRY(assign(x, names[i], i, v[i]));
+    }
     return US_OK;
 }
 
 us_err us_expand_text(us_ctx *c, us_model *m, us_graph *g, us_nid n, const char *text)
 {
     expander x = {.c = c, .m = m, .g = g, .n = n, .p = text};
-    blanks(&x);
-    while (*x.p) {
-        us_sv name = word(&x);
-        us_vid v;
-        if (!take(&x, '=')) return bad(&x, "expected '='");
-        US_TRY(expression(&x, &v));
-        (void)take(&x, ';');
-        if (name.p[0] == 'y') {
-            US_TRY(take_output(&x, name.n == 2 ? (size_t)(name.p[1] - '0') : 0, v));
-        } else {
-            if (x.n_temps == MAX_TEMPS) return bad(&x, "too many names");
-            x.names[x.n_temps] = name;
-            x.temps[x.n_temps++] = v;
-        }
+    do {
         blanks(&x);
-    }
-    return US_OK;
+        if (*x.p) US_TRY(statement(&x));
+    } while (take(&x, ';'));
+    return *x.p ? bad(&x, "expected ';'") : US_OK;
+}
+
+us_err us_expand_fmt(us_ctx *c, us_model *m, us_graph *g, us_nid n, const char *fmt, ...)
+{
+    char text[MAX_TEXT];
+    va_list ap;
+    va_start(ap, fmt);
+    int len = vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    if (len < 0 || len >= MAX_TEXT)
+        return us_expand_refuse(c, g, n, "its expansion would be too long");
+    return us_expand_text(c, m, g, n, text);
+}
+
+us_err us_expand_refuse(us_ctx *c, const us_graph *g, us_nid n, const char *why)
+{
+    const us_node *nd = &g->nodes.at[n];
+    return us_fail(c, US_UNSUPP, "expanding " US_SV_FMT " '" US_SV_FMT "': %s",
+                   US_SV_ARG(nd->op_type), US_SV_ARG(nd->name), why);
+}
+
+/* --- what expansions ask of their node --------------------------------------------------------------- */
+
+bool us_expand_has(const us_graph *g, us_nid n, size_t i)
+{
+    const us_node *nd = &g->nodes.at[n];
+    return i < nd->n_in && nd->in[i] != US_NIL;
+}
+
+bool us_expand_gives(const us_graph *g, us_nid n, size_t i)
+{
+    const us_node *nd = &g->nodes.at[n];
+    return i < nd->n_out && nd->out[i] != US_NIL;
+}
+
+const us_type *us_expand_type(const us_graph *g, us_nid n, size_t i)
+{
+    if (!us_expand_has(g, n, i)) return NULL;
+    const us_type *t = &g->vals.at[g->nodes.at[n].in[i]].type;
+    return t->kind == US_KIND_TENSOR ? t : NULL;
+}
+
+us_dtype us_expand_dtype(const us_graph *g, us_nid n, size_t i)
+{
+    const us_type *t = us_expand_type(g, n, i);
+    return t ? t->dtype : US_DT_NONE;
+}
+
+int us_expand_rank(const us_graph *g, us_nid n, size_t i)
+{
+    const us_type *t = us_expand_type(g, n, i);
+    return t ? t->rank : -1;
+}
+
+int64_t us_expand_dim(const us_graph *g, us_nid n, size_t i, int axis)
+{
+    const us_type *t = us_expand_type(g, n, i);
+    if (!t || axis < 0 || axis >= t->rank || !us_dim_known(t->dims[axis])) return -1;
+    return t->dims[axis].add;
+}
+
+us_dim_text us_expand_dim_text(const us_graph *g, us_nid n, size_t i, int axis)
+{
+    us_dim_text s;
+    int64_t d = us_expand_dim(g, n, i, axis);
+    if (d >= 0)
+        (void)snprintf(s.text, sizeof s.text, "[%lld]", (long long)d);
+    else
+        (void)snprintf(s.text, sizeof s.text, "Shape<start=%d,end=%d>(x%zu)", axis, axis + 1,
+                       i);
+    return s;
+}
+
+us_axes_text us_expand_axes_text(int from, int to)
+{
+    us_axes_text s;
+    size_t at = 0;
+    s.text[at++] = '[';
+    for (int i = from; i < to && at + 8 < sizeof s.text; i++)
+        at += (size_t)snprintf(s.text + at, sizeof s.text - at, "%s%d", i > from ? "," : "", i);
+    s.text[at++] = ']';
+    s.text[at] = 0;
+    return s;
+}
+
+bool us_expand_const_ints(const us_graph *g, us_nid n, size_t i, size_t max, int64_t *out,
+                          size_t *count)
+{
+    if (!us_expand_has(g, n, i)) return false;
+    const us_val *v = &g->vals.at[g->nodes.at[n].in[i]];
+    if (v->storage != US_ST_CONST || v->also_input || !v->data ||
+        v->data->kind != US_KIND_TENSOR)
+        return false;
+    const us_tensor *t = &v->data->t;
+    if (!us_dtype_get(t->dtype)->to_i64 || us_tensor_count(t) > (int64_t)max) return false;
+    *count = (size_t)us_tensor_count(t);
+    for (size_t k = 0; k < *count; k++)
+        out[k] = us_tensor_i64_at(t, (int64_t)k);
+    return true;
 }

@@ -95,12 +95,38 @@ static inline int64_t us_dims_product(const int64_t *d, int from, int to)
 
 /* --- expansion ----------------------------------------------------------------------------------- */
 
-/* Replaces node n by an expression over core operators, in a small language:
+/* Replaces node n by expressions over other operators of ai.onnx, in a small language:
  *     "y = Where(Less(x0, 0), Mul(x0, $alpha), x0)"
- * x0, x1 are the node's inputs; $name is a float or int attribute; numbers become scalar constants of x0's
- * element type, [1,2] an int64 vector; Name<axis=1,keepdims=0>(...) sets integer attributes (a $name may
- * stand for the value); `t = expr;` names a temporary; the last statements assign y, y1, ... */
+ * Statements are divided by `;`. `t = expr` names a value, `a, b = Call(...)` the results of one call; `y`, `y1`, ... are the node's
+ * outputs. x0, x1 are its inputs, one that is absent may stand where an argument may be left out, as `_` does.
+ * Constants: a number is a scalar of x0's element type, `2@x1` of x1's, `2@7` of the type with that number (inf, -inf too);
+ * `#2` is a scalar int64, `[1,2]` an int64 vector. `$name` is the node's attribute: a number likewise, a list as a
+ * vector of its own type, a tensor. Attributes of calls, by the schema of the operator called:
+ * Name<axis=1,to=@x1,perm=[0,2,1],mode='x',p=$p>(...); a list may hold `$name`.
+ * An expansion that cannot be written for a node (a rank that is not known) refuses before it adds anything: US_UNSUPP. */
 us_err us_expand_text(us_ctx *c, us_model *m, us_graph *g, us_nid n, const char *text) US_MUST;
+us_err us_expand_fmt(us_ctx *c, us_model *m, us_graph *g, us_nid n, const char *fmt,
+                     ...) US_MUST US_PRINTF(5, 6);
+us_err us_expand_refuse(us_ctx *c, const us_graph *g, us_nid n, const char *why);
+
+bool us_expand_has(const us_graph *g, us_nid n, size_t i);   /* input i is given */
+bool us_expand_gives(const us_graph *g, us_nid n, size_t i); /* output i is wanted */
+const us_type *us_expand_type(const us_graph *g, us_nid n,
+                              size_t i); /* of input i; NULL: not known to be a tensor */
+us_dtype us_expand_dtype(const us_graph *g, us_nid n, size_t i);        /* US_DT_NONE */
+int us_expand_rank(const us_graph *g, us_nid n, size_t i);              /* -1: not known */
+int64_t us_expand_dim(const us_graph *g, us_nid n, size_t i, int axis); /* likewise */
+bool us_expand_const_ints(const us_graph *g, us_nid n, size_t i, size_t max, int64_t *out,
+                          size_t *count); /* input i is a constant */
+/* Dimension `axis` of input i as text for an int64 vector of one element: "[3]", or taken from the shape at run time. */
+typedef struct us_dim_text {
+    char text[48];
+} us_dim_text;
+us_dim_text us_expand_dim_text(const us_graph *g, us_nid n, size_t i, int axis);
+typedef struct us_axes_text {
+    char text[64];
+} us_axes_text;
+us_axes_text us_expand_axes_text(int from, int to); /* "[2,3]" */
 
 #define US_EXPAND(fn, text)                                                                    \
     us_err fn##_expand(us_ctx *c, us_model *m, us_graph *g, us_nid n)                          \

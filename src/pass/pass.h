@@ -6,7 +6,7 @@
 #ifndef USTA_PASS_PASS_H
 #define USTA_PASS_PASS_H
 
-#include "ir/graph.h"
+#include "ir/op.h"
 
 enum { US_FACT_ORDER = 1, US_FACT_TYPES = 2 }; /* topological order; inferred types */
 
@@ -23,5 +23,14 @@ const us_pass *us_pass_at(size_t i); /* NULL past the end */
 
 /* Run the comma-separated passes in order ("default": what a plan wants: upgrade, infer, expand, fold, dce, ...). */
 us_err us_pass_run(us_ctx *c, us_model *m, const char *names) US_MUST;
+
+/* Expand every composite that `keep` does not keep, in all graphs, until none is left. Nodes in current form with
+ * inferred types ("upgrade,infer"); types are inferred afterwards too. */
+typedef bool us_keep_fn(const us_op *op);
+typedef struct us_expanded {
+    size_t n_expanded;
+    size_t n_refused; /* left whole: their expansion needs to know more (a rank, a constant) */
+} us_expanded;
+us_err us_expand_model(us_ctx *c, us_model *m, us_keep_fn *keep, us_expanded *sum) US_MUST;
 
 #endif
