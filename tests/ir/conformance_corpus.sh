@@ -3,7 +3,8 @@
 set -u
 archive=${USTA_CORPUS:-$US_SOURCE/../shared/corpus}/onnx-backend-tests-1.23.tar.xz
 [ -f "$archive" ] || { echo "no $archive"; exit 77; }
-if [ ! -f "$2/.unpacked" ]; then
-    mkdir -p "$2" && tar -xf "$archive" -C "$2" && touch "$2/.unpacked" || exit 1
+if [ ! -d "$2" ]; then # complete under its name or not there: two of these may run at once
+    mkdir -p "$2.$$" && tar -xf "$archive" -C "$2.$$" || exit 1
+    mv -T "$2.$$" "$2" 2>/dev/null || rm -rf "$2.$$"
 fi
 exec "$1" ${3:+"$3"} "$2"
