@@ -7,31 +7,17 @@
 
 US_NO_GRAD(and)
 US_NO_GRAD(arg_max)
-US_NO_GRAD(arg_min)
 US_NO_GRAD(bit_shift)
 US_NO_GRAD(bitwise_and)
 US_NO_GRAD(bitwise_not)
-US_NO_GRAD(bitwise_or)
-US_NO_GRAD(bitwise_xor)
 US_NO_GRAD(constant)
-US_NO_GRAD(constant_of_shape)
 US_NO_GRAD(equal)
-US_NO_GRAD(eye_like)
 US_NO_GRAD(greater)
-US_NO_GRAD(hardmax) /* flat almost everywhere */
-US_NO_GRAD(is_inf)
-US_NO_GRAD(is_nan)
-US_NO_GRAD(less)
 US_NO_GRAD(non_zero)
 US_NO_GRAD(not )
-US_NO_GRAD(one_hot) /* its values could have one; nobody asks for it */
-US_NO_GRAD(or)
 US_NO_GRAD(range)
 US_NO_GRAD(reduce_prod) /* needs the product of the others without dividing by zero */
-US_NO_GRAD(scatter)     /* the upgrade pass makes it ScatterElements */
 US_NO_GRAD(shape)
-US_NO_GRAD(size)
-US_NO_GRAD(xor)
 
 /* Preprocessing and finished models: nothing behind them is trained. */
 US_NO_GRAD(ml_array_feature_extractor)
@@ -51,11 +37,9 @@ US_NO_GRAD(ml_zip_map)
 
 /* Selection by values, and products that expansions into core products would train through. */
 US_NO_GRAD(bit_cast)
-US_NO_GRAD(compress)
 US_NO_GRAD(cum_prod)
 US_NO_GRAD(det)
 US_NO_GRAD(einsum)
-US_NO_GRAD(reverse_sequence)
 US_NO_GRAD(tensor_scatter)
 US_NO_GRAD(unique)
 
@@ -124,7 +108,6 @@ US_NO_GRAD(split_to_sequence)
 
 /* Pictures: they come before what is trained, or after it. */
 US_NO_GRAD(affine_grid)
-US_NO_GRAD(center_crop_pad)
 US_NO_GRAD(col2im)
 US_NO_GRAD(deform_conv)
 US_NO_GRAD(grid_sample)
@@ -134,16 +117,13 @@ US_NO_GRAD(non_max_suppression)
 US_NO_GRAD(resize)
 US_NO_GRAD(roi_align)
 /* Drawn, made from sizes, or in front of what is trained. */
-US_NO_GRAD(bernoulli)
 US_NO_GRAD(blackman_window)
 US_NO_GRAD(dft)
 US_NO_GRAD(hamming_window)
 US_NO_GRAD(hann_window)
 US_NO_GRAD(mel_weight_matrix)
 US_NO_GRAD(multinomial)
-US_NO_GRAD(random_normal)
 US_NO_GRAD(random_normal_like)
-US_NO_GRAD(random_uniform)
 US_NO_GRAD(random_uniform_like)
 US_NO_GRAD(stft)
 

@@ -7,14 +7,36 @@
 /* Composites that have a better gradient than their expansion's. */
 /* clang-format off */
 #define US_GRAD_DIRECT(X)                                                                      \
-    X(CLIP,               clip)               /* one share at a bound, not half of it */       \
-    X(GELU,               gelu)                                                                \
-    X(LEAKY_RELU,         leaky_relu)                                                          \
-    X(PRELU,              prelu)                                                               \
-    X(REDUCE_L2,          reduce_l2)          /* 0 at 0, not 0/0 */                            \
-    X(REDUCE_LOG_SUM_EXP, reduce_log_sum_exp) /* no overflow */                                \
-    X(SOFTPLUS,           softplus)           /* no overflow */                                \
-    X(SUM,                sum)
+    X(ACOSH, acosh)                                                                            \
+    X(ASINH, asinh)                                                                            \
+    X(ATANH, atanh)                                                                            \
+    X(CEIL, ceil)                                                                              \
+    X(CLIP, clip)                                           /* one share at a bound, not half of it */\
+    X(COSH, cosh)                                                                              \
+    X(DEPTH_TO_SPACE, depth_to_space)                                                          \
+    X(FLATTEN, flatten)                                                                        \
+    X(GELU, gelu)                                                                              \
+    X(LEAKY_RELU, leaky_relu)                                                                  \
+    X(LOG_SOFTMAX, log_softmax)                                                                \
+    X(MIN, min)                                                                                \
+    X(NEG, neg)                                                                                \
+    X(PRELU, prelu)                                                                            \
+    X(RECIPROCAL, reciprocal)                                                                  \
+    X(REDUCE_L2, reduce_l2)                                 /* 0 at 0, not 0/0 */              \
+    X(REDUCE_LOG_SUM_EXP, reduce_log_sum_exp)               /* no overflow */                  \
+    X(REDUCE_MIN, reduce_min)                                                                  \
+    X(SIGN, sign)                                                                              \
+    X(SINH, sinh)                                                                              \
+    X(SOFTMAX, softmax)                                                                        \
+    X(SOFTPLUS, softplus)                                   /* no overflow */                  \
+    X(SPACE_TO_DEPTH, space_to_depth)                                                          \
+    X(SPLIT, split)                                                                            \
+    X(SQUEEZE, squeeze)                                                                        \
+    X(SUM, sum)                                                                                \
+    X(TAN, tan)                                                                                \
+    X(TILE, tile)                                                                              \
+    X(TRILU, trilu)                                                                            \
+    X(UNSQUEEZE, unsqueeze)
 /* clang-format on */
 
 #define US_CORE(id, domain, name, flags, fn)      us_err fn##_grad(us_grad *k) US_MUST;

@@ -12,8 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MAX_TEMPS = 64, MAX_ARGS = 64, MAX_ATTRS = 8, MAX_DEPTH = 24, MAX_RESULTS = 16 };
-enum { MAX_TEXT = 8192 };
+enum { MAX_TEMPS = 64, MAX_ARGS = 64, MAX_ATTRS = 8, MAX_DEPTH = 24, MAX_RESULTS = 64 };
 
 typedef struct expander {
     us_ctx *c;
@@ -24,9 +23,12 @@ typedef struct expander {
     us_sv names[MAX_TEMPS];
     us_vid temps[MAX_TEMPS];
     size_t n_temps;
+    struct {
+        us_nid maker;
+        size_t at;
+        us_vid v;
+    } y[MAX_RESULTS]; /* the node's outputs: result `at` of `maker`; US_NIL: not given */
     us_nid last;      /* node that made the value of the last expression; US_NIL: none did */
-    size_t n_results; /* that the next call of the outermost level makes */
-    us_vid results[MAX_RESULTS];
     int depth;
 } expander;
 
@@ -379,18 +381,21 @@ static us_err expression(expander *x, us_vid *out)
 
 /* --- statements -------------------------------------------------------------------------------------- */
 
-/* Output `at` of the node `maker` and the expanded node's output i change places; *v is the latter then. */
-static void swap_output(expander *x, size_t i, us_nid maker, size_t at, us_vid *v)
+/* Each of the node's outputs and the value that stands for it change places. */
+static void take_outputs(expander *x)
 {
     us_node *nd = &x->g->nodes.at[x->n];
-    us_vid old = nd->out[i];
-    nd->out[i] = *v;
-    x->g->vals.at[*v].def = x->n;
-    x->g->vals.at[*v].def_out = (uint32_t)i;
-    x->g->nodes.at[maker].out[at] = old;
-    x->g->vals.at[old].def = maker;
-    x->g->vals.at[old].def_out = (uint32_t)at;
-    *v = old;
+    for (uint32_t i = 0; i < nd->n_out && i < MAX_RESULTS; i++) {
+        us_nid maker = x->y[i].maker;
+        us_vid v = x->y[i].v, old = nd->out[i];
+        if (maker == US_NIL) continue;
+        nd->out[i] = v;
+        x->g->vals.at[v].def = x->n;
+        x->g->vals.at[v].def_out = i;
+        x->g->nodes.at[maker].out[x->y[i].at] = old;
+        x->g->vals.at[old].def = maker;
+        x->g->vals.at[old].def_out = (uint32_t)x->y[i].at;
+    }
 }
 
 /* y, y1, ...: an output of the expanded node; -1: another name. */
@@ -407,19 +412,20 @@ static us_err assign(expander *x, us_sv name, size_t at, us_vid v)
 {
     int i = output_index(name);
     const us_node *nd = &x->g->nodes.at[x->n];
-    if (i >= 0 && (uint32_t)i < nd->n_out && nd->out[i] != US_NIL) {
-        us_nid maker = x->last;
-        if (maker == US_NIL) {
-            const us_vid from = v;
-            US_TRY(add_node(x, US_SV("Identity"), 1, &from, 0, NULL, 1, &v));
-            maker = x->last;
-            x->last = US_NIL;
-        }
-        swap_output(x, (size_t)i, maker, at, &v);
+    if (i < 0) {
+        if (x->n_temps == MAX_TEMPS) return bad(x, "too many names");
+        x->names[x->n_temps] = name;
+        x->temps[x->n_temps++] = v;
+        return US_OK;
     }
-    if (x->n_temps == MAX_TEMPS) return bad(x, "too many names");
-    x->names[x->n_temps] = name;
-    x->temps[x->n_temps++] = v;
+    if (i >= MAX_RESULTS || (uint32_t)i >= nd->n_out || nd->out[i] == US_NIL) return US_OK;
+    if (x->last == US_NIL) {
+        const us_vid from = v;
+        US_TRY(add_node(x, US_SV("Identity"), 1, &from, 0, NULL, 1, &v));
+    }
+    x->y[i].maker = x->last;
+    x->y[i].at = at;
+    x->y[i].v = v;
     return US_OK;
 }
 
@@ -445,26 +451,57 @@ static us_err statement(expander *x)
     return US_OK;
 }
 
+static us_err program(expander *x)
+{
+    do {
+        blanks(x);
+        if (*x->p) US_TRY(statement(x));
+    } while (take(x, ';'));
+    return *x->p ? bad(x, "expected ';'") : US_OK;
+}
+
 us_err us_expand_text(us_ctx *c, us_model *m, us_graph *g, us_nid n, const char *text)
 {
     expander x = {.c = c, .m = m, .g = g, .n = n, .p = text};
-    do {
-        blanks(&x);
-        if (*x.p) US_TRY(statement(&x));
-    } while (take(&x, ';'));
-    return *x.p ? bad(&x, "expected ';'") : US_OK;
+    size_t before = g->nodes.n;
+    for (size_t i = 0; i < MAX_RESULTS; i++)
+        x.y[i].maker = US_NIL;
+    us_err e = program(&x);
+    if (e == US_OK)
+        take_outputs(&x);
+    else /* refused: as if nothing had been */
+        for (size_t i = before; i < g->nodes.n; i++)
+            us_graph_remove_node(g, (us_nid)i);
+    return e;
 }
 
 us_err us_expand_fmt(us_ctx *c, us_model *m, us_graph *g, us_nid n, const char *fmt, ...)
 {
-    char text[MAX_TEXT];
+    char text[US_EXPAND_TEXT];
     va_list ap;
     va_start(ap, fmt);
     int len = vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
-    if (len < 0 || len >= MAX_TEXT)
+    if (len < 0 || len >= US_EXPAND_TEXT)
         return us_expand_refuse(c, g, n, "its expansion would be too long");
     return us_expand_text(c, m, g, n, text);
+}
+
+void us_expand_add(us_expand_buf *b, const char *fmt, ...)
+{
+    size_t room = sizeof b->text - b->n;
+    va_list ap;
+    va_start(ap, fmt);
+    int len = vsnprintf(b->text + b->n, room, fmt, ap);
+    va_end(ap);
+    b->full = b->full || len < 0 || (size_t)len >= room;
+    if (!b->full) b->n += (size_t)len;
+}
+
+us_err us_expand_buffer(us_ctx *c, us_model *m, us_graph *g, us_nid n, const us_expand_buf *b)
+{
+    if (b->full) return us_expand_refuse(c, g, n, "its expansion would be too long");
+    return us_expand_text(c, m, g, n, b->text);
 }
 
 us_err us_expand_refuse(us_ctx *c, const us_graph *g, us_nid n, const char *why)

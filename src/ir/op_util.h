@@ -107,6 +107,16 @@ static inline int64_t us_dims_product(const int64_t *d, int from, int to)
 us_err us_expand_text(us_ctx *c, us_model *m, us_graph *g, us_nid n, const char *text) US_MUST;
 us_err us_expand_fmt(us_ctx *c, us_model *m, us_graph *g, us_nid n, const char *fmt,
                      ...) US_MUST US_PRINTF(5, 6);
+/* Text put together in steps; too much of it is refused at the end. */
+enum { US_EXPAND_TEXT = 8192 };
+typedef struct us_expand_buf {
+    char text[US_EXPAND_TEXT];
+    size_t n;
+    bool full;
+} us_expand_buf;
+void us_expand_add(us_expand_buf *b, const char *fmt, ...) US_PRINTF(2, 3);
+us_err us_expand_buffer(us_ctx *c, us_model *m, us_graph *g, us_nid n,
+                        const us_expand_buf *b) US_MUST;
 us_err us_expand_refuse(us_ctx *c, const us_graph *g, us_nid n, const char *why);
 
 bool us_expand_has(const us_graph *g, us_nid n, size_t i);   /* input i is given */
