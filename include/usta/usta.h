@@ -210,12 +210,34 @@ USTA_API int usta_model_prop(const usta_model *m, const char *key, usta_str *val
 
 typedef struct usta_session usta_session;
 
+/* Decoding of image files, for models with the operator ImageDecoder: the library has no codecs, the caller lends one.
+ *
+ * bytes    a whole file of n_bytes, borrowed for the call.
+ * pixels   what is wanted: USTA_PIXELS_RGB, _BGR (3 bytes a pixel) or _GRAY (1).
+ * place    to be called once, with place_arg, height and width, before pixels are written: gives memory for height * width
+ *          pixels, rows from the top, without gaps. When it fails, return what it returned.
+ *
+ * Returns  USTA_OK; USTA_FORMAT or USTA_UNSUPP when the bytes cannot be decoded: the operator then gives an empty image, as ONNX
+ *          wants it; any other error ends the run.
+ * Since:   0.1 */
+#define USTA_PIXELS_RGB  0
+#define USTA_PIXELS_BGR  1
+#define USTA_PIXELS_GRAY 2
+typedef usta_err usta_place_image_fn(void *place_arg, int64_t height, int64_t width,
+                                     uint8_t **pixels);
+typedef usta_err usta_decode_image_fn(void *user, const void *bytes, size_t n_bytes,
+                                      int32_t pixels, usta_place_image_fn *place,
+                                      void *place_arg);
+
 typedef struct usta_session_settings {
     size_t struct_size;
     size_t
         max_memory; /* bytes a run may use for intermediate values; 0: the default (16 GiB) */
     uint64_t max_steps; /* operators a run may execute, loops included; 0: the default (10^9) */
     uint64_t seed;      /* of random operators that have none */
+    usta_decode_image_fn
+        *decode_image;       /* NULL: models with ImageDecoder get no session (USTA_UNSUPP) */
+    void *decode_image_user; /* its first argument; must outlive the session */
 } usta_session_settings;
 
 /* Fills *s, struct_size included.

@@ -9,6 +9,7 @@
 
 #include "base/pool.h"
 #include "exec/session.h"
+#include "ir/image.h"
 #include "kernel/kernels.h"
 #include "onnx/onnx.h"
 
@@ -17,6 +18,9 @@
 #define MODEL_MEM ((size_t)256 << 20) /* names and the like of one model */
 
 _Static_assert(USTA_MAX_RANK == US_MAX_RANK, "one limit");
+_Static_assert(USTA_PIXELS_RGB == (int)US_PIXELS_RGB && USTA_PIXELS_BGR == (int)US_PIXELS_BGR &&
+                   USTA_PIXELS_GRAY == (int)US_PIXELS_GRAY,
+               "the same numbers");
 _Static_assert(sizeof(usta_str) == sizeof(us_sv), "string elements are the same struct");
 
 struct usta_env {
@@ -39,6 +43,9 @@ struct usta_session {
     us_session *s;
     us_value *in, *out; /* room for a call */
     us_tensor *into;
+    us_image_codec images; /* calls decode_image; ud is the session */
+    usta_decode_image_fn *decode_image;
+    void *decode_image_user;
     us_arena *arena;
 };
 
@@ -291,8 +298,32 @@ void usta_session_defaults(usta_session_settings *s)
     if (s) *s = (usta_session_settings){.struct_size = sizeof *s};
 }
 
-static us_err session_new(const usta_model *m, const us_session_opts *o, us_arena *a,
-                          usta_session **out)
+typedef struct placing { /* the engine's place, as the caller's function knows it */
+    us_ctx *c;
+    us_image_place_fn *place;
+    void *arg;
+} placing;
+
+static usta_err place_image(void *place_arg, int64_t height, int64_t width, uint8_t **pixels)
+{
+    placing *p = place_arg;
+    return (usta_err)p->place(p->c, p->arg, height, width, pixels);
+}
+
+static us_err decode_image(us_ctx *c, void *ud, us_sv bytes, us_pixels pixels,
+                           us_image_place_fn *place, void *arg)
+{
+    usta_session *s = ud;
+    placing p = {c, place, arg};
+    c->diag.text[0] = '\0';
+    us_err e = (us_err)s->decode_image(s->decode_image_user, bytes.p, bytes.n, (int32_t)pixels,
+                                       place_image, &p);
+    if (e == US_OK || c->diag.text[0]) return e;
+    return us_fail(c, e, "the caller's decoder of images: %s", us_err_text(e));
+}
+
+static us_err session_new(const usta_model *m, us_session_opts *o,
+                          const usta_session_settings *set, us_arena *a, usta_session **out)
 {
     us_ctx *c = &m->env->c;
     usta_session *ses = us_new(a, usta_session);
@@ -305,6 +336,10 @@ static us_err session_new(const usta_model *m, const us_session_opts *o, us_aren
     ses->out = us_new_n(a, us_value, usta_model_n_outputs(m));
     ses->into = us_new_n(a, us_tensor, usta_model_n_outputs(m));
     if (!ses->in || !ses->out || !ses->into) return us_arena_fail(c, a);
+    ses->decode_image = set->decode_image;
+    ses->decode_image_user = set->decode_image_user;
+    ses->images = (us_image_codec){decode_image, ses};
+    if (set->decode_image) o->images = &ses->images;
     US_TRY(us_session_new(c, m->plan, o, &ses->s));
     *out = ses;
     return US_OK;
@@ -328,7 +363,7 @@ usta_err usta_session_new(const usta_model *m, const usta_session_settings *s,
     us_arena *a;
     us_err e = us_arena_new(c, "session of the C API", MODEL_MEM, &a);
     if (e != US_OK) return (usta_err)e;
-    e = session_new(m, &o, a, out);
+    e = session_new(m, &o, &own, a, out);
     if (e != US_OK) us_arena_free(a);
     return (usta_err)e;
 }

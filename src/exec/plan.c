@@ -54,6 +54,7 @@ static us_err add_step(us_ctx *c, us_plan *p, us_gplan *gp, us_nid nid, uint32_t
                    .sub0 = (uint32_t)*sub_at,
                    .n_in = n->n_in,
                    .n_out = n->n_out};
+    if (n->op->flags & US_OP_IMAGES) p->images = n;
     for (uint32_t k = 0; k < n->n_in; k++) {
         gp->vids[(*at)++] = n->in[k];
         if (n->in[k] == US_NIL) continue;

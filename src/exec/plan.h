@@ -61,6 +61,7 @@ struct us_plan {
     us_sv *in_name, *out_name;
     us_type *out_type; /* copies: an output may be one value twice */
     size_t const_bytes;
+    const us_node *images; /* a node that needs a decoder of images, or NULL */
 };
 
 typedef enum us_slot_kind {

@@ -289,5 +289,6 @@ void us_frame_env_init(us_frame *f)
                            .sub_run = env_sub_run,
                            .release = env_release,
                            .seed = env_seed,
+                           .images = f->s->opts.images,
                            .work_left = &f->s->work_left};
 }

@@ -59,6 +59,8 @@ typedef struct us_session_opts {
         max_work; /* limit on elements written, products summed and the like per run; 0: default */
     uint64_t seed; /* for random operators without a seed of their own */
     bool profile;
+    const struct us_image_codec *
+        images; /* for ImageDecoder (ir/image.h), borrowed for the session's life; NULL: no session for such models */
 } us_session_opts;
 
 us_err us_session_new(us_ctx *c, us_plan *p, const us_session_opts *opts,

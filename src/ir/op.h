@@ -145,6 +145,7 @@ typedef struct us_eval_env {
     /* Seed for a random operator without one of its own: the same for the same session seed, node and number of
      * the call, else different. */
     uint64_t (*seed)(struct us_eval_env *env, us_eval *k);
+    const struct us_image_codec *images; /* decoder of images (ir/image.h); NULL: none was given */
     double *work_left; /* of us_eval_work, shared by all nodes of a run; NULL: no limit */
 } us_eval_env;
 
@@ -183,7 +184,8 @@ enum {
     US_OP_RANDOM = 32,
     US_OP_SUBGRAPH = 64,    /* has graph attributes */
     US_OP_SHAPE_ONLY = 128, /* reads only the shape of input 0 (Shape, Size) */
-    US_OP_COMPOSITE = 256   /* set by the row's macro */
+    US_OP_COMPOSITE = 256,  /* set by the row's macro */
+    US_OP_IMAGES = 512      /* needs env->images */
 };
 
 typedef struct us_op {

@@ -182,6 +182,90 @@ static void test_usta__codes_mirror(void)
     CHECK_EQ_I64(USTA_TYPE_UINT64, US_U64);
 }
 
+/* --- images ---------------------------------------------------------------------------------------- */
+
+/* image = ImageDecoder(bytes), as ONNX bytes. */
+static void decoder_bytes(us_ctx *c, us_buf *out)
+{
+    us_model *m;
+    us_sym n;
+    us_vid x;
+    CHECK_OK(c, us_model_new(c, &m));
+    CHECK_OK(c, us_model_set_opset(c, m, US_SV(""), 20));
+    CHECK_OK(c, us_syms_named(c, &m->syms, US_SV("N"), &n));
+    us_dim dims[1] = {US_DIM_SYM(n)};
+    us_type t = us_type_tensor(US_U8, 1, dims);
+    CHECK_OK(c, us_graph_add_input(c, m->main, US_SV("bytes"), &t, &x));
+    us_builder b = us_b_begin(c, m->main, "net");
+    us_vid y = us_b_name(&b, us_b1(&b, "ImageDecoder", x), "image");
+    CHECK_OK(c, us_b_end(&b));
+    CHECK_OK(c, us_graph_add_output(c, m->main, y));
+    CHECK_OK(c, us_graph_infer(c, m->main));
+    us_buf_init(out, c, (size_t)1 << 20);
+    CHECK_OK(c, us_onnx_print(c, m, out));
+    us_model_free(m);
+}
+
+/* A format of our own: one byte height, one byte width, then all pixels are the third byte. */
+static usta_err decode_flat(void *user, const void *bytes, size_t n_bytes, int32_t pixels,
+                            usta_place_image_fn *place, void *place_arg)
+{
+    const uint8_t *p = bytes;
+    uint8_t *out;
+    *(int *)user += 1;
+    if (n_bytes == 4) return USTA_IO;
+    if (n_bytes == 5) return USTA_OK; /* without a picture: our fault, and said so */
+    if (n_bytes != 3) return USTA_FORMAT;
+    usta_err e = place(place_arg, p[0], p[1], &out);
+    if (e != USTA_OK) return e;
+    memset(out, p[2], (size_t)p[0] * p[1] * (pixels == USTA_PIXELS_GRAY ? 1 : 3));
+    return USTA_OK;
+}
+
+static void test_usta_decode_image__by_the_caller(void)
+{
+    us_ctx c;
+    us_buf bytes;
+    int n_calls = 0;
+    usta_env *env;
+    usta_model *model;
+    usta_session *session = NULL;
+    usta_session_settings set;
+    uint8_t file[5] = {4, 5, 77, 0, 0};
+    usta_tensor x = {.type = USTA_TYPE_UINT8, .rank = 1, .dims = {3}, .data = file}, y;
+    us_ctx_init(&c);
+    decoder_bytes(&c, &bytes);
+    CHECK_EQ_I64(usta_env_new(NULL, &env), USTA_OK);
+    CHECK_EQ_I64(usta_model_parse(env, "decoder", bytes.p, bytes.n, &model), USTA_OK);
+    CHECK_EQ_I64(usta_session_new(model, NULL, &session), USTA_UNSUPP);
+    CHECK(strstr(usta_env_error(env), "no decoder of images") != NULL);
+    usta_session_defaults(&set);
+    set.decode_image = decode_flat;
+    set.decode_image_user = &n_calls;
+    CHECK_EQ_I64(usta_session_new(model, &set, &session), USTA_OK);
+    CHECK_EQ_I64(usta_session_run(session, &x, 1, &y, 1), USTA_OK);
+    CHECK_EQ_I64(n_calls, 1);
+    CHECK_EQ_I64(y.rank, 3);
+    CHECK_EQ_I64(y.dims[0], 4);
+    CHECK_EQ_I64(y.dims[1], 5);
+    CHECK_EQ_I64(y.dims[2], 3);
+    CHECK_EQ_I64(((uint8_t *)y.data)[59], 77);
+    x.dims[0] = 2; /* cannot be decoded: an empty image */
+    CHECK_EQ_I64(usta_session_run(session, &x, 1, &y, 1), USTA_OK);
+    CHECK_EQ_I64(y.dims[0], 0);
+    CHECK_EQ_I64(y.dims[2], 3);
+    x.dims[0] = 4;
+    CHECK_EQ_I64(usta_session_run(session, &x, 1, &y, 1), USTA_IO);
+    CHECK(strstr(usta_session_error(session), "input/output failed") != NULL);
+    x.dims[0] = 5;
+    CHECK_EQ_I64(usta_session_run(session, &x, 1, &y, 1), USTA_BUG);
+    usta_session_free(session);
+    usta_model_free(model);
+    usta_env_free(env);
+    us_buf_deinit(&bytes);
+    us_ctx_deinit(&c);
+}
+
 int main(int argc, char **argv)
 {
     static const us_test_case cases[] = {
@@ -191,6 +275,7 @@ int main(int argc, char **argv)
         US_CASE(test_usta__callers_mistakes),
         US_CASE(test_usta__version_and_words),
         US_CASE(test_usta__codes_mirror),
+        US_CASE(test_usta_decode_image__by_the_caller),
     };
     return us_test_main(cases, US_LEN(cases), argc, argv);
 }

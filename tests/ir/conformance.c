@@ -188,6 +188,7 @@ static verdict run_case(const char *dir, const char *name, us_expanded *sum, cha
     else if (!planned && (strstr(c.diag.text, "operators this build cannot run") ||
                           strstr(c.diag.text, "there is no such operator in version")))
         v = UNSUPPORTED;
+    if (v == FAIL && strstr(c.diag.text, "was given no decoder of images")) v = UNSUPPORTED;
     (void)snprintf(why, n_why, "%s", e == US_OK ? "" : c.diag.text);
     if (v == FAIL && is_broken(name)) {
         v = UNSUPPORTED;
