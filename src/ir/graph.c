@@ -24,6 +24,7 @@ us_err us_graph_new(us_ctx *c, us_model *m, us_graph *parent, us_sv name, us_gra
     g->parent = parent;
     us_map_init(&g->by_name, m->arena);
     US_TRY(us_sv_dup(c, m->arena, name, &g->name));
+    g->index = (uint32_t)m->graphs.n;
     US_TRY(us_vec_push(c, m->arena, &m->graphs, g));
     *out = g;
     return US_OK;

@@ -94,6 +94,7 @@ typedef struct us_node {
 
 struct us_graph {
     us_model *model;
+    uint32_t index;   /* in model.graphs */
     us_graph *parent; /* NULL: a main graph or a function body */
     us_sv name;
     US_VEC(us_val) vals;
@@ -151,6 +152,10 @@ us_err us_model_set_opset(us_ctx *c, us_model *m, us_sv domain, int version) US_
 us_err us_model_set_prop(us_ctx *c, us_model *m, us_sv key,
                          us_sv value) US_MUST; /* insert or replace; copied */
 bool us_model_prop(const us_model *m, const char *key, us_sv *value);
+
+/* A copy to try things on: values, nodes and graphs have the same numbers as in m. Names, types, weights and the
+ * contents of attributes are m's own, so m must outlive the copy; what is changed in the copy does not show in m. */
+us_err us_model_clone(us_ctx *c, const us_model *m, us_model **out) US_MUST;
 
 us_err us_graph_new(us_ctx *c, us_model *m, us_graph *parent, us_sv name,
                     us_graph **out) US_MUST;

@@ -120,6 +120,48 @@ static void test_text__long_constants_are_cut(void)
     us_ctx_deinit(&c);
 }
 
+static us_err printed_as(us_ctx *c, const us_model *m, const char *text)
+{
+    us_buf b;
+    us_buf_init(&b, c, 1 << 20);
+    us_model_print(c, m, SIZE_MAX, &b);
+    us_err e = us_buf_check(&b);
+    if (e == US_OK && strcmp(b.p, text) != 0)
+        US_TEST_FAIL("printed\n%s\nexpected\n%s", b.p, text);
+    us_buf_deinit(&b);
+    return e;
+}
+
+/* The copy prints the same, and what is done to it leaves the original alone. */
+static us_err clone_and_change(us_ctx *c, void *arg)
+{
+    us_model *m = NULL, *copy = NULL;
+    us_err e = us_model_parse(c, us_sv_of(arg), &m);
+    if (e == US_OK) e = us_model_clone(c, m, &copy);
+    if (e == US_OK) e = printed_as(c, copy, arg);
+    for (size_t i = 0; e == US_OK && i < copy->graphs.n; i++) {
+        us_graph *g = copy->graphs.at[i];
+        e = us_graph_verify(c, g);
+        for (us_vid v = 0; e == US_OK && v < g->vals.n; v++)
+            e = us_graph_rename(c, g, v, us_graph_fresh_name(c, g, "changed"));
+        while (g->order.n > 0 && g->nodes.n > 0) {
+            us_node *n = &g->nodes.at[g->order.at[0]];
+            while (n->n_attrs > 0)
+                us_node_del_attr(n, n->attrs[0].name.p);
+            us_graph_remove_node(g, g->order.at[0]);
+        }
+    }
+    us_model_free(copy);
+    if (e == US_OK) e = printed_as(c, m, arg);
+    us_model_free(m);
+    return e;
+}
+
+static void test_clone__same_and_apart(void)
+{
+    us_torture("clone", clone_and_change, everything);
+}
+
 int main(int argc, char **argv)
 {
     static const us_test_case cases[] = {
@@ -128,6 +170,7 @@ int main(int argc, char **argv)
         US_CASE(test_text__cut_anywhere),
         US_CASE(test_text__messages),
         US_CASE(test_text__long_constants_are_cut),
+        US_CASE(test_clone__same_and_apart),
     };
     return us_test_main(cases, US_LEN(cases), argc, argv);
 }
