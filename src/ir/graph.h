@@ -44,7 +44,7 @@ typedef struct us_val {
     us_nid def;       /* TEMP: the node; else US_NIL */
     uint32_t def_out; /* which of its outputs */
     us_vid outer;     /* OUTER: the value in the enclosing graph */
-    us_value *data;   /* CONST, VARIABLE */
+    us_value *data;   /* CONST, VARIABLE; of a TEMP that was folded away: what it held */
     const us_dim
         *known; /* contents of an integer vector or scalar as dimensions, found by inference */
     uint32_t n_known;

@@ -1,4 +1,7 @@
-/* pass/dce.c - nodes whose outputs nobody uses go, and then those that only they used. */
+/* pass/dce.c - nodes whose outputs nobody uses go, then those that only they used, and constants nobody reads.
+ *
+ * A constant that is listed among the graph's inputs is part of its interface and stays.
+ */
 #include "pass/passes.h"
 
 static bool has_subgraph(const us_node *n)
@@ -13,6 +16,20 @@ static bool unused(const us_node *n, const uint32_t *uses)
     for (uint32_t k = 0; k < n->n_out; k++)
         if (n->out[k] != US_NIL && uses[n->out[k]] > 0) return false;
     return true;
+}
+
+static us_err drop_constants(us_ctx *c, us_graph *g, us_arena *a, bool *changed)
+{
+    uint32_t *uses;
+    US_TRY(us_graph_uses(c, g, a, &uses));
+    for (us_vid v = 0; v < g->vals.n; v++) {
+        us_val *val = &g->vals.at[v];
+        if (val->storage != US_ST_CONST || uses[v] > 0 || val->also_input) continue;
+        val->storage = US_ST_TEMP; /* a name without a definition */
+        val->data = NULL;
+        *changed = true;
+    }
+    return US_OK;
 }
 
 us_err us_pass_dce(us_ctx *c, us_model *m, us_graph *g, bool *changed)
@@ -41,6 +58,7 @@ us_err us_pass_dce(us_ctx *c, us_model *m, us_graph *g, bool *changed)
         us_rewire_end(&r);
         us_arena_reset(a, mark);
     }
+    e = drop_constants(c, g, a, changed);
 out:
     us_arena_free(a);
     return e;

@@ -121,6 +121,7 @@ static us_err keep(us_ctx *c, us_model *m, us_graph *g, us_nid nid, const us_val
         us_tensor t;
         US_TRY(us_tensor_dup(c, m->arena, &out[k].t, &t));
         US_TRY(us_graph_add_const(c, g, (us_sv){0}, US_ST_CONST, &t, &v));
+        g->vals.at[y].data = g->vals.at[v].data; /* what it was, for who asks (facts.c) */
         us_rewire_set(r, y, v);
     }
     us_rewire_drop(r, nid);

@@ -33,4 +33,12 @@ typedef struct us_expanded {
 } us_expanded;
 us_err us_expand_model(us_ctx *c, us_model *m, us_keep_fn *keep, us_expanded *sum) US_MUST;
 
+/* The same, watched: after is called after each pass that changed something (NULL: not). */
+typedef struct us_pass_watch {
+    us_err (*after)(void *arg, const char *pass, const us_model *m);
+    void *arg;
+    bool changed; /* set when a pass changed something, else left alone */
+} us_pass_watch;
+us_err us_pass_run_watched(us_ctx *c, us_model *m, const char *names, us_pass_watch *w) US_MUST;
+
 #endif

@@ -94,7 +94,8 @@ static us_err run_on_graph(us_ctx *c, us_graph *g, void *arg)
 
 /* --- the driver ---------------------------------------------------------------------------------------- */
 
-static us_err run_pass(us_ctx *c, us_model *m, const us_pass *p, uint32_t *facts)
+static us_err run_pass(us_ctx *c, us_model *m, const us_pass *p, uint32_t *facts,
+                       us_pass_watch *w)
 {
     if ((p->needs & ~*facts) != 0 && !(*facts & US_FACT_ORDER)) {
         US_TRY(each_graph(c, m->main, 0, sort_graph, NULL));
@@ -106,16 +107,20 @@ static us_err run_pass(us_ctx *c, us_model *m, const us_pass *p, uint32_t *facts
     }
     pass_run r = {.p = p, .m = m};
     US_TRY(each_graph(c, m->main, 0, run_on_graph, &r));
-    if (r.changed) *facts &= ~p->breaks;
+    if (r.changed) {
+        *facts &= ~p->breaks;
+        w->changed = true;
+        if (w->after) US_TRY(w->after(w->arg, p->name, m));
+    }
     us_trace(c, PASS, 1, "%s: %s, %zu nodes", p->name, r.changed ? "changed" : "nothing to do",
              m->main->order.n);
     return US_OK;
 }
 
-static us_err run_default(us_ctx *c, us_model *m, uint32_t *facts)
+static us_err run_default(us_ctx *c, us_model *m, uint32_t *facts, us_pass_watch *w)
 {
     for (size_t i = 0; i < US_LEN(passes); i++)
-        US_TRY(run_pass(c, m, &passes[i], facts));
+        US_TRY(run_pass(c, m, &passes[i], facts, w));
     return US_OK;
 }
 
@@ -143,13 +148,19 @@ static us_err unknown_pass(us_ctx *c, us_sv name)
 
 us_err us_pass_run(us_ctx *c, us_model *m, const char *names)
 {
+    us_pass_watch w = {0};
+    return us_pass_run_watched(c, m, names, &w);
+}
+
+us_err us_pass_run_watched(us_ctx *c, us_model *m, const char *names, us_pass_watch *w)
+{
     us_sv rest = us_sv_of(names);
     uint32_t facts = 0;
     while (rest.n > 0) {
         us_sv word = next_name(&rest);
         if (word.n == 0) continue;
         if (us_sv_is(word, "default")) {
-            US_TRY(run_default(c, m, &facts));
+            US_TRY(run_default(c, m, &facts, w));
             continue;
         }
         if (us_sv_is(word,
@@ -161,7 +172,7 @@ us_err us_pass_run(us_ctx *c, us_model *m, const char *names)
         }
         const us_pass *p = us_pass_find(word);
         if (!p) return unknown_pass(c, word);
-        US_TRY(run_pass(c, m, p, &facts));
+        US_TRY(run_pass(c, m, p, &facts, w));
     }
     if (!(facts & US_FACT_ORDER)) US_TRY(each_graph(c, m->main, 0, sort_graph, NULL));
     if (!(facts & US_FACT_TYPES)) US_TRY(us_graph_infer(c, m->main));

@@ -1,0 +1,16 @@
+/* pass/facts.h - what can be known of the values of a model that stays as it was read.
+ *
+ * Shape inference and constant folding understand operators in their current form only, and a file that is to be written
+ * again must keep the versions it declares. So the model is cloned, the clone is inlined, upgraded, inferred and
+ * folded, and what that says of values is taken over: a value has the same number in both.
+ */
+#ifndef USTA_PASS_FACTS_H
+#define USTA_PASS_FACTS_H
+
+#include "ir/graph.h"
+
+/* Types of m's values as far as they can be inferred (inputs and declared outputs stay as declared). Values that are
+ * constant, of at most max_bytes, become constants of m; what made them is left to dce. *changed: one did. */
+us_err us_facts_take(us_ctx *c, us_model *m, size_t max_bytes, bool *changed) US_MUST;
+
+#endif

@@ -1,0 +1,77 @@
+/* pass/simplify.c - rounds of facts and passes until nothing changes.
+ *
+ * Folding is undone by trying again with a lower limit on what is folded: whether a constant pays depends on what dies
+ * with it, which only the end shows.
+ */
+#include "pass/simplify.h"
+
+#include "pass/facts.h"
+#include "pass/passes.h"
+
+#define MAX_ROUNDS  16
+#define GROWTH_FREE ((size_t)64 << 10)
+
+typedef struct census {
+    size_t nodes, bytes;
+} census;
+
+static census count(const us_model *m)
+{
+    census k = {0};
+    for (size_t i = 0; i < m->graphs.n; i++) {
+        const us_graph *g = m->graphs.at[i];
+        k.nodes += g->order.n;
+        for (size_t v = 0; v < g->vals.n; v++) {
+            const us_val *val = &g->vals.at[v];
+            bool stored = val->storage == US_ST_CONST || val->storage == US_ST_VARIABLE;
+            if (stored && val->data && val->data->kind == US_KIND_TENSOR)
+                k.bytes += us_tensor_bytes(&val->data->t);
+        }
+    }
+    return k;
+}
+
+static us_err attempt(us_ctx *c, const us_model *m, const us_simplify_opts *o, size_t max_fold,
+                      us_model **out, us_simplify_report *r)
+{
+    us_model *s;
+    US_TRY(us_model_clone(c, m, &s));
+    us_err e = US_OK;
+    us_pass_watch w = {.after = o->after, .arg = o->arg, .changed = true};
+    for (r->rounds = 0; e == US_OK && w.changed && r->rounds < MAX_ROUNDS; r->rounds++) {
+        w.changed = false;
+        e = us_facts_take(c, s, max_fold, &w.changed);
+        if (e == US_OK && w.changed && o->after) e = o->after(o->arg, "facts", s);
+        if (e == US_OK)
+            e = us_pass_run_watched(c, s, o->passes ? o->passes : US_SIMPLIFY_PASSES, &w);
+    }
+    if (e == US_OK)
+        *out = s;
+    else
+        us_model_free(s);
+    return e;
+}
+
+us_err us_simplify(us_ctx *c, const us_model *m, const us_simplify_opts *opts, us_model **out,
+                   us_simplify_report *report)
+{
+    static const size_t max_fold[] = {SIZE_MAX, 1024, 64, 0};
+    us_simplify_opts o = opts ? *opts : (us_simplify_opts){0};
+    if (o.growth == 0) o.growth = US_SIMPLIFY_GROWTH;
+    census before = count(m);
+    for (size_t i = 0;; i++) {
+        us_simplify_report r = {.nodes_before = before.nodes, .const_bytes_before = before.bytes};
+        us_model *s;
+        US_TRY(attempt(c, m, &o, max_fold[i], &s, &r));
+        census after = count(s);
+        r.nodes_after = after.nodes;
+        r.const_bytes_after = after.bytes;
+        bool fits = (double)after.bytes <= (double)before.bytes * o.growth + (double)GROWTH_FREE;
+        if (fits || i + 1 == US_LEN(max_fold)) {
+            *out = s;
+            *report = r;
+            return US_OK;
+        }
+        us_model_free(s);
+    }
+}
