@@ -37,54 +37,89 @@ static us_err take_types(us_ctx *c, us_graph *g, const us_graph *from, const us_
     return US_OK;
 }
 
+typedef struct taker {
+    us_ctx *c;
+    us_graph *g;
+    const us_graph *from; /* its likeness in the clone */
+    size_t max_bytes;
+    bool *keep; /* per value: stays computed although constant */
+    us_rewire r;
+    bool *changed;
+} taker;
+
 /* What value v of the clone holds, when that was found out; NULL. */
-static const us_tensor *folded(const us_graph *from, us_vid v, size_t max_bytes)
+static const us_tensor *folded(const taker *k, us_vid v)
 {
-    const us_val *val = &from->vals.at[v];
+    if (v >= k->from->vals.n || k->keep[v]) return NULL;
+    const us_val *val = &k->from->vals.at[v];
     if (val->storage != US_ST_TEMP || val->def != US_NIL || !val->data ||
-        us_tensor_bytes(&val->data->t) > max_bytes)
+        us_tensor_bytes(&val->data->t) > k->max_bytes)
         return NULL;
     return &val->data->t;
 }
 
-static us_err fold_input(us_ctx *c, us_graph *g, const us_graph *from, us_vid v, size_t max_bytes,
-                         us_rewire *r, bool *changed)
+/* Quantised weights stay so: what is made of DequantizeLinear is not stored. */
+static void mark_dequantised(taker *k, const us_node *n)
 {
-    const us_tensor *t = folded(from, v, max_bytes);
+    bool keep =
+        us_is_op(n, "", "DequantizeLinear") || us_is_op(n, "com.microsoft", "DequantizeLinear");
+    for (uint32_t i = 0; i < n->n_in && !keep; i++)
+        keep = n->in[i] != US_NIL && k->keep[n->in[i]];
+    for (uint32_t i = 0; i < n->n_out && keep; i++)
+        if (n->out[i] != US_NIL) k->keep[n->out[i]] = true;
+}
+
+static us_err fold_input(taker *k, us_vid v)
+{
+    const us_tensor *t = folded(k, v);
     us_tensor copy;
-    us_vid k;
-    if (!t || r->to[v] != v) return US_OK;
-    US_TRY(us_tensor_dup(c, g->model->arena, t, &copy));
-    US_TRY(us_graph_add_const(c, g, (us_sv){0}, US_ST_CONST, &copy, &k));
-    us_rewire_set(r, v, k);
-    *changed = true;
+    us_vid made;
+    if (!t || k->r.to[v] != v) return US_OK;
+    US_TRY(us_tensor_dup(k->c, k->g->model->arena, t, &copy));
+    US_TRY(us_graph_add_const(k->c, k->g, (us_sv){0}, US_ST_CONST, &copy, &made));
+    us_rewire_set(&k->r, v, made);
+    *k->changed = true;
     return US_OK;
 }
 
 /* A node none of whose results is needed once constants are constants: nothing is folded for its sake. */
-static bool will_die(const us_graph *from, const us_node *n, size_t max_bytes)
+static bool will_die(const taker *k, const us_node *n)
 {
-    for (uint32_t k = 0; k < n->n_out; k++)
-        if (n->out[k] != US_NIL && !folded(from, n->out[k], max_bytes)) return false;
+    for (uint32_t i = 0; i < n->n_out; i++)
+        if (n->out[i] != US_NIL && !folded(k, n->out[i])) return false;
     return n->n_out > 0;
 }
 
-static us_err fold_for_node(us_ctx *c, us_graph *g, const us_graph *from, us_nid nid,
-                            size_t max_bytes, us_rewire *r, bool *changed)
+static us_err fold_for_node(taker *k, us_nid nid)
 {
-    for (uint32_t k = 0; k < g->nodes.at[nid].n_in; k++) {
-        us_vid v = g->nodes.at[nid].in[k];
-        if (v != US_NIL) US_TRY(fold_input(c, g, from, v, max_bytes, r, changed));
+    for (uint32_t i = 0; i < k->g->nodes.at[nid].n_in; i++) {
+        us_vid v = k->g->nodes.at[nid].in[i];
+        if (v != US_NIL) US_TRY(fold_input(k, v));
     }
-    for (uint32_t i = 0; i < g->nodes.at[nid].n_attrs; i++) { /* what its sub-graphs capture */
-        const us_attr *a = &g->nodes.at[nid].attrs[i];
+    for (uint32_t i = 0; i < k->g->nodes.at[nid].n_attrs;
+         i++) { /* what its sub-graphs capture */
+        const us_attr *a = &k->g->nodes.at[nid].attrs[i];
         for (size_t j = 0; a->graphs && j < a->n; j++) {
             const us_graph *sub = a->graphs[j];
             for (size_t v = 0; v < sub->vals.n; v++)
                 if (sub->vals.at[v].storage == US_ST_OUTER)
-                    US_TRY(fold_input(c, g, from, sub->vals.at[v].outer, max_bytes, r, changed));
+                    US_TRY(fold_input(k, sub->vals.at[v].outer));
         }
     }
+    return US_OK;
+}
+
+static us_err fold_graph(taker *k)
+{
+    for (size_t i = 0; i < k->g->order.n; i++)
+        mark_dequantised(k, &k->g->nodes.at[k->g->order.at[i]]);
+    for (size_t i = 0; i < k->g->order.n; i++) {
+        us_nid nid = k->g->order.at[i];
+        if (will_die(k, &k->g->nodes.at[nid])) continue;
+        US_TRY(fold_for_node(k, nid));
+        us_rewire_node(&k->r, nid);
+    }
+    us_rewire_end(&k->r);
     return US_OK;
 }
 
@@ -92,17 +127,13 @@ static us_err take_graph(us_ctx *c, us_graph *g, const us_graph *from, size_t ma
                          bool *changed)
 {
     us_arena *a;
-    us_rewire r = {0};
+    taker k = {.c = c, .g = g, .from = from, .max_bytes = max_bytes, .changed = changed};
     US_TRY(us_arena_new(c, "facts", (size_t)1 << 30, &a));
-    us_err e = us_rewire_begin(c, g, a, &r);
-    if (e == US_OK) e = take_types(c, g, from, &r);
-    for (size_t i = 0; e == US_OK && i < g->order.n; i++) {
-        us_nid nid = g->order.at[i];
-        if (will_die(from, &g->nodes.at[nid], max_bytes)) continue;
-        e = fold_for_node(c, g, from, nid, max_bytes, &r, changed);
-        us_rewire_node(&r, nid);
-    }
-    if (e == US_OK) us_rewire_end(&r);
+    us_err e = us_rewire_begin(c, g, a, &k.r);
+    k.keep = us_new_n(a, bool, g->vals.n);
+    if (e == US_OK && !k.keep) e = us_arena_fail(c, a);
+    if (e == US_OK) e = take_types(c, g, from, &k.r);
+    if (e == US_OK) e = fold_graph(&k);
     us_arena_free(a);
     return e;
 }

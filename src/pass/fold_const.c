@@ -128,6 +128,34 @@ static us_err keep(us_ctx *c, us_model *m, us_graph *g, us_nid nid, const us_val
     return US_OK;
 }
 
+/* A vector of shape arithmetic whose elements inference found, all of them numbers: Shape of a value with a known shape and
+ * what is made of it. */
+static bool known_numbers(const us_val *v)
+{
+    const us_type *t = &v->type;
+    if (!v->known || t->kind != US_KIND_TENSOR || (t->rank != 0 && t->rank != 1)) return false;
+    if (t->dtype != US_I64 && t->dtype != US_I32) return false;
+    if (t->rank == 0 ? v->n_known != 1
+                     : !us_dim_known(t->dims[0]) || t->dims[0].add != (int64_t)v->n_known)
+        return false;
+    for (uint32_t i = 0; i < v->n_known; i++)
+        if (!us_dim_known(v->known[i])) return false;
+    return true;
+}
+
+static us_err fold_known(us_ctx *c, us_model *m, us_graph *g, us_nid nid, us_arena *a,
+                         us_rewire *r)
+{
+    const us_val *v = &g->vals.at[g->nodes.at[nid].out[0]];
+    int64_t n = (int64_t)v->n_known;
+    us_tensor t;
+    US_TRY(us_tensor_new(c, a, v->type.dtype, v->type.rank, &n, &t));
+    for (int64_t i = 0; i < n; i++)
+        us_dtype_get(t.dtype)->from_i64(t.data, (size_t)i, 1, &v->known[i].add);
+    us_value out = us_value_of(&t);
+    return keep(c, m, g, nid, &out, r);
+}
+
 static us_err fold_node(us_ctx *c, us_model *m, us_graph *g, us_nid nid, fold_env *env,
                         us_rewire *r, size_t *spent, bool *changed)
 {
@@ -136,6 +164,11 @@ static us_err fold_node(us_ctx *c, us_model *m, us_graph *g, us_nid nid, fold_en
     const us_value *in[MAX_ENDS];
     us_value *out[MAX_ENDS];
     size_t in_bytes;
+    if (foldable(r, n) && n->n_out == 1 && n->out[0] != US_NIL &&
+        known_numbers(&g->vals.at[n->out[0]])) {
+        *changed = true;
+        return fold_known(c, m, g, nid, env->arena, r);
+    }
     if (!foldable(r, n) || !gather_inputs(g, n, vals, in, &in_bytes)) return US_OK;
     for (uint32_t k = 0; k < n->n_out; k++)
         out[k] = n->out[k] == US_NIL ? NULL : &results[k];

@@ -31,12 +31,30 @@ static census count(const us_model *m)
     return k;
 }
 
+/* Files of IR version 3 list every initialiser among the inputs, so that a caller might replace it; hardly one means it, and
+ * nothing could be folded. Here they become constants. */
+static void settle_initialisers(us_model *m)
+{
+    us_graph *g = m->main;
+    size_t n = 0;
+    for (size_t i = 0; i < g->inputs.n; i++) {
+        us_val *v = &g->vals.at[g->inputs.at[i]];
+        if (v->also_input)
+            v->also_input = false;
+        else
+            g->inputs.at[n++] = g->inputs.at[i];
+    }
+    if (n < g->inputs.n) m->ir_version = US_MAX(m->ir_version, 4);
+    g->inputs.n = n;
+}
+
 static us_err attempt(us_ctx *c, const us_model *m, const us_simplify_opts *o, size_t max_fold,
                       us_model **out, us_simplify_report *r)
 {
     us_model *s;
     US_TRY(us_model_clone(c, m, &s));
     us_err e = US_OK;
+    settle_initialisers(s);
     us_pass_watch w = {.after = o->after, .arg = o->arg, .changed = true};
     for (r->rounds = 0; e == US_OK && w.changed && r->rounds < MAX_ROUNDS; r->rounds++) {
         w.changed = false;
@@ -60,13 +78,15 @@ us_err us_simplify(us_ctx *c, const us_model *m, const us_simplify_opts *opts, u
     if (o.growth == 0) o.growth = US_SIMPLIFY_GROWTH;
     census before = count(m);
     for (size_t i = 0;; i++) {
-        us_simplify_report r = {.nodes_before = before.nodes, .const_bytes_before = before.bytes};
+        us_simplify_report r = {.nodes_before = before.nodes,
+                                .const_bytes_before = before.bytes};
         us_model *s;
         US_TRY(attempt(c, m, &o, max_fold[i], &s, &r));
         census after = count(s);
         r.nodes_after = after.nodes;
         r.const_bytes_after = after.bytes;
-        bool fits = (double)after.bytes <= (double)before.bytes * o.growth + (double)GROWTH_FREE;
+        bool fits =
+            (double)after.bytes <= (double)before.bytes * o.growth + (double)GROWTH_FREE;
         if (fits || i + 1 == US_LEN(max_fold)) {
             *out = s;
             *report = r;

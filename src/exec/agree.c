@@ -1,0 +1,242 @@
+/* exec/agree.c - run two models on the same random inputs and compare. */
+#include "exec/agree.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "exec/sample.h"
+#include "ir/op.h"
+
+#define SAMPLE_CAP  ((size_t)4 << 30)
+#define DYNAMIC_CAP ((size_t)2 << 30)
+
+/* Sizes of unnamed and symbolic dimensions, tried in turn: small ones that tell dynamic axes from constants first, then
+ * what image and text models often insist on. */
+static const int64_t sizes[] = {2, 1, 3, 7, 16, 64, 32, 128, 224};
+
+typedef struct side {
+    us_plan *plan;
+    us_session *session;
+    us_value *out;
+} side;
+
+typedef struct prover {
+    us_ctx *c;
+    us_agree_opts o;
+    us_agreement *r;
+    us_arena *arena, *sample;
+    side a, b;
+    size_t *pair; /* output i of a is output pair[i] of b */
+} prover;
+
+/* --- the two sides ------------------------------------------------------------------------------------------- */
+
+static us_err open_side(prover *k, const us_model *m, side *s)
+{
+    us_model *copy;
+    us_plan_opts po = {.no_passes = true};
+    us_session_opts so = {.dynamic_cap_bytes = DYNAMIC_CAP, .seed = k->o.seed};
+    US_TRY(us_model_clone(k->c, m, &copy));
+    us_err e = us_plan_new(k->c, copy, &po, &s->plan);
+    if (e != US_OK) {
+        us_model_free(copy);
+        return e;
+    }
+    s->out = us_new_n(k->arena, us_value, us_plan_n_outputs(s->plan));
+    if (!s->out) return us_arena_fail(k->c, k->arena);
+    return us_session_new(k->c, s->plan, &so, &s->session);
+}
+
+static us_err pair_outputs(prover *k)
+{
+    size_t n = us_plan_n_outputs(k->a.plan), m = us_plan_n_outputs(k->b.plan);
+    k->pair = us_new_n(k->arena, size_t, n);
+    if (!k->pair) return us_arena_fail(k->c, k->arena);
+    for (size_t i = 0; i < n; i++) {
+        us_sv name = us_plan_output_name(k->a.plan, i);
+        size_t j = 0;
+        while (j < m && !us_sv_eq(us_plan_output_name(k->b.plan, j), name))
+            j++;
+        if (j == m)
+            return us_fail(k->c, US_NO, "the second model has no output '" US_SV_FMT "'",
+                           US_SV_ARG(name));
+        k->pair[i] = j;
+    }
+    return US_OK;
+}
+
+/* Dropout draws only when it is told to train. */
+static bool draws(const us_node *n)
+{
+    if (!n->op || !(n->op->flags & US_OP_RANDOM)) return false;
+    return (n->op->flags & US_OP_NOFOLD) || (n->n_in > 2 && n->in[2] != US_NIL);
+}
+
+static bool is_random(const us_model *m)
+{
+    for (size_t i = 0; i < m->graphs.n; i++) {
+        const us_graph *g = m->graphs.at[i];
+        for (size_t j = 0; j < g->order.n; j++)
+            if (draws(&g->nodes.at[g->order.at[j]])) return true;
+    }
+    return false;
+}
+
+/* --- comparing --------------------------------------------------------------------------------------------------- */
+
+static void differ(prover *k, us_sv output, const char *what)
+{
+    if (!k->r->same) return;
+    k->r->same = false;
+    (void)snprintf(k->r->what, sizeof k->r->what, "output '%.*s': %.400s",
+                   (int)US_MIN(output.n, 200), output.n ? output.p : "", what);
+}
+
+/* Largest finite magnitude of b, or 1 for a tensor of zeros. */
+static double magnitude(const us_tensor *b, int64_t n)
+{
+    double top = 0;
+    for (int64_t i = 0; i < n; i++) {
+        double v = fabs(us_tensor_f64_at(b, i));
+        if (isfinite(v) && v > top) top = v;
+    }
+    return top > 0 ? top : 1;
+}
+
+static void compare_floats(prover *k, us_sv name, const us_tensor *a, const us_tensor *b)
+{
+    int64_t n = us_tensor_count(b);
+    double top = magnitude(b, n);
+    for (int64_t i = 0; i < n; i++) {
+        double x = us_tensor_f64_at(a, i), y = us_tensor_f64_at(b, i);
+        if (x == y || (isnan(x) && isnan(y))) continue;
+        double d = fabs(x - y) / top;
+        if (isfinite(d) && d > k->r->worst) k->r->worst = d;
+        if (d <= k->o.tolerance) continue;
+        char text[200];
+        (void)snprintf(text, sizeof text, "element %lld is %.9g here and %.9g there",
+                       (long long)i, y, x);
+        differ(k, name, text);
+        return;
+    }
+}
+
+static void compare(prover *k, us_sv name, const us_value *a, const us_value *b)
+{
+    bool tensors = a->kind == US_KIND_TENSOR && b->kind == US_KIND_TENSOR;
+    bool shapes = tensors && a->t.dtype == b->t.dtype && us_tensor_same_dims(&a->t, &b->t);
+    if (tensors && !shapes) {
+        differ(k, name, "the types or shapes are different");
+        return;
+    }
+    if (k->r->random) return;
+    if (tensors) k->r->n_elements += (size_t)us_tensor_count(&a->t);
+    if (shapes && us_dtype_get(a->t.dtype)->cls == US_DC_FLOAT)
+        compare_floats(k, name, &a->t, &b->t);
+    else if (us_value_compare(k->c, a, b, k->o.tolerance, k->o.tolerance) != US_OK)
+        differ(k, name, k->c->diag.text);
+}
+
+/* --- samples -------------------------------------------------------------------------------------------------------- */
+
+/* Inputs for side s under the names that a knows; values made once, by a's types. */
+static us_err make_inputs(prover *k, const us_sample *s, us_value *in)
+{
+    for (size_t i = 0; i < us_plan_n_inputs(k->a.plan); i++)
+        US_TRY(
+            us_sample_value(k->c, k->sample, us_plan_input_type(k->a.plan, i), s, i, &in[i]));
+    return US_OK;
+}
+
+static us_err inputs_of_b(prover *k, const us_value *in, us_value *in_b)
+{
+    for (size_t i = 0; i < us_plan_n_inputs(k->b.plan); i++) {
+        us_sv name = us_plan_input_name(k->b.plan, i);
+        size_t j = 0, n = us_plan_n_inputs(k->a.plan);
+        while (j < n && !us_sv_eq(us_plan_input_name(k->a.plan, j), name))
+            j++;
+        if (j == n)
+            return us_fail(k->c, US_NO, "the first model has no input '" US_SV_FMT "'",
+                           US_SV_ARG(name));
+        in_b[i] = in[j];
+    }
+    return US_OK;
+}
+
+/* *ran: the first model took the inputs, so they count. */
+static us_err one_sample(prover *k, const us_sample *s, bool *ran)
+{
+    us_value *in = us_new_n(k->sample, us_value, us_plan_n_inputs(k->a.plan)),
+             *in_b = us_new_n(k->sample, us_value, us_plan_n_inputs(k->b.plan));
+    if (!in || !in_b) return us_arena_fail(k->c, k->sample);
+    US_TRY(make_inputs(k, s, in));
+    us_err e = us_session_run(k->c, k->a.session, in, k->a.out);
+    *ran = e == US_OK;
+    if (e == US_NOMEM || e == US_CANCELLED) return e;
+    if (e != US_OK) {
+        k->r->n_refused++;
+        return US_OK;
+    }
+    US_TRY(inputs_of_b(k, in, in_b));
+    e = us_session_run(k->c, k->b.session, in_b, k->b.out);
+    if (e == US_NOMEM || e == US_CANCELLED) return e;
+    if (e != US_OK) {
+        differ(k, US_SV("*"), k->c->diag.text);
+        return US_OK;
+    }
+    for (size_t i = 0; i < us_plan_n_outputs(k->a.plan); i++)
+        compare(k, us_plan_output_name(k->a.plan, i), &k->b.out[k->pair[i]], &k->a.out[i]);
+    return US_OK;
+}
+
+static us_err run_samples(prover *k)
+{
+    us_agreement *r = k->r;
+    size_t n_tries = US_LEN(sizes) * US_SAMPLE_N_KINDS;
+    for (size_t t = 0; t < n_tries && r->same && r->n_samples < k->o.n_samples; t++) {
+        us_sample s = {.seed = k->o.seed,
+                       .index = t,
+                       .kind = (us_sample_kind)(t / US_LEN(sizes)),
+                       .size = sizes[t % US_LEN(sizes)],
+                       .spread = t == 0 ? 3 : 0};
+        bool ran = false;
+        us_mark mark = us_arena_mark(k->sample);
+        US_TRY(one_sample(k, &s, &ran));
+        us_arena_reset(k->sample, mark);
+        r->n_samples += ran;
+    }
+    if (r->n_samples == 0 && r->same) {
+        char last[sizeof k->c->diag.text];
+        memcpy(last, k->c->diag.text, sizeof last);
+        return us_fail(k->c, US_ARG,
+                       "the model runs on none of %zu random inputs; the last said: %s",
+                       r->n_refused, last);
+    }
+    return US_OK;
+}
+
+us_err us_models_agree(us_ctx *c, const us_model *a, const us_model *b,
+                       const us_agree_opts *opts, us_agreement *r)
+{
+    prover k = {.c = c, .r = r};
+    if (opts) k.o = *opts;
+    if (!k.o.n_samples) k.o.n_samples = US_AGREE_SAMPLES;
+    if (k.o.tolerance == 0) k.o.tolerance = US_AGREE_TOLERANCE;
+    *r = (us_agreement){.same = true, .tolerance = k.o.tolerance, .random = is_random(a)};
+    us_err e = us_arena_new(c, "proof", SAMPLE_CAP, &k.arena);
+    if (e == US_OK) e = us_arena_new(c, "random inputs", SAMPLE_CAP, &k.sample);
+    if (e == US_OK) e = open_side(&k, a, &k.a);
+    if (e == US_OK) {
+        e = open_side(&k, b, &k.b);
+        if (e == US_OK) e = pair_outputs(&k);
+        if (e == US_OK) e = run_samples(&k);
+    }
+    us_session_free(k.a.session);
+    us_session_free(k.b.session);
+    us_plan_free(k.a.plan);
+    us_plan_free(k.b.plan);
+    us_arena_free(k.sample);
+    us_arena_free(k.arena);
+    return e;
+}
