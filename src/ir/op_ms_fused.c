@@ -1,5 +1,4 @@
-/* ir/op_ms_fused.c - com.microsoft operators that ONNX Runtime's optimiser fuses: FusedGemm, FusedConv, Gelu, BiasGelu,
- * FastGelu, SkipLayerNormalization.
+/* ir/op_ms_fused.c - com.microsoft operators that ONNX Runtime's optimiser fuses: FusedGemm, FusedConv.
  *
  * Meaning from ONNX Runtime's ContribOperators document. Each runs the plain operator and what was fused into it. They are core
  * rows because optional inputs and activations by name have no expansion in the text form of composites.
@@ -35,31 +34,6 @@ static const us_attr_row conv_attrs[] = {
     US_AIS(us_p_ms_fused_conv, conv.pads, "pads"), US_AIS(us_p_ms_fused_conv, conv.strides, "strides"), US_ATTR_END};
 const us_schema ms_fused_conv_schemas[] = {
     {1, conv_in, fused_out, conv_attrs, sizeof(us_p_ms_fused_conv), NULL},
-    {0}};
-
-static const us_param gelu_in[] = {{"X", 'T', US_M_FLOATS, 0}, US_PARAM_END};
-static const us_param bias_gelu_in[] = {{"A", 'T', US_M_FLOATS, 0}, {"B", 'T', US_M_FLOATS, 0}, US_PARAM_END};
-static const us_param fast_gelu_in[] = {
-    {"X", 'T', US_M_FLOATS, 0}, {"bias", 'T', US_M_FLOATS, US_P_OPTIONAL}, US_PARAM_END};
-const us_schema ms_gelu_schemas[] = {
-    {1, gelu_in, fused_out, NULL, 0, NULL},
-    {0}};
-const us_schema ms_bias_gelu_schemas[] = {
-    {1, bias_gelu_in, fused_out, NULL, 0, NULL},
-    {0}};
-const us_schema ms_fast_gelu_schemas[] = {
-    {1, fast_gelu_in, fused_out, NULL, 0, NULL},
-    {0}};
-
-static const us_param skip_in[] = {
-    {"input", 'T', US_M_FLOATS, 0}, {"skip", 'T', US_M_FLOATS, 0}, {"gamma", 'T', US_M_FLOATS, 0},
-    {"beta", 'T', US_M_FLOATS, US_P_OPTIONAL}, {"bias", 'T', US_M_FLOATS, US_P_OPTIONAL}, US_PARAM_END};
-static const us_param skip_out[] = {
-    {"output", 'T', US_M_FLOATS, 0}, {"mean", 'U', US_M(F32), US_P_OPTIONAL},
-    {"inv_std_var", 'U', US_M(F32), US_P_OPTIONAL}, {"input_skip_bias_sum", 'T', US_M_FLOATS, US_P_OPTIONAL}, US_PARAM_END};
-static const us_attr_row skip_attrs[] = {US_AF(us_p_ms_skip_layer_norm, epsilon, "epsilon", 1e-12F), US_ATTR_END};
-const us_schema ms_skip_layer_normalization_schemas[] = {
-    {1, skip_in, skip_out, skip_attrs, sizeof(us_p_ms_skip_layer_norm), NULL},
     {0}};
 /* clang-format on */
 
@@ -140,104 +114,4 @@ us_err ms_fused_conv_eval(us_eval *k)
     for (size_t i = 0; i < p->activation_params.n && i < US_LEN(par); i++)
         par[i] = (double)p->activation_params.p[i];
     return activate(k, p->activation, par, y);
-}
-
-/* --- Gelu ----------------------------------------------------------------------------------------- */
-
-US_INFER_AS(ms_gelu, us_infer_same)
-US_INFER_AS(ms_bias_gelu, us_infer_same)
-US_INFER_AS(ms_fast_gelu, us_infer_same)
-
-static us_err gelu(us_eval *k, us_unary f, us_eval_fn *self)
-{
-    const us_tensor *bias = us_eval_opt(k, 1);
-    us_tensor x, *y;
-    US_TRY(us_eval_in_dense(k, 0, &x));
-    if (us_is_half(x.dtype)) return us_eval_widened(k, x.dtype, self);
-    us_un_fn *fn = us_ref_unary(f, x.dtype);
-    if (!fn) return us_eval_no_type(k, x.dtype);
-    US_TRY(us_eval_out(k, 0, x.dtype, x.rank, x.dims, &y));
-    if (bias) {
-        US_TRY(us_eval_binary_into(k, US_BIN_ADD, y, &x, bias));
-        x.data = y->data;
-    }
-    if (us_tensor_count(y)) fn(y->data, x.data, us_tensor_count(y), 1, NULL);
-    return US_OK;
-}
-us_err ms_gelu_eval(us_eval *k)
-{
-    return gelu(k, US_UN_GELU, ms_gelu_eval);
-}
-us_err ms_bias_gelu_eval(us_eval *k)
-{
-    return gelu(k, US_UN_GELU, ms_bias_gelu_eval);
-}
-us_err ms_fast_gelu_eval(us_eval *k)
-{
-    return gelu(k, US_UN_GELU_TANH, ms_fast_gelu_eval);
-}
-
-/* --- SkipLayerNormalization ------------------------------------------------------------------------ */
-
-us_err ms_skip_layer_normalization_infer(us_infer *k)
-{
-    const us_type *x = us_infer_ranked(k, 0);
-    us_dim d[US_MAX_RANK];
-    US_TRY(us_infer_same(k));
-    if (!x || x->rank < 1) return US_OK;
-    memcpy(d, x->dims, (size_t)x->rank * sizeof *d);
-    d[x->rank - 1] = US_DIM(1);
-    US_TRY(us_infer_out(k, 1, US_F32, x->rank, d));
-    US_TRY(us_infer_out(k, 2, US_F32, x->rank, d));
-    return us_infer_out(k, 3, US_DT_NONE, x->rank, x->dims);
-}
-
-/* One row: mean and 1 / standard deviation, and the row normalised. */
-static void normalise(const float *x, int64_t n, const float *gamma, const float *beta,
-                      float epsilon, float *y, float *mean, float *inv)
-{
-    double sum = 0, squares = 0;
-    for (int64_t i = 0; i < n; i++)
-        sum += (double)x[i];
-    double m = n ? sum / (double)n : 0;
-    for (int64_t i = 0; i < n; i++)
-        squares += ((double)x[i] - m) * ((double)x[i] - m);
-    double r = 1 / sqrt((n ? squares / (double)n : 0) + (double)epsilon);
-    for (int64_t i = 0; i < n; i++) {
-        double v = ((double)x[i] - m) * r * (double)gamma[i];
-        y[i] = (float)(beta ? v + (double)beta[i] : v);
-    }
-    *mean = (float)m;
-    *inv = (float)r;
-}
-
-us_err ms_skip_layer_normalization_eval(us_eval *k)
-{
-    const us_p_ms_skip_layer_norm *p = k->params;
-    const us_tensor *skip, *bias = us_eval_opt(k, 4);
-    us_tensor x, gamma, beta = {0}, *y, *mean, *inv, *sum;
-    US_TRY(us_eval_in_dense(k, 0, &x));
-    if (us_is_half(x.dtype))
-        return us_eval_widened(k, x.dtype, ms_skip_layer_normalization_eval);
-    if (x.dtype != US_F32) return us_eval_no_type(k, x.dtype);
-    US_TRY(us_eval_in(k, 1, &skip));
-    US_TRY(us_eval_in_dense(k, 2, &gamma));
-    bool has_beta = us_eval_opt(k, 3) != NULL;
-    if (has_beta) US_TRY(us_eval_in_dense(k, 3, &beta));
-    int64_t n = x.rank > 0 ? x.dims[x.rank - 1] : 0, dims[US_MAX_RANK];
-    if (x.rank < 1 || us_tensor_count(&gamma) != n || gamma.dtype != US_F32 ||
-        (has_beta && (us_tensor_count(&beta) != n || beta.dtype != US_F32)))
-        return us_eval_fail(k, US_SHAPE, "gamma and beta must have as many elements as a row");
-    memcpy(dims, x.dims, (size_t)x.rank * sizeof *dims);
-    dims[x.rank - 1] = 1;
-    US_TRY(us_eval_out(k, 0, US_F32, x.rank, x.dims, &y));
-    US_TRY(us_eval_out(k, 1, US_F32, x.rank, dims, &mean));
-    US_TRY(us_eval_out(k, 2, US_F32, x.rank, dims, &inv));
-    US_TRY(us_eval_out(k, 3, US_F32, x.rank, x.dims, &sum));
-    US_TRY(us_eval_binary_into(k, US_BIN_ADD, sum, &x, skip));
-    if (bias) US_TRY(us_eval_binary_into(k, US_BIN_ADD, sum, sum, bias));
-    for (int64_t i = 0, rows = us_tensor_count(mean); i < rows; i++)
-        normalise((const float *)sum->data + i * n, n, gamma.data, beta.data, p->epsilon,
-                  (float *)y->data + i * n, (float *)mean->data + i, (float *)inv->data + i);
-    return US_OK;
 }

@@ -108,6 +108,11 @@ static const us_attr_row rms_normalization_attrs[] = {
 const us_schema rms_normalization_schemas[] = {
     {23, rms_normalization_in, rms_normalization_out, rms_normalization_attrs, sizeof(us_p_rms_normalization), NULL},
     {0}};
+static const us_param simplified_layer_norm_out[] = {
+    {"Y", 'V', US_M_FLOATS, 0}, {"inv_std_var", 'U', US_M(F32) | US_M(F64), US_P_OPTIONAL}, US_PARAM_END};
+const us_schema simplified_layer_norm_schemas[] = {
+    {1, rms_normalization_in, simplified_layer_norm_out, rms_normalization_attrs, sizeof(us_p_rms_normalization), NULL}, /* ONNX Runtime's, in this domain */
+    {0}};
 
 static const us_param lp_normalization_in[] = {{"input", 'T', US_M_FLOATS, 0}, US_PARAM_END};
 static const us_attr_row lp_normalization_attrs[] = {
@@ -326,10 +331,10 @@ static us_err layer(us_eval *k, int64_t axis_attr, double eps, bool centre)
     for (int i = 0; i < shape.rank; i++)
         dims[i] = i < axis ? shape.dims[i] : 1;
     us_dtype t = y->dtype == US_F64 ? US_F64 : US_F32;
-    for (size_t i = 1; i <= 2 && centre; i++) {
+    for (size_t i = 1; i <= 2; i++) {
         if (!us_eval_wants(k, i)) continue;
         US_TRY(us_eval_out(k, i, t, shape.rank, dims, &stat[i - 1]));
-        put(stat[i - 1], i == 1 ? mean : inv);
+        put(stat[i - 1], centre && i == 1 ? mean : inv);
     }
     return US_OK;
 }
@@ -345,6 +350,24 @@ us_err rms_normalization_eval(us_eval *k)
 {
     const us_p_rms_normalization *p = k->params;
     return layer(k, p->axis, (double)p->epsilon, false);
+}
+
+us_err simplified_layer_norm_infer(us_infer *k)
+{
+    const us_p_rms_normalization *p = k->params;
+    const us_type *x = us_infer_ranked(k, 0);
+    us_dim d[US_MAX_RANK];
+    int axis;
+    US_TRY(us_infer_same(k));
+    if (!x || k->g->nodes.at[k->n].n_out < 2) return US_OK;
+    US_TRY(us_infer_axis(k, p->axis, x->rank, &axis));
+    for (int i = 0; i < x->rank; i++)
+        d[i] = i < axis ? x->dims[i] : US_DIM(1);
+    return us_infer_out(k, 1, x->dtype == US_F64 ? US_F64 : US_F32, x->rank, d);
+}
+us_err simplified_layer_norm_eval(us_eval *k)
+{
+    return rms_normalization_eval(k);
 }
 
 /* Text with the axes from `from` on in place of '#'. */
@@ -394,6 +417,19 @@ us_err rms_normalization_expand(us_ctx *c, us_model *m, us_graph *g, us_nid n)
     return expand_axes(c, m, g, n, axis,
                        "v = ReduceMean<keepdims=1>(Mul(x0, x0), [#]);"
                        "y = Mul(Mul(x0, Reciprocal(Sqrt(Add(v, $epsilon)))), x1)");
+}
+
+us_err simplified_layer_norm_expand(us_ctx *c, us_model *m, us_graph *g, us_nid n)
+{
+    int64_t axis = ((const us_p_rms_normalization *)g->nodes.at[n].params)->axis;
+    bool wide = g->vals.at[g->nodes.at[n].in[0]].type.dtype == US_F64;
+    return expand_axes(c, m, g, n, axis,
+                       wide ? "v = ReduceMean<keepdims=1>(Mul(x0, x0), [#]);"
+                              "i = Reciprocal(Sqrt(Add(v, $epsilon)));"
+                              "y = Mul(Mul(x0, i), x1); y1 = i"
+                            : "v = ReduceMean<keepdims=1>(Mul(x0, x0), [#]);"
+                              "i = Reciprocal(Sqrt(Add(v, $epsilon)));"
+                              "y = Mul(Mul(x0, i), x1); y1 = Cast<to=1>(i)");
 }
 
 /* groups of channels normalised together; scale and bias per channel. */

@@ -31,4 +31,74 @@ typedef struct us_p_ms_skip_layer_norm { /* com.microsoft.SkipLayerNormalization
     float epsilon;
 } us_p_ms_skip_layer_norm;
 
+typedef struct us_p_ms_quick_gelu { /* com.microsoft.QuickGelu */
+    float alpha;
+} us_p_ms_quick_gelu;
+
+typedef struct
+    us_p_ms_embed_norm { /* com.microsoft.EmbedLayerNormalization, QEmbedLayerNormalization */
+    float epsilon;
+    int64_t mask_index_type;
+} us_p_ms_embed_norm;
+
+typedef struct us_p_ms_attention { /* com.microsoft.Attention, QAttention */
+    int64_t do_rotary;
+    float mask_filter_value;
+    int64_t num_heads;
+    int64_t past_present_share_buffer;
+    us_ints qkv_hidden_sizes;
+    int64_t rotary_embedding_dim;
+    float scale;
+    int64_t unidirectional;
+} us_p_ms_attention;
+
+/* com.microsoft.MultiHeadAttention, DecoderMaskedMultiHeadAttention */
+typedef struct us_p_ms_mha {
+    float mask_filter_value;
+    int64_t num_heads;
+    int64_t output_qk;
+    int64_t past_present_share_buffer;
+    float scale;
+    int64_t unidirectional;
+} us_p_ms_mha;
+
+typedef struct us_p_ms_gqa { /* com.microsoft.GroupQueryAttention */
+    int64_t do_rotary;
+    int64_t kv_num_heads;
+    int64_t local_window_size;
+    int64_t num_heads;
+    int64_t qk_output;
+    int64_t rotary_interleaved;
+    float scale;
+    int64_t smooth_softmax;
+    float softcap;
+} us_p_ms_gqa;
+
+typedef struct us_p_ms_rotary { /* com.microsoft.RotaryEmbedding */
+    int64_t interleaved;
+    int64_t is_packed_batching;
+    int64_t num_heads;
+    int64_t rotary_embedding_dim;
+    float scale;
+} us_p_ms_rotary;
+
+typedef struct us_p_ms_generate { /* com.microsoft.BeamSearch, GreedySearch, Sampling */
+    us_graph *decoder;
+    int64_t decoder_start_token_id;
+    int64_t early_stopping;
+    us_graph *encoder; /* NULL: none */
+    int64_t eos_token_id;
+    us_graph *init_decoder; /* NULL: none */
+    int64_t model_type;
+    int64_t no_repeat_ngram_size;
+    int64_t pad_token_id;
+    int64_t vocab_size;
+    int64_t custom; /* the rest is Sampling's */
+    float filter_value;
+    int64_t min_tokens_to_keep;
+    float presence_penalty;
+    float temperature;
+    float top_p;
+} us_p_ms_generate;
+
 #endif
