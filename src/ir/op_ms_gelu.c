@@ -97,7 +97,6 @@ US_EXPAND(ms_quick_gelu, "y = Mul(x0, Sigmoid(Mul(x0, $alpha)))")
 US_EXPAND(ms_bias_add, "y = Add(Add(x0, x1), x2)")
 us_err ms_fast_gelu_expand(us_ctx *c, us_model *m, us_graph *g, us_nid n)
 {
-    const us_node *nd = &g->nodes.at[n];
-    bool biased = nd->n_in > 1 && nd->in[1] != US_NIL;
-    return us_expand_text(c, m, g, n, biased ? "s = Add(x0, x1);" TANH("s") : TANH("x0"));
+    return us_expand_text(c, m, g, n,
+                          us_expand_has(g, n, 1) ? "s = Add(x0, x1);" TANH("s") : TANH("x0"));
 }

@@ -156,34 +156,27 @@ us_err ms_skip_simplified_layer_norm_eval(us_eval *k)
     return skip_norm(k, false, SIZE_MAX, 3);
 }
 
-static bool has(const us_graph *g, us_nid n, size_t i)
-{
-    return i < g->nodes.at[n].n_in && g->nodes.at[n].in[i] != US_NIL;
-}
-
 us_err ms_skip_layer_normalization_expand(us_ctx *c, us_model *m, us_graph *g, us_nid n)
 {
-    char *text =
-        us_str_printf(m->arena,
-                      "s = Add(x0, x1); t = %s;"
-                      "a = ReduceMean<keepdims=1>(t, [-1]); d = Sub(t, a);"
-                      "v = ReduceMean<keepdims=1>(Mul(d, d), [-1]);"
-                      "i = Reciprocal(Sqrt(Add(v, $epsilon))); z = Mul(Mul(d, i), x2);"
-                      "y = %s; y1 = Cast<to=1>(a); y2 = Cast<to=1>(i); y3 = t",
-                      has(g, n, 4) ? "Add(s, x4)" : "s", has(g, n, 3) ? "Add(z, x3)" : "z");
-    return text ? us_expand_text(c, m, g, n, text) : us_arena_fail(c, m->arena);
+    return us_expand_fmt(c, m, g, n,
+                         "s = Add(x0, x1); t = %s;"
+                         "a = ReduceMean<keepdims=1>(t, [-1]); d = Sub(t, a);"
+                         "v = ReduceMean<keepdims=1>(Mul(d, d), [-1]);"
+                         "i = Reciprocal(Sqrt(Add(v, $epsilon))); z = Mul(Mul(d, i), x2);"
+                         "y = %s; y1 = Cast<to=1>(a); y2 = Cast<to=1>(i); y3 = t",
+                         us_expand_has(g, n, 4) ? "Add(s, x4)" : "s",
+                         us_expand_has(g, n, 3) ? "Add(z, x3)" : "z");
 }
 
 us_err ms_skip_simplified_layer_norm_expand(us_ctx *c, us_model *m, us_graph *g, us_nid n)
 {
-    char *text = us_str_printf(
-        m->arena,
+    return us_expand_fmt(
+        c, m, g, n,
         "s = Add(x0, x1); t = %s;"
         "v = ReduceMean<keepdims=1>(Mul(t, t), [-1]);"
         "i = Reciprocal(Sqrt(Add(v, $epsilon)));"
         "y = Mul(Mul(t, i), x2); y1 = Cast<to=1>(Mul(i, 0)); y2 = Cast<to=1>(i); y3 = t",
-        has(g, n, 3) ? "Add(s, x3)" : "s");
-    return text ? us_expand_text(c, m, g, n, text) : us_arena_fail(c, m->arena);
+        us_expand_has(g, n, 3) ? "Add(s, x3)" : "s");
 }
 
 /* --- embeddings -------------------------------------------------------------------------------------- */
@@ -357,25 +350,26 @@ us_err ms_qembed_layer_normalization_eval(us_eval *k)
 
 us_err ms_embed_layer_normalization_expand(us_ctx *c, us_model *m, us_graph *g, us_nid n)
 {
-    char *text = us_str_printf(
-        m->arena,
-        "p = %s; w = Add(Gather(x2, x0), p); s = %s; y = "
-        "LayerNormalization<axis=-1,epsilon=$epsilon>(s, x5, x6); %s y2 = s",
-        has(g, n, 8) ? "Gather(x3, x8)" : "Slice(x3, [0], Slice(Shape(x0), [1], [2]), [0])",
-        has(g, n, 1) ? "Add(w, Gather(x4, x1))" : "w", COUNTS(has(g, n, 7)));
-    return text ? us_expand_text(c, m, g, n, text) : us_arena_fail(c, m->arena);
+    return us_expand_fmt(c, m, g, n,
+                         "p = %s; w = Add(Gather(x2, x0), p); s = %s; y = "
+                         "LayerNormalization<axis=-1,epsilon=$epsilon>(s, x5, x6); %s y2 = s",
+                         us_expand_has(g, n, 8)
+                             ? "Gather(x3, x8)"
+                             : "Slice(x3, [0], Slice(Shape(x0), [1], [2]), [0])",
+                         us_expand_has(g, n, 1) ? "Add(w, Gather(x4, x1))" : "w",
+                         COUNTS(us_expand_has(g, n, 7)));
 }
 
 #define Q(table, i, j) "DequantizeLinear(" table ", Reshape(x" #i ", []), Reshape(x" #j ", []))"
 us_err ms_qembed_layer_normalization_expand(us_ctx *c, us_model *m, us_graph *g, us_nid n)
 {
-    char *text = us_str_printf(
-        m->arena,
+    return us_expand_fmt(
+        c, m, g, n,
         "w = Add(" Q("Gather(x2, x0)", 8, 13) ", " Q(
             "Slice(x3, [0], Slice(Shape(x0), [1], [2]), [0])", 9,
             14) ");"
                 "s = %s; y = LayerNormalization<axis=-1,epsilon=$epsilon>(s, " Q(
                     "x5", 11, 16) ", " Q("x6", 12, 17) "); %s",
-        has(g, n, 1) ? "Add(w, " Q("Gather(x4, x1)", 10, 15) ")" : "w", COUNTS(has(g, n, 7)));
-    return text ? us_expand_text(c, m, g, n, text) : us_arena_fail(c, m->arena);
+        us_expand_has(g, n, 1) ? "Add(w, " Q("Gather(x4, x1)", 10, 15) ")" : "w",
+        COUNTS(us_expand_has(g, n, 7)));
 }
