@@ -21,13 +21,14 @@ static double logistic(double x)
     return x < 0 ? e / (1 + e) : 1 / (1 + e);
 }
 
-/* Inverse of the error function. Source: S. Winitzki, "A handy approximation for the error function and its
- * inverse", 2008, with a = 0.147; ONNX Runtime uses the same. */
-static double erf_inverse(double x)
+/* Inverse of the normal distribution function by that of the error function. Source: S. Winitzki, "A handy approximation
+ * for the error function and its inverse", 2008, with a = 0.147; ONNX's reference and ONNX Runtime use the same. */
+static double probit(double p)
 {
-    double sign = x < 0 ? -1 : 1, l = log((1 - x) * (1 + x));
+    double x = 2 * p - 1, l = log((1 - x) * (1 + x));
     double v = 2 / (3.14159 * 0.147) + 0.5 * l;
-    return sign * sqrt(-v + sqrt(v * v - l / 0.147));
+    double root = sqrt(-v + sqrt(v * v - l / 0.147));
+    return 1.41421356 * (x < 0 ? -root : root);
 }
 
 static void softmax(double *s, size_t n, bool keep_zero)
@@ -51,19 +52,21 @@ void us_ml_post(us_post post, double *s, size_t n)
         softmax(s, n, post == US_POST_SOFTMAX_ZERO);
     for (size_t i = 0; i < n; i++) {
         if (post == US_POST_LOGISTIC) s[i] = logistic(s[i]);
-        if (post == US_POST_PROBIT) s[i] = 1.41421356 * erf_inverse(2 * s[i] - 1);
+        if (post == US_POST_PROBIT) s[i] = probit(s[i]);
     }
 }
 
 void us_ml_post_pair(us_post post, bool complement, double s, double out[2])
 {
+    out[0] = complement ? 1 - s : -s;
+    out[1] = s;
     if (post == US_POST_LOGISTIC) {
         out[0] = logistic(-s);
         out[1] = logistic(s);
-        return;
+    } else if (post == US_POST_PROBIT) {
+        out[1] = probit(s);
+        out[0] = -out[1];
     }
-    out[0] = complement ? 1 - s : -s;
-    out[1] = s;
 }
 
 size_t us_labels_count(const us_labels *l)

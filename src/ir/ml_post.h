@@ -15,8 +15,9 @@ typedef enum us_post {
 us_err us_ml_post_find(us_eval *k, us_sv name, us_post *out) US_MUST;
 /* Applies the transform to n scores in place; a single score is changed by PROBIT only, as in ONNX Runtime. */
 void us_ml_post(us_post post, double *s, size_t n);
-/* One score of a two-class model becomes two, as ONNX Runtime does: {1-s, s} when weights are all positive or
- * the model is linear, {-s, s} otherwise; LOGISTIC gives {sigmoid(-s), sigmoid(s)} in both cases. */
+/* One score of a two-class model becomes two: {1-s, s} where `complement`, else {-s, s}, as in ONNX Runtime, which
+ * applies no SOFTMAX to a single score. LOGISTIC gives the logistic of {-s, s}, PROBIT that of {1-s, s}: the standard has
+ * them applied, ONNX Runtime leaves them out or half out. */
 void us_ml_post_pair(us_post post, bool complement, double s, double out[2]);
 
 typedef struct us_labels {

@@ -1,4 +1,4 @@
-/* ir/op_ml_category.c - categories: OneHotEncoder, LabelEncoder, CategoryMapper, ZipMap.
+/* ir/op_ml_category.c - categories: OneHotEncoder, LabelEncoder, CategoryMapper.
  *
  * Look-up is by a hash table over the keys, built per evaluation in scratch memory: keys are attributes, so
  * there are few of them beside the rows.
@@ -22,9 +22,13 @@ const us_schema ml_one_hot_encoder_schemas[] = {
     {1, one_hot_encoder_in, one_hot_encoder_out, one_hot_encoder_attrs, sizeof(us_p_ml_one_hot_encoder), NULL},
     {0}};
 
-static const us_param label_encoder_in[] = {
+static const us_param label_encoder_in[] = {{"X", '1', US_M(I64) | US_M(STRING), 0}, US_PARAM_END};
+static const us_param label_encoder_out[] = {{"Y", '2', US_M(I64) | US_M(STRING), 0}, US_PARAM_END};
+static const us_param label_encoder_in_2[] = {{"X", '1', US_M(F32) | US_M(I64) | US_M(STRING), 0}, US_PARAM_END};
+static const us_param label_encoder_out_2[] = {{"Y", '2', US_M(F32) | US_M(I64) | US_M(STRING), 0}, US_PARAM_END};
+static const us_param label_encoder_in_4[] = {
     {"X", '1', US_M(F32) | US_M(I16) | US_M(I32) | US_M(I64) | US_M(STRING) | US_M(F64), 0}, US_PARAM_END};
-static const us_param label_encoder_out[] = {
+static const us_param label_encoder_out_4[] = {
     {"Y", '2', US_M(F32) | US_M(I16) | US_M(I32) | US_M(I64) | US_M(STRING) | US_M(F64), 0}, US_PARAM_END};
 static const us_attr_row label_encoder_attrs[] = {
     US_ASS(us_p_ml_label_encoder, classes_strings, "classes_strings"),
@@ -55,8 +59,8 @@ static const us_attr_row label_encoder_attrs_4[] = {
     US_AT(us_p_ml_label_encoder, values_tensor, "values_tensor"), US_ATTR_END};
 const us_schema ml_label_encoder_schemas[] = {
     {1, label_encoder_in, label_encoder_out, label_encoder_attrs, sizeof(us_p_ml_label_encoder), upgrade_classes},
-    {2, label_encoder_in, label_encoder_out, label_encoder_attrs_2, sizeof(us_p_ml_label_encoder), NULL},
-    {4, label_encoder_in, label_encoder_out, label_encoder_attrs_4, sizeof(us_p_ml_label_encoder), NULL},
+    {2, label_encoder_in_2, label_encoder_out_2, label_encoder_attrs_2, sizeof(us_p_ml_label_encoder), NULL},
+    {4, label_encoder_in_4, label_encoder_out_4, label_encoder_attrs_4, sizeof(us_p_ml_label_encoder), NULL},
     {0}};
 
 static const us_param category_mapper_in[] = {{"X", '1', US_M(I64) | US_M(STRING), 0}, US_PARAM_END};
@@ -68,15 +72,6 @@ static const us_attr_row category_mapper_attrs[] = {
     US_AS(us_p_ml_category_mapper, default_string, "default_string", "_Unused"), US_ATTR_END};
 const us_schema ml_category_mapper_schemas[] = {
     {1, category_mapper_in, category_mapper_out, category_mapper_attrs, sizeof(us_p_ml_category_mapper), NULL},
-    {0}};
-
-static const us_param zip_map_in[] = {{"X", '\0', US_M(F32), 0}, US_PARAM_END};
-static const us_param zip_map_out[] = {{"Z", 'T', 0, US_P_MAP | US_P_SEQ}, US_PARAM_END};
-static const us_attr_row zip_map_attrs[] = {
-    US_AIS(us_p_ml_zip_map, classlabels_int64s, "classlabels_int64s"),
-    US_ASS(us_p_ml_zip_map, classlabels_strings, "classlabels_strings"), US_ATTR_END};
-const us_schema ml_zip_map_schemas[] = {
-    {1, zip_map_in, zip_map_out, zip_map_attrs, sizeof(us_p_ml_zip_map), NULL},
     {0}};
 /* clang-format on */
 
@@ -114,6 +109,25 @@ static uint64_t key_hash(const keys *q, size_t i)
     return q->type == US_I64 ? hash_i64(q->ints[i]) : hash_f64(q->floats[i]);
 }
 
+static bool key_is(const keys *q, size_t i, const int64_t *i64, const double *f64,
+                   const us_sv *str)
+{
+    return str   ? us_sv_eq(q->strs[i], *str)
+           : i64 ? q->ints[i] == *i64
+                 : same_f64(q->floats[i], *f64);
+}
+
+/* Where the key with this hash is in the table, or the free place for it. */
+static size_t place(const keys *q, uint64_t hash, const int64_t *i64, const double *f64,
+                    const us_sv *str)
+{
+    size_t at = hash & q->mask;
+    while (q->table[at] && !key_is(q, q->table[at] - 1, i64, f64, str))
+        at = (at + 1) & q->mask;
+    return at;
+}
+
+/* Of equal keys the last stays, as the standard has it. */
 static us_err keys_index(us_eval *k, keys *q)
 {
     size_t size = 8;
@@ -122,11 +136,11 @@ static us_err keys_index(us_eval *k, keys *q)
     US_TRY(us_eval_scratch(k, size * sizeof *q->table, (void **)&q->table));
     memset(q->table, 0, size * sizeof *q->table);
     q->mask = size - 1;
-    for (size_t i = q->n; i-- > 0;) { /* from the end: of equal keys the first is found */
-        size_t at = key_hash(q, i) & q->mask;
-        while (q->table[at])
-            at = (at + 1) & q->mask;
-        q->table[at] = (uint32_t)i + 1;
+    for (size_t i = 0; i < q->n; i++) {
+        const int64_t *i64 = q->type == US_I64 ? &q->ints[i] : NULL;
+        const double *f64 = q->type == US_F64 ? &q->floats[i] : NULL;
+        const us_sv *str = q->type == US_STRING ? &q->strs[i] : NULL;
+        q->table[place(q, key_hash(q, i), i64, f64, str)] = (uint32_t)i + 1;
     }
     return US_OK;
 }
@@ -135,15 +149,8 @@ static us_err keys_index(us_eval *k, keys *q)
 static size_t find(const keys *q, uint64_t hash, const int64_t *i64, const double *f64,
                    const us_sv *str)
 {
-    size_t found = SIZE_MAX;
-    for (size_t at = hash & q->mask; q->table[at]; at = (at + 1) & q->mask) {
-        size_t i = q->table[at] - 1;
-        bool same = str   ? us_sv_eq(q->strs[i], *str)
-                    : i64 ? q->ints[i] == *i64
-                          : same_f64(q->floats[i], *f64);
-        if (same && i < found) found = i;
-    }
-    return found;
+    uint32_t i = q->table[place(q, hash, i64, f64, str)];
+    return i ? i - 1 : SIZE_MAX;
 }
 
 /* Element i of x among the keys. x: dense, of the keys' class. */
@@ -382,56 +389,5 @@ us_err ml_category_mapper_eval(us_eval *k)
         else
             ((us_sv *)y->data)[i] = at == SIZE_MAX ? p->default_string : p->cats_strings.p[at];
     }
-    return US_OK;
-}
-
-/* --- ZipMap -------------------------------------------------------------------------------------- */
-
-us_err ml_zip_map_infer(us_infer *k)
-{
-    const us_p_ml_zip_map *p = k->params;
-    us_type *value = us_new(k->arena, us_type), *map = us_new(k->arena, us_type);
-    if (!value || !map) return us_arena_fail(k->c, k->arena);
-    *value = us_type_tensor(US_F32, 0, NULL);
-    *map = (us_type){.kind = US_KIND_MAP,
-                     .dtype = p->classlabels_strings.n ? US_STRING : US_I64,
-                     .elem = value};
-    us_type seq = {.kind = US_KIND_SEQUENCE, .elem = map};
-    return us_infer_out_type(k, 0, &seq);
-}
-
-/* Row i of [N, K] becomes a map from label to number; [K] is one row. */
-us_err ml_zip_map_eval(us_eval *k)
-{
-    const us_p_ml_zip_map *p = k->params;
-    us_labels l = {p->classlabels_int64s, p->classlabels_strings};
-    us_tensor x;
-    int64_t n, d, n_labels = (int64_t)us_labels_count(&l);
-    US_TRY(us_ml_rows(k, &x, &n, &d));
-    if (d != n_labels)
-        return us_eval_fail(k, US_SHAPE, "%lld columns for %lld labels", (long long)d,
-                            (long long)n_labels);
-    if (!us_eval_wants(k, 0)) return US_OK;
-    us_arena *a = k->env->dynamic(k->env, k);
-    us_value *maps = us_new_n(a, us_value, (size_t)n);
-    us_tensor labels;
-    US_TRY(us_tensor_new(k->c, a, us_labels_type(&l), 1, &d, &labels));
-    if (!maps) return us_arena_fail(k->c, a);
-    for (int64_t j = 0; j < d; j++)
-        us_labels_put(&l, (size_t)j, &labels, j);
-    for (int64_t i = 0; i < n; i++) {
-        us_value *items = us_new_n(a, us_value, (size_t)d);
-        float *f = us_new_n(a, float, (size_t)d);
-        if (!items || !f) return us_arena_fail(k->c, a);
-        for (int64_t j = 0; j < d; j++) {
-            us_tensor one;
-            f[j] = (float)us_tensor_f64_at(&x, i * d + j);
-            US_TRY(us_tensor_init(k->c, &one, US_F32, 0, NULL, &f[j]));
-            items[j] = us_value_of(&one);
-        }
-        maps[i] =
-            (us_value){.kind = US_KIND_MAP, .t = labels, .items = items, .n_items = (size_t)d};
-    }
-    *k->out[0] = (us_value){.kind = US_KIND_SEQUENCE, .items = maps, .n_items = (size_t)n};
     return US_OK;
 }

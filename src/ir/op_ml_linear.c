@@ -110,7 +110,7 @@ us_err ml_linear_classifier_eval(us_eval *k)
             if (s[e] > s[best]) best = e;
         if (rows == 1) best = s[0] > 0;
         if (rows == 1 && n_labels == 1) best = 0;
-        if (pair && post != US_POST_PROBIT)
+        if (pair)
             us_ml_post_pair(post, true, s[0], s);
         else
             us_ml_post(post, s, rows);

@@ -4,7 +4,7 @@
  * instead of (tree, node) pairs and into leaf weights grouped by node, then walks every row down every tree.
  * A walk takes at most as many steps as there are nodes, so a cycle in a hostile file ends in an error.
  * Float inputs are compared with float thresholds, as ONNX Runtime does; sums run in double.
- * The rules for two classes (which label, how one score becomes two) are ONNX Runtime's.
+ * How one score for two classes becomes two is ONNX Runtime's rule.
  */
 #include "ir/ml_post.h"
 
@@ -437,59 +437,48 @@ us_err ml_tree_ensemble_classifier_infer(us_infer *k)
     return us_infer_out(k, 1, US_F32, 2, (us_dim[]){n, US_DIM((int64_t)us_labels_count(&l))});
 }
 
-/* What holds for a whole model of two classes. */
-typedef struct two_classes {
-    bool single;       /* all weights belong to one class: a row has one score */
+/* A model of two classes whose weights all belong to one of them: a row has one score. */
+typedef struct one_score {
+    bool yes;
     bool all_positive; /* that score is a probability, decided at 0.5 */
-} two_classes;
+} one_score;
 
-static two_classes look_at(const forest *f)
+static one_score look_at(const forest *f)
 {
-    two_classes t = {f->n_out == 2 && f->n_weights > 0, true};
+    one_score t = {f->n_out == 2 && f->n_weights > 0 && f->n_base < 2, true};
     for (size_t i = 0; i < f->n_weights; i++) {
-        t.single = t.single && f->weights[i].id == f->weights[0].id;
+        t.yes = t.yes && f->weights[i].id == f->weights[0].id;
         t.all_positive = t.all_positive && f->weights[i].value >= 0;
     }
     return t;
 }
 
-/* Two classes, as ONNX Runtime decides them. A row whose trees gave only class 0 a score has a single
- * score, which becomes a pair; else each class keeps its own, 0 where no tree spoke. Base values count as
- * there: two of them make the pair {-s, s} when class 1 has a score. The label is the sign (or, for
- * probabilities in one class, 0.5) of class 1's score, or of class 0's when that is the only one. */
-static size_t finish_two(const forest *f, const two_classes *t, us_post post, double *s,
-                         uint8_t *has)
+/* One score for two classes, as ONNX Runtime has it: that of class 0 becomes a pair, that of class 1
+ * stands beside a 0. Above 0 the label is the second, whichever class had the weights; above 0.5 when the score is a
+ * probability. LOGISTIC makes one of any score, as the standard says; ONNX Runtime leaves positive ones as they are. */
+static size_t finish_one_score(const forest *f, const one_score *t, us_post post, double *s,
+                               const uint8_t *has)
 {
-    bool alone = !has[1] && f->n_base < 2;
-    if (f->n_base == 1) s[0] += f->base[0];
-    if (f->n_base == 2 && has[1]) {
-        s[1] = f->base[1] + s[0];
-        s[0] = -s[1];
-    } else if (f->n_base == 2) {
-        s[0] += f->base[0];
-        has[0] = 1;
-    }
-    double decides = has[1] ? s[1] : has[0] || alone ? s[0] : 0;
-    size_t label = t->single && t->all_positive ? decides > 0.5 : decides > 0;
-    if (alone && post == US_POST_PROBIT) {
-        us_ml_post(post, s, 1);
-    } else if (alone) {
-        us_ml_post_pair(post, t->all_positive, s[0], s);
-    } else {
-        for (size_t o = 0; o < 2; o++)
-            if (!has[o]) s[o] = 0;
+    bool probability = t->all_positive && post != US_POST_LOGISTIC;
+    if (f->n_base == 1 && !has[1]) s[0] += f->base[0];
+    size_t label = (has[1] ? s[1] : s[0]) > (probability ? 0.5 : 0);
+    if (has[1])
         us_ml_post(post, s, 2);
-    }
+    else
+        us_ml_post_pair(post, t->all_positive, s[0], s);
     return label;
 }
 
-static size_t finish_many(const forest *f, us_post post, double *s, const uint8_t *has)
+/* The top class of those that have a score. */
+static size_t finish(const forest *f, us_post post, double *s, uint8_t *has)
 {
     size_t best = SIZE_MAX;
-    for (size_t o = 0; o < f->n_out; o++) {
-        if (f->n_base == f->n_out) s[o] += f->base[o];
-        if ((has[o] || f->n_base == f->n_out) && (best == SIZE_MAX || s[o] > s[best])) best = o;
+    for (size_t o = 0; o < f->n_base; o++) {
+        s[o] += f->base[o];
+        has[o] = 1;
     }
+    for (size_t o = 0; o < f->n_out; o++)
+        if (has[o] && (best == SIZE_MAX || s[o] > s[best])) best = o;
     us_ml_post(post, s, f->n_out);
     return best == SIZE_MAX ? 0 : best;
 }
@@ -530,11 +519,13 @@ us_err ml_tree_ensemble_classifier_eval(us_eval *k)
     if (us_eval_wants(k, 0)) US_TRY(us_eval_out(k, 0, us_labels_type(&labels), 1, &n, &yl));
     if (us_eval_wants(k, 1))
         US_TRY(us_eval_out(k, 1, US_F32, 2, (int64_t[]){n, (int64_t)n_out}, &ys));
-    two_classes two = look_at(&f);
+    if (f.n_base > n_out)
+        return us_eval_fail(k, US_ARG, "%zu base values for %zu classes", f.n_base, n_out);
+    one_score one = look_at(&f);
     for (int64_t i = 0; i < n; i++) {
         US_TRY(row_scores(k, &f, AGG_SUM, &x, i, d, s, has));
         size_t label =
-            f.n_out == 2 ? finish_two(&f, &two, post, s, has) : finish_many(&f, post, s, has);
+            one.yes ? finish_one_score(&f, &one, post, s, has) : finish(&f, post, s, has);
         if (yl) us_labels_put(&labels, label, yl, i);
         for (size_t o = 0; ys && o < n_out; o++)
             ((float *)ys->data)[i * (int64_t)n_out + (int64_t)o] = (float)s[o];

@@ -134,7 +134,7 @@ static bool yes(const forest *f, size_t i, double x)
 {
     us_ints nan = f->p->nodes_missing_value_tracks_true;
     double s = f->splits[i];
-    if (isnan(x) && nan.n) return nan.p[i] != 0;
+    if (isnan(x) && nan.n && nan.p[i]) return true; /* else by the comparison: only NEQ holds */
     const bool is[] = {
         [LEQ] = x <= s, [LT] = x<s, [GTE] = x >= s, [GT] = x> s, [EQ] = x == s, [NEQ] = x != s};
     return f->modes[i] == MEMBER ? is_member(f, i, x) : is[f->modes[i]];

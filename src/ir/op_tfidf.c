@@ -1,4 +1,4 @@
-/* ir/op_tfidf.c - TfIdfVectorizer (counts of n-grams) and ai.onnx.ml.DictVectorizer.
+/* ir/op_tfidf.c - TfIdfVectorizer: counts of n-grams.
  *
  * Words and numbers of the pool become small numbers first; an n-gram is then a row of those in a hash table, so a row
  * of text costs its length times the gram lengths and skips. What is not in the pool is no word. Where the standard is
@@ -24,16 +24,6 @@ static const us_attr_row tfidf_attrs[] = {
     US_AFS(us_p_tfidf_vectorizer, weights, "weights"), US_ATTR_END};
 const us_schema tfidf_vectorizer_schemas[] = {
     {9, tfidf_in, tfidf_out, tfidf_attrs, sizeof(us_p_tfidf_vectorizer), NULL},
-    {0}};
-
-static const us_param dict_in[] = {{"X", '1', US_M(I64) | US_M(STRING), US_P_MAP}, US_PARAM_END};
-static const us_param dict_out[] = {
-    {"Y", '2', US_M(I64) | US_M(F32) | US_M(F64) | US_M(STRING), 0}, US_PARAM_END};
-static const us_attr_row dict_attrs[] = {
-    US_AIS(us_p_ml_dict_vectorizer, int64_vocabulary, "int64_vocabulary"),
-    US_ASS(us_p_ml_dict_vectorizer, string_vocabulary, "string_vocabulary"), US_ATTR_END};
-const us_schema ml_dict_vectorizer_schemas[] = {
-    {1, dict_in, dict_out, dict_attrs, sizeof(us_p_ml_dict_vectorizer), NULL},
     {0}};
 /* clang-format on */
 
@@ -201,58 +191,4 @@ us_err tfidf_vectorizer_eval(us_eval *k)
         count_row(p, &g, words + i * n, n, key, (float *)y->data + i * width);
     }
     return weigh(k, y->data, rows, width);
-}
-
-/* --- DictVectorizer ---------------------------------------------------------------------------------- */
-
-us_err ml_dict_vectorizer_infer(us_infer *k)
-{
-    const us_p_ml_dict_vectorizer *p = k->params;
-    const us_type *x = us_infer_in(k, 0);
-    us_dtype t = x && x->kind == US_KIND_MAP && x->elem ? x->elem->dtype : US_DT_NONE;
-    size_t n = p->string_vocabulary.n ? p->string_vocabulary.n : p->int64_vocabulary.n;
-    us_dim d[2] = {US_DIM(1), US_DIM((int64_t)n)};
-    return us_infer_out(k, 0, t, 2, d);
-}
-
-/* The place in the map of each key. */
-static us_err index_keys(us_eval *k, const us_tensor *keys, us_map *m)
-{
-    us_map_init(m, k->env->dynamic(k->env, k));
-    for (int64_t i = 0, n = us_tensor_count(keys); i < n; i++) {
-        us_sv key = {(const char *)keys->data + (size_t)i * sizeof(int64_t), sizeof(int64_t)};
-        if (keys->dtype == US_STRING) key = us_tensor_str_at(keys, i);
-        US_TRY(us_map_put(k->c, m, key, (uint32_t)i, NULL));
-    }
-    return US_OK;
-}
-
-/* One row: for each word of the vocabulary the map's value, or zero. */
-us_err ml_dict_vectorizer_eval(us_eval *k)
-{
-    const us_p_ml_dict_vectorizer *p = k->params;
-    const us_value *x = k->n_in ? k->in[0] : NULL;
-    bool strings = p->string_vocabulary.n > 0;
-    us_map at;
-    us_tensor *y;
-    if (!x || x->kind != US_KIND_MAP || (x->t.dtype == US_STRING) != strings ||
-        (!strings && x->t.dtype != US_I64) || !us_tensor_contiguous(&x->t))
-        return us_eval_fail(k, US_ARG, "the input is not a map with keys like the vocabulary");
-    us_dtype t = x->n_items ? x->items[0].t.dtype : US_F32;
-    US_TRY(index_keys(k, &x->t, &at));
-    int64_t n = (int64_t)(strings ? p->string_vocabulary.n : p->int64_vocabulary.n);
-    US_TRY(us_eval_out(k, 0, t, 2, (int64_t[]){1, n}, &y));
-    size_t size = us_dtype_get(t)->bits / 8;
-    if (us_tensor_bytes(y)) memset(y->data, 0, us_tensor_bytes(y));
-    for (int64_t i = 0; i < n; i++) {
-        us_sv key = strings ? p->string_vocabulary.p[i]
-                            : (us_sv){(const char *)&p->int64_vocabulary.p[i], sizeof(int64_t)};
-        uint32_t j = us_map_get(&at, key);
-        if (j == US_MAP_NONE) continue;
-        const us_value *v = j < x->n_items ? &x->items[j] : NULL;
-        if (!v || v->kind != US_KIND_TENSOR || v->t.dtype != t || us_tensor_count(&v->t) != 1)
-            return us_eval_fail(k, US_ARG, "a value of the map is not one element of one type");
-        memcpy(us_at(y, i), v->t.data, size);
-    }
-    return US_OK;
 }

@@ -38,7 +38,7 @@ static const op_case numbers[] = {
     {"one hot string", "const x: string[2,1] = {\"b\", \"\"}\ny = " ML "OneHotEncoder(x) {cats_strings=[\"a\", \"b\"], zeros=1}", 3, {2, 1, 2}, {0, 1, 0, 0}, {0}, 0},
     {"label string to int", "const x: string[3] = {\"b\", \"q\", \"a\"}\ny = " ML "LabelEncoder(x) {keys_strings=[\"a\", \"b\"], values_int64s=[10, 20], default_int64=-7}", 1, {3}, {20, -7, 10}, {0}, 0},
     {"label float nan", "const x: float[3] = {nan, 1.5, 2}\ny = " ML "LabelEncoder(x) {keys_floats=[1.5, nan], values_int64s=[1, 2]}", 1, {3}, {2, 1, -1}, {0}, 0},
-    {"label equal keys: first", "const x: int64[1] = {4}\ny = " ML "LabelEncoder(x) {keys_int64s=[4, 4], values_floats=[1.0, 2.0]}", 1, {1}, {1}, {0}, 0},
+    {"label equal keys: last", "const x: int64[1] = {4}\ny = " ML "LabelEncoder(x) {keys_int64s=[4, 4], values_floats=[1.0, 2.0]}", 1, {1}, {2}, {0}, 0},
     {"label int to string", "const x: int64[2] = {2, 3}\ny = " ML "LabelEncoder(x) {keys_int64s=[1, 2], values_strings=[\"u\", \"v\"]}", 1, {2}, {0}, {"v", "_Unused"}, 0},
     {"mapper", "const x: string[2] = {\"b\", \"c\"}\ny = " ML "CategoryMapper(x) {cats_int64s=[3, 4], cats_strings=[\"a\", \"b\"]}", 1, {2}, {4, -1}, {0}, 0},
     {"linear regressor", X23 "y = " ML "LinearRegressor(x) {coefficients=[1.0, 2.0, 3.0], intercepts=[0.5]}", 2, {2, 1}, {6.5, 9}, {0}, 0},
