@@ -42,7 +42,7 @@ typedef struct infer {
 #define F(f) offsetof(infer_args, f)
 static const us_opt opts[] = {
     {US_OPT_TEXTS, 'i', "input", F(in), "[]", 0, 0, "NAME=FILE", "", NULL,
-     "an input: .npy, or .json for strings; a .csv alone feeds a model that usta trained"},
+     "an input: .npy, or .json for strings, maps and sequences; a .csv alone feeds a model that usta trained"},
     {US_OPT_TEXT, 'o', "output", F(dir), "", 0, 0, "DIR", "", NULL,
      "folder for the outputs, DIR/<name>.npy (.json for strings); made when missing"},
     {US_OPT_BOOL, 0, "random", F(random), "false", 0, 0, "", "", NULL,
@@ -126,9 +126,7 @@ static us_err read_given(infer *k, const given *g)
     if (k->have[i])
         return us_fail(k->c, US_ARG, "-i " US_SV_FMT "=%s: this input is given twice",
                        US_SV_ARG(g->name), g->file);
-    us_tensor t;
-    US_TRY(us_tensor_file_read(k->c, k->a, g->file, us_plan_input_type(k->plan, i), &t));
-    k->in[i] = us_value_of(&t);
+    US_TRY(us_value_file_read(k->c, k->a, g->file, us_plan_input_type(k->plan, i), &k->in[i]));
     k->have[i] = true;
     return US_OK;
 }

@@ -82,11 +82,10 @@ static us_err fill_json(us_ctx *c, const char *path, const json_t *j, us_tensor 
     return US_OK;
 }
 
-static us_err read_json(us_ctx *c, us_arena *a, const char *path, const us_type *want,
-                        us_tensor *out)
+/* Nested arrays as a tensor. */
+static us_err tensor_of_json(us_ctx *c, us_arena *a, const char *path, const json_t *j,
+                             const us_type *want, us_tensor *out)
 {
-    json_t *j;
-    US_TRY(us_json_read(c, a, path, &j));
     int32_t rank;
     int64_t dims[US_MAX_RANK], at = 0;
     US_TRY(json_dims(c, path, j, &rank, dims));
@@ -103,6 +102,66 @@ static us_err read_json(us_ctx *c, us_arena *a, const char *path, const us_type 
     return US_OK;
 }
 
+static us_err value_of_json(us_ctx *c, us_arena *a, const char *path, json_t *j,
+                            const us_type *want, us_value *out);
+
+static us_err sequence_of_json(us_ctx *c, us_arena *a, const char *path, json_t *j,
+                               const us_type *want, us_value *out)
+{
+    size_t n = json_array_size(j);
+    if (!json_is_array(j))
+        return us_fail(c, US_FORMAT, "%s: expected an array for a sequence", path);
+    us_value v = {.kind = US_KIND_SEQUENCE, .items = us_new_n(a, us_value, n + 1)};
+    if (!v.items) return us_arena_fail(c, a);
+    for (; v.n_items < n; v.n_items++)
+        US_TRY(value_of_json(c, a, path, json_array_get(j, v.n_items), want->elem,
+                             &v.items[v.n_items]));
+    *out = v;
+    return US_OK;
+}
+
+/* An object; keys of an integer type are written as text, as JSON wants it. */
+static us_err map_of_json(us_ctx *c, us_arena *a, const char *path, json_t *j,
+                          const us_type *want, us_value *out)
+{
+    int64_t n = (int64_t)json_object_size(j);
+    if (!json_is_object(j))
+        return us_fail(c, US_FORMAT, "%s: expected an object for a map", path);
+    us_value v = {.kind = US_KIND_MAP, .items = us_new_n(a, us_value, (size_t)n + 1)};
+    if (!v.items) return us_arena_fail(c, a);
+    US_TRY(us_tensor_new(c, a, want->dtype ? want->dtype : US_STRING, 1, &n, &v.t));
+    const char *key;
+    json_t *item;
+    json_object_foreach(j, key, item)
+    {
+        int64_t number = 0;
+        us_sv text = us_sv_of(key);
+        if (v.t.dtype == US_STRING)
+            ((us_sv *)v.t.data)[v.n_items] = text;
+        else if (us_dtype_get(v.t.dtype)->from_i64 && us_parse_i64(text, &number))
+            us_dtype_get(v.t.dtype)->from_i64(v.t.data, v.n_items, 1, &number);
+        else
+            return us_fail(c, US_FORMAT, "%s: key \"%s\" is not of type %s", path, key,
+                           us_dtype_get(v.t.dtype)->name);
+        US_TRY(value_of_json(c, a, path, item, want->elem, &v.items[v.n_items++]));
+    }
+    *out = v;
+    return US_OK;
+}
+
+/* By the type the model wants: arrays for sequences, objects for maps, else a tensor. Depth is that of the type. */
+static us_err value_of_json(us_ctx *c, us_arena *a, const char *path, json_t *j,
+                            const us_type *want, us_value *out)
+{
+    us_tensor t;
+    if (want && want->kind == US_KIND_SEQUENCE)
+        return sequence_of_json(c, a, path, j, want, out);
+    if (want && want->kind == US_KIND_MAP) return map_of_json(c, a, path, j, want, out);
+    US_TRY(tensor_of_json(c, a, path, j, want, &t));
+    *out = us_value_of(&t);
+    return US_OK;
+}
+
 /* Whether every value of type `from` has its like in `to`, rounding of floats aside. */
 static bool converts(us_dtype from, us_dtype to)
 {
@@ -116,10 +175,10 @@ static bool converts(us_dtype from, us_dtype to)
     return false;
 }
 
-us_err us_tensor_file_read(us_ctx *c, us_arena *a, const char *path, const us_type *want,
-                           us_tensor *out)
+/* A .npy file; numbers of another type are converted when that loses nothing by kind. */
+static us_err read_npy(us_ctx *c, us_arena *a, const char *path, const us_type *want,
+                       us_tensor *out)
 {
-    if (us_sv_ends(us_sv_of(path), ".json")) return read_json(c, a, path, want, out);
     us_tensor t, as;
     US_TRY(us_npy_read(c, a, path, &t));
     bool other = want && want->kind == US_KIND_TENSOR && want->dtype && want->dtype != t.dtype;
@@ -130,6 +189,20 @@ us_err us_tensor_file_read(us_ctx *c, us_arena *a, const char *path, const us_ty
     US_TRY(us_tensor_new(c, a, want->dtype, t.rank, t.dims, &as));
     US_TRY(us_tensor_convert(c, &as, &t));
     *out = as;
+    return US_OK;
+}
+
+us_err us_value_file_read(us_ctx *c, us_arena *a, const char *path, const us_type *want,
+                          us_value *out)
+{
+    us_tensor t;
+    json_t *j;
+    if (us_sv_ends(us_sv_of(path), ".json")) {
+        US_TRY(us_json_read(c, a, path, &j));
+        return value_of_json(c, a, path, j, want, out);
+    }
+    US_TRY(read_npy(c, a, path, want, &t));
+    *out = us_value_of(&t);
     return US_OK;
 }
 

@@ -7,11 +7,12 @@
 
 #define US_TENSOR_FILE_MAX ((size_t)4 << 30) /* bytes of a tensor file we read */
 
-/* A .npy file, or a .json file with nested arrays of strings, numbers or booleans. `want` (may be NULL) decides the element type of JSON
- * values and turns numbers of .npy files into the type the model takes when that loses nothing by kind (float64 to float32,
- * integers to integers that hold them). */
-us_err us_tensor_file_read(us_ctx *c, us_arena *a, const char *path, const us_type *want,
-                           us_tensor *out) US_MUST;
+/* A .npy file, or a .json file: nested arrays of strings, numbers or booleans for a tensor, an array of such for a sequence, an
+ * object for a map. `want` (may be NULL) decides which, and the element type of JSON values, and turns numbers of .npy
+ * files into the type the model takes when that loses nothing by kind (float64 to float32, integers to integers that
+ * hold them). */
+us_err us_value_file_read(us_ctx *c, us_arena *a, const char *path, const us_type *want,
+                          us_value *out) US_MUST;
 /* Writes DIR/<name>.npy, or .json for strings and everything that is not a tensor; "/" and ":" of the name become "_". */
 us_err us_value_file_write(us_ctx *c, us_arena *a, const char *dir, us_sv name,
                            const us_value *v, char **path) US_MUST;

@@ -33,6 +33,15 @@ has "x + b" '"data":[1.5,-98.0,3.0]'
 ok "which may be given" "$USTA" infer --json "$D/old.onnx" -i x="$T/v.json" -i b="$T/v.json"
 has "x + x" '"data":[2.0,4.0,6.0]'
 
+printf '{"c": 2.5, "a": 1}' >"$T/map.json"
+ok "a map is a JSON object" "$USTA" infer --json "$D/map.onnx" -i m="$T/map.json"
+has "its values by key" '"data":[[1.0,0.0,2.5]]'
+printf '[1, 2]' >"$T/nomap.json"
+status 2 "an array for a map" "$USTA" infer --json "$D/map.onnx" -i m="$T/nomap.json"
+has "says what is expected" "an object for a map"
+printf '{"a": "x"}' >"$T/badmap.json"
+status 2 "a map of strings for a map of numbers" "$USTA" infer --json "$D/map.onnx" -i m="$T/badmap.json"
+
 status 2 "a missing input" "$USTA" infer "$D/net.onnx" -i x="$T/x.npy" -o "$T/out2"
 has "is named" "'text'"
 is "and nothing is left behind" "$(test -e "$T/out2" && echo there)" ""
