@@ -79,12 +79,6 @@ US_NO_GRAD(linear_attention)
 US_NO_GRAD(lstm)
 US_NO_GRAD(rnn)
 US_NO_GRAD(conv_transpose)
-US_NO_GRAD(global_lp_pool)
-US_NO_GRAD(group_normalization)
-US_NO_GRAD(lp_normalization)
-US_NO_GRAD(lp_pool)
-US_NO_GRAD(lrn)
-US_NO_GRAD(mean_variance_normalization)
 
 /* Steps of training themselves. */
 US_NO_GRAD(train_adagrad)
@@ -93,12 +87,7 @@ US_NO_GRAD(train_momentum)
 
 /* Rounding has none that is of use; training with quantisation writes its own. */
 US_NO_GRAD(dequantize_linear)
-US_NO_GRAD(dynamic_quantize_linear)
 US_NO_GRAD(quantize_linear)
-US_NO_GRAD(conv_integer)
-US_NO_GRAD(matmul_integer)
-US_NO_GRAD(qlinear_conv)
-US_NO_GRAD(qlinear_matmul)
 
 /* Sequences and optional values carry tensors that gradients would have to follow through lists. */
 US_NO_GRAD(concat_from_sequence)
@@ -115,7 +104,6 @@ US_NO_GRAD(sequence_map)
 US_NO_GRAD(split_to_sequence)
 
 /* Pictures: they come before what is trained, or after it. */
-US_NO_GRAD(affine_grid)
 US_NO_GRAD(col2im)
 US_NO_GRAD(deform_conv)
 US_NO_GRAD(grid_sample)
@@ -125,10 +113,7 @@ US_NO_GRAD(non_max_suppression)
 US_NO_GRAD(resize)
 US_NO_GRAD(roi_align)
 /* Drawn, made from sizes, or in front of what is trained. */
-US_NO_GRAD(blackman_window)
 US_NO_GRAD(dft)
-US_NO_GRAD(hamming_window)
-US_NO_GRAD(hann_window)
 US_NO_GRAD(mel_weight_matrix)
 US_NO_GRAD(multinomial)
 US_NO_GRAD(random_normal_like)

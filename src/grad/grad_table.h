@@ -10,16 +10,19 @@
     X(ACOSH, acosh)                                                                            \
     X(ASINH, asinh)                                                                            \
     X(ATANH, atanh)                                                                            \
+    X(BATCH_NORMALIZATION, batch_normalization)                                                \
     X(CEIL, ceil)                                                                              \
     X(CLIP, clip)                                           /* one share at a bound, not half of it */\
     X(COSH, cosh)                                                                              \
     X(DEPTH_TO_SPACE, depth_to_space)                                                          \
+    X(DROPOUT, dropout)                                                                        \
     X(FLATTEN, flatten)                                                                        \
     X(GELU, gelu)                                                                              \
     X(LEAKY_RELU, leaky_relu)                                                                  \
     X(LOG_SOFTMAX, log_softmax)                                                                \
     X(MIN, min)                                                                                \
     X(NEG, neg)                                                                                \
+    X(NEGATIVE_LOG_LIKELIHOOD_LOSS, negative_log_likelihood_loss)                              \
     X(PRELU, prelu)                                                                            \
     X(RECIPROCAL, reciprocal)                                                                  \
     X(REDUCE_L2, reduce_l2)                                 /* 0 at 0, not 0/0 */              \
@@ -28,6 +31,7 @@
     X(SIGN, sign)                                                                              \
     X(SINH, sinh)                                                                              \
     X(SOFTMAX, softmax)                                                                        \
+    X(SOFTMAX_CROSS_ENTROPY_LOSS, softmax_cross_entropy_loss)                                  \
     X(SOFTPLUS, softplus)                                   /* no overflow */                  \
     X(SPACE_TO_DEPTH, space_to_depth)                                                          \
     X(SPLIT, split)                                                                            \

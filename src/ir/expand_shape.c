@@ -181,18 +181,46 @@ us_err split_expand(us_ctx *c, us_model *m, us_graph *g, us_nid n)
     return us_expand_buffer(c, m, g, n, &b);
 }
 
+/* Where the shared middle begins and ends, and what goes round it, as numbers; false: something is not known yet. */
+static bool add_middle(const us_graph *g, us_nid n, us_expand_buf *b)
+{
+    const us_p_center_crop_pad *p = g->nodes.at[n].params;
+    int rank = us_expand_rank(g, n, 0), a;
+    int64_t want[US_MAX_RANK];
+    size_t count, n_axes = p->axes.n ? p->axes.n : (size_t)US_MAX(rank, 0);
+    us_expand_buf cut = {.n = 0}, end = {.n = 0}, before = {.n = 0}, after = {.n = 0};
+    if (rank < 0 || !us_expand_const_ints(g, n, 1, US_MAX_RANK, want, &count) ||
+        count != n_axes)
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        if (!us_axis_norm(p->axes.n ? p->axes.p[i] : (int64_t)i, rank, &a)) return false;
+        int64_t d = us_expand_dim(g, n, 0, a), part = US_MIN(d, want[i]);
+        if (part < 0) return false;
+        us_expand_add(&cut, "%lld,", (long long)((d - part) / 2));
+        us_expand_add(&end, "%lld,", (long long)((d - part) / 2 + part));
+        us_expand_add(&before, "%lld,", (long long)((want[i] - part) / 2));
+        us_expand_add(&after, "%lld,", (long long)(want[i] - part - (want[i] - part) / 2));
+    }
+    us_expand_add(b, "cut = Slice(x0, [%s], [%s], %s); pads = [%s%s];", cut.text, end.text,
+                  p->axes.n ? "$axes" : "_", before.text, after.text);
+    return true;
+}
+
 /* Cut to the shared middle, then padded round it; the odd element goes to the end. */
 us_err center_crop_pad_expand(us_ctx *c, us_model *m, us_graph *g, us_nid n)
 {
     const us_p_center_crop_pad *p = g->nodes.at[n].params;
     bool all = p->axes.n == 0;
-    return us_expand_fmt(
-        c, m, g, n,
-        "s = %s; t = Cast<to=7>(x1); part = Min(s, t); a = Div(Sub(s, part), [2]);"
-        "cut = Slice(x0, a, Add(a, part), %s); b = Div(Sub(t, part), [2]);"
-        "y = Pad(cut, Concat<axis=0>(b, Sub(Sub(t, part), b)), _, %s)",
-        all ? "Shape(x0)" : "Gather(Shape(x0), $axes)", all ? "_" : "$axes",
-        all ? "_" : "$axes");
+    us_expand_buf b = {.n = 0};
+    if (!add_middle(g, n, &b))
+        us_expand_add(
+            &b,
+            "s = %s; t = Cast<to=7>(x1); part = Min(s, t); a = Div(Sub(s, part), [2]);"
+            "cut = Slice(x0, a, Add(a, part), %s); b = Div(Sub(t, part), [2]);"
+            "pads = Concat<axis=0>(b, Sub(Sub(t, part), b));",
+            all ? "Shape(x0)" : "Gather(Shape(x0), $axes)", all ? "_" : "$axes");
+    us_expand_add(&b, "y = Pad(cut, pads, _, %s)", all ? "_" : "$axes");
+    return us_expand_buffer(c, m, g, n, &b);
 }
 
 us_err compress_expand(us_ctx *c, us_model *m, us_graph *g, us_nid n)

@@ -20,6 +20,7 @@ typedef struct expander {
     us_graph *g;
     us_nid n; /* the node being replaced */
     const char *p;
+    us_dtype dtype; /* of numbers, when not that of the first input */
     us_sv names[MAX_TEMPS];
     us_vid temps[MAX_TEMPS];
     size_t n_temps;
@@ -141,6 +142,8 @@ static us_err scalar(expander *x, double v, us_vid *out)
     us_dtype t = US_DT_NONE;
     if (take(x, '@'))
         US_TRY(dtype_name(x, &t));
+    else if (x->dtype != US_DT_NONE)
+        t = x->dtype;
     else if (x->g->nodes.at[x->n].n_in && x->g->nodes.at[x->n].in[0] != US_NIL)
         t = x->g->vals.at[x->g->nodes.at[x->n].in[0]].type.dtype;
     const us_dtype_info *info = us_dtype_get(t);
@@ -453,6 +456,7 @@ static us_err statement(expander *x)
 
 static us_err program(expander *x)
 {
+    if (take(x, '@')) US_TRY(dtype_name(x, &x->dtype));
     do {
         blanks(x);
         if (*x->p) US_TRY(statement(x));

@@ -103,6 +103,7 @@ static inline int64_t us_dims_product(const int64_t *d, int from, int to)
  * `#2` is a scalar int64, `[1,2]` an int64 vector. `$name` is the node's attribute: a number likewise, a list as a
  * vector of its own type, a tensor. Attributes of calls, by the schema of the operator called:
  * Name<axis=1,to=@x1,perm=[0,2,1],mode='x',p=$p>(...); a list may hold `$name`.
+ * "@11 ..." at the beginning: numbers are of that type where they do not say.
  * An expansion that cannot be written for a node (a rank that is not known) refuses before it adds anything: US_UNSUPP. */
 us_err us_expand_text(us_ctx *c, us_model *m, us_graph *g, us_nid n, const char *text) US_MUST;
 us_err us_expand_fmt(us_ctx *c, us_model *m, us_graph *g, us_nid n, const char *fmt,

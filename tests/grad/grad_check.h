@@ -36,6 +36,10 @@ typedef struct grad_check {
     us_value out[GC_MAX_IN + 1];
 } grad_check;
 
+#ifndef GC_OPSET
+#    define GC_OPSET "17"
+#endif
+
 /* As CHECK_OK, with the case in front. */
 #define GC_OK(g, t, expr)                                                                      \
     do {                                                                                       \
@@ -48,8 +52,8 @@ static inline us_model *gc_parse(grad_check *g, const grad_case *t)
     const char *loss =
         t->loss ? t->loss : "gc_q = Mul(y, y)\n loss = ReduceSum(gc_q) {keepdims=0}";
     int n = snprintf(text, sizeof text,
-                     "model ir=8 opset=17\ngraph main(%s) -> (loss) {\n%s\n%s\n}\n", t->inputs,
-                     t->body, loss);
+                     "model ir=8 opset=" GC_OPSET "\ngraph main(%s) -> (loss) {\n%s\n%s\n}\n",
+                     t->inputs, t->body, loss);
     if (n < 0 || (size_t)n >= sizeof text) US_TEST_FAIL("%s: text too long", t->name);
     us_model *m;
     GC_OK(g, t, us_model_parse(&g->c, us_sv_of(text), &m));
