@@ -145,7 +145,7 @@ typedef struct us_eval_env {
     /* Seed for a random operator without one of its own: the same for the same session seed, node and number of
      * the call, else different. */
     uint64_t (*seed)(struct us_eval_env *env, us_eval *k);
-    const struct us_image_codec *images; /* decoder of images (ir/image.h); NULL: none was given */
+    const struct us_image_codec *images; /* decoder (ir/image.h); NULL: none given */
     double *work_left; /* of us_eval_work, shared by all nodes of a run; NULL: no limit */
 } us_eval_env;
 
@@ -188,6 +188,27 @@ enum {
     US_OP_IMAGES = 512      /* needs env->images */
 };
 
+/* Why a core operator is one: the kinds of ir/core.def with what they mean. */
+#define US_CORE_KINDS(X)                                                                       \
+    X(NONE, "")                                                                                \
+    X(PRIMITIVE, "cannot be written with other core operators")                                \
+    X(CONTROL, "runs a graph")                                                                 \
+    X(VALUES, "works on strings, sequences, maps or optionals: there is nothing below it")     \
+    X(DATA, "the shape of the result depends on the contents of the inputs")                   \
+    X(MOVES, "moves or selects elements without arithmetic; other ways to say it cost an "     \
+             "index per element or copies")                                                    \
+    X(RANDOM, "draws numbers")                                                                 \
+    X(NUMERICS, "an expansion exists but loses accuracy, range or speed of a higher order")    \
+    X(WHOLE, "an expansion exists; kept whole for the reason given")
+/* clang-format off */
+typedef enum us_core_kind {
+#define X(name, meaning) US_WHY_##name,
+    US_CORE_KINDS(X)
+#undef X
+    US_WHY_N
+} us_core_kind;
+/* clang-format on */
+
 typedef struct us_op {
     const char *domain; /* "" is ai.onnx */
     const char *name;
@@ -224,6 +245,8 @@ const us_op *us_op_get(us_op_id id);
 /* NULL when unknown. "ai.onnx" and "" are the same domain. */
 const us_op *us_op_find(us_sv domain, us_sv name);
 us_op_id us_op_index(const us_op *op);
+/* Why it is core (ir/core.def). Composites: US_WHY_NONE and "". */
+us_core_kind us_op_why(const us_op *op, const char **reason);
 /* The schema in force for an opset version: the last with since <= version; NULL when older than all. */
 const us_schema *us_op_schema(const us_op *op, int version);
 const us_schema *us_op_current(const us_op *op);

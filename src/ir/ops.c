@@ -19,6 +19,25 @@ static const us_op table[US_OP_N] = {
     /* clang-format on */
 };
 
+typedef struct core_why {
+    us_core_kind kind;
+    const char *reason;
+} core_why;
+
+static const core_why whys[US_OP_N] = {
+    [US_OP_NONE] = {US_WHY_NONE, ""},
+#define US_WHY(id, kind, reason) [US_OP_##id] = {US_WHY_##kind, reason},
+#include "ir/core.def"
+#undef US_WHY
+};
+
+us_core_kind us_op_why(const us_op *op, const char **reason)
+{
+    const core_why *w = &whys[us_op_index(op)];
+    if (reason) *reason = w->reason ? w->reason : "";
+    return w->kind;
+}
+
 const us_op *us_op_get(us_op_id id)
 {
     size_t i = (size_t)id, n = US_LEN(table);
