@@ -8,7 +8,7 @@ TORTURE = base tensor ir onnx exec conf data store train flow
 SAN = -Db_sanitize=address,undefined -Db_lundef=false
 export BUILD FUZZ FUZZ_SECONDS
 
-.PHONY: help build demo test check asan fuzz torture conformance bench fmt install uninstall clean
+.PHONY: help build demo test check asan fuzz torture conformance e2e-simplify bench fmt install uninstall clean
 
 help:            ## this list
 	@sed -n 's/^\([a-z%-]*\):[^#]*## /  make \1	/p' Makefile | expand -t 24
@@ -52,6 +52,12 @@ conformance:     ## the official operator tests
 	@tools/setup -q build test
 	@tools/build $(BUILD)
 	@tools/conformance $(BUILD)
+
+e2e-simplify:    ## simplify every official test and corpus model; onnx and ONNX Runtime judge (minutes)
+	@tools/setup -q build test --peers
+	@tools/build $(BUILD)
+	@build/peers/bin/python tests/e2e/simplify_peers.py $(BUILD)/src/cli/usta /usr/share/libonnx-testdata \
+	    $(wildcard $(BUILD)/conformance) $${USTA_CORPUS:-../shared/corpus}/models $${USTA_CORPUS:-../shared/corpus}/tiny
 
 bench: $(patsubst bench/%.sh,bench-%,$(sort $(wildcard bench/*.sh)))   ## every bench
 

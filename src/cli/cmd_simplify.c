@@ -78,24 +78,23 @@ static us_err check_dump(simplify *k)
 
 typedef struct op_counts {
     us_map names;
+    int side;
     int64_t n[2][OPS_MAX];
 } op_counts;
 
-static us_err count_ops(simplify *k, op_counts *t, const us_model *m, int side)
+static us_err count_ops(us_ctx *c, us_graph *g, void *arg)
 {
-    for (size_t i = 0; i < m->graphs.n; i++) {
-        const us_graph *g = m->graphs.at[i];
-        for (size_t j = 0; j < g->order.n; j++) {
-            const us_node *n = &g->nodes.at[g->order.at[j]];
-            uint32_t at = us_map_get(&t->names, n->op_type);
-            if (at == US_MAP_NONE) {
-                at = (uint32_t)t->names.items.n;
-                if (at >= OPS_MAX)
-                    return us_fail(k->c, US_LIMIT, "more than %d different operators", OPS_MAX);
-                US_TRY(us_map_put(k->c, &t->names, n->op_type, at, NULL));
-            }
-            t->n[side][at]++;
+    op_counts *t = arg;
+    for (size_t j = 0; j < g->order.n; j++) {
+        const us_node *n = &g->nodes.at[g->order.at[j]];
+        uint32_t at = us_map_get(&t->names, n->op_type);
+        if (at == US_MAP_NONE) {
+            at = (uint32_t)t->names.items.n;
+            if (at >= OPS_MAX)
+                return us_fail(c, US_LIMIT, "more than %d different operators", OPS_MAX);
+            US_TRY(us_map_put(c, &t->names, n->op_type, at, NULL));
         }
+        t->n[t->side][at]++;
     }
     return US_OK;
 }
@@ -107,8 +106,9 @@ static us_err ops_json(simplify *k, json_t **out)
     US_TRY(us_json_keep(k->c, k->cli->arena, all));
     if (!t) return us_arena_fail(k->c, k->cli->arena);
     us_map_init(&t->names, k->cli->arena);
-    US_TRY(count_ops(k, t, k->from, 0));
-    US_TRY(count_ops(k, t, k->to, 1));
+    US_TRY(us_graph_each(k->c, k->from->main, count_ops, t));
+    t->side = 1;
+    US_TRY(us_graph_each(k->c, k->to->main, count_ops, t));
     for (size_t i = 0; i < t->names.items.n; i++) {
         us_sv name = t->names.items.at[i].key;
         json_t *row = json_pack("{s:I, s:I}", "before", (json_int_t)t->n[0][i], "after",

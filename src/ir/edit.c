@@ -185,3 +185,24 @@ us_err us_graph_uses(us_ctx *c, const us_graph *g, us_arena *a, uint32_t **out)
     *out = uses;
     return US_OK;
 }
+
+static us_err each_graph(us_ctx *c, us_graph *g, int depth, us_graph_fn *fn, void *arg)
+{
+    if (depth > US_MAX_GRAPH_DEPTH)
+        return us_fail(c, US_LIMIT, "sub-graphs are nested deeper than %d", US_MAX_GRAPH_DEPTH);
+    for (size_t i = 0; i < g->order.n; i++) {
+        us_nid nid = g->order.at[i];
+        for (uint32_t k = 0; k < g->nodes.at[nid].n_attrs; k++)
+            for (size_t j = 0; j < g->nodes.at[nid].attrs[k].n; j++) {
+                const us_attr *a = &g->nodes.at[nid].attrs[k];
+                if (!a->graphs) break;
+                US_TRY(each_graph(c, a->graphs[j], depth + 1, fn, arg));
+            }
+    }
+    return fn(c, g, arg);
+}
+
+us_err us_graph_each(us_ctx *c, us_graph *g, us_graph_fn *fn, void *arg)
+{
+    return each_graph(c, g, 0, fn, arg);
+}

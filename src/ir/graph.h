@@ -193,6 +193,10 @@ us_err us_graph_sort(us_ctx *c, us_graph *g) US_MUST;
 /* Number of uses of each value (graph outputs and captures count), array of vals.n in the arena. */
 us_err us_graph_uses(us_ctx *c, const us_graph *g, us_arena *a, uint32_t **out) US_MUST;
 
+/* fn on every live sub-graph of g, innermost first, then on g itself. */
+typedef us_err us_graph_fn(us_ctx *c, us_graph *g, void *arg);
+us_err us_graph_each(us_ctx *c, us_graph *g, us_graph_fn *fn, void *arg) US_MUST;
+
 us_err us_node_set_attr(us_ctx *c, us_graph *g, us_nid n,
                         const us_attr *a) US_MUST; /* insert or replace; shallow copy */
 const us_attr *us_node_attr(const us_node *n, const char *name); /* NULL when absent */

@@ -1,4 +1,5 @@
-/* pass/inline.c - calls of the model's own functions become the functions' nodes.
+/* pass/inline.c - calls of the model's own functions become the functions' nodes, and an If whose condition is constant
+ * the nodes of its branch.
  *
  * A body's values get values of the calling graph: parameters are the call's inputs, results the call's outputs, the rest
  * is made anew. An attribute that stands for a parameter of the function takes the call's attribute, else the
@@ -15,7 +16,8 @@
 typedef struct splice {
     us_ctx *c;
     us_model *m;
-    const us_function *fn;
+    const us_function *fn; /* NULL: a branch, which has no parameters */
+    const us_graph *body;
     const us_node *call; /* a copy: the graph's nodes move */
     us_arena *scratch;
     size_t *made;
@@ -75,7 +77,7 @@ static us_err copy_graph(splice *s, const us_graph *src, us_graph *parent, const
 /* The attribute that `a` stands for in this call; NULL: none. */
 static const us_attr *resolve_attr(const splice *s, const us_attr *a)
 {
-    if (a->ref.n == 0) return a;
+    if (a->ref.n == 0 || !s->fn) return a;
     for (uint32_t i = 0; i < s->call->n_attrs; i++)
         if (us_sv_eq(s->call->attrs[i].name, a->ref)) return &s->call->attrs[i];
     for (size_t i = 0; i < s->fn->attr_defaults.n; i++)
@@ -128,7 +130,7 @@ static us_vid given(const us_node *call, size_t i)
 /* Result i of the body is result i of the call: the body's value takes the call's place where it is a node's own. */
 static us_err map_results(splice *s, us_graph *g, us_vid *map, us_nid before)
 {
-    const us_graph *body = s->fn->body;
+    const us_graph *body = s->body;
     for (size_t i = 0; i < s->call->n_out; i++) {
         us_vid out = s->call->out[i], from = body->outputs.at[i];
         if (out == US_NIL) continue;
@@ -150,17 +152,17 @@ static us_err map_results(splice *s, us_graph *g, us_vid *map, us_nid before)
 
 static us_err splice_body(splice *s, us_graph *g, us_nid before)
 {
-    const us_graph *body = s->fn->body;
+    const us_graph *body = s->body;
     us_vid *map = us_new_n(s->scratch, us_vid, body->vals.n);
     if (!map) return us_arena_fail(s->c, s->scratch);
     for (size_t v = 0; v < body->vals.n; v++)
-        map[v] = US_NIL;
+        map[v] = body->vals.at[v].storage == US_ST_OUTER ? body->vals.at[v].outer : US_NIL;
     for (size_t i = 0; i < body->inputs.n; i++)
         map[body->inputs.at[i]] = given(s->call, i);
-    if (s->call->n_out > body->outputs.n || s->call->n_in > body->inputs.n)
+    if (s->call->n_out > body->outputs.n || (s->fn && s->call->n_in > body->inputs.n))
         return us_fail(s->c, US_FORMAT,
                        "'" US_SV_FMT "' is called with more inputs or outputs than it has",
-                       US_SV_ARG(s->fn->name));
+                       US_SV_ARG(s->fn ? s->fn->name : s->call->name));
     size_t first = g->order.n;
     US_TRY(map_results(s, g, map, before));
     us_nid passed = g->order.n > first ? (us_nid)(g->nodes.n - (g->order.n - first)) : before;
@@ -173,18 +175,26 @@ static us_err splice_body(splice *s, us_graph *g, us_nid before)
     return US_OK;
 }
 
+/* The node at place i of the order becomes the nodes of body. */
 static us_err inline_call(us_ctx *c, us_model *m, us_graph *g, size_t i, const us_function *fn,
-                          us_arena *scratch, size_t *made)
+                          const us_graph *body, us_arena *scratch, size_t *made)
 {
     us_nid nid = g->order.at[i];
     us_node call = g->nodes.at[nid];
-    splice s = {.c = c, .m = m, .fn = fn, .call = &call, .scratch = scratch, .made = made};
+    splice s = {.c = c,
+                .m = m,
+                .fn = fn,
+                .body = body,
+                .call = &call,
+                .scratch = scratch,
+                .made = made};
     us_graph_remove_node(g, nid);
     us_nid before = i < g->order.n ? g->order.at[i] : US_NIL;
     us_mark mark = us_arena_mark(scratch);
     us_err e = splice_body(&s, g, before);
     us_arena_reset(scratch, mark);
-    return e == US_OK ? US_OK : us_wrap(c, e, "function '" US_SV_FMT "'", US_SV_ARG(fn->name));
+    if (e == US_OK || !fn) return e;
+    return us_wrap(c, e, "function '" US_SV_FMT "'", US_SV_ARG(fn->name));
 }
 
 /* Every call that is there now; what comes in its place waits for the next round. */
@@ -198,7 +208,7 @@ static us_err one_round(us_ctx *c, us_model *m, us_graph *g, us_arena *scratch, 
             i++;
             continue;
         }
-        US_TRY(inline_call(c, m, g, i, fn, scratch, made));
+        US_TRY(inline_call(c, m, g, i, fn, fn->body, scratch, made));
         i += g->order.n + 1 - before;
         *any = true;
     }
@@ -221,6 +231,36 @@ us_err us_pass_inline(us_ctx *c, us_model *m, us_graph *g, bool *changed)
         else
             e = one_round(c, m, g, scratch, &made, &any);
         *changed = *changed || any;
+    }
+    us_arena_free(scratch);
+    return e;
+}
+
+/* --- If ------------------------------------------------------------------------------------------------------ */
+
+static const us_graph *taken_branch(const us_graph *g, const us_node *n)
+{
+    if (!us_is_op(n, "", "If") || n->n_in != 1 || n->in[0] == US_NIL) return NULL;
+    const us_tensor *t = us_const_tensor(g, n->in[0]);
+    if (!t || t->dtype != US_BOOL || us_tensor_count(t) != 1) return NULL;
+    const us_attr *a = us_node_attr(n, us_tensor_i64_at(t, 0) ? "then_branch" : "else_branch");
+    return a && a->n == 1 && a->graphs ? a->graphs[0] : NULL;
+}
+
+us_err us_pass_if_const(us_ctx *c, us_model *m, us_graph *g, bool *changed)
+{
+    us_arena *scratch;
+    US_TRY(us_arena_new(c, "if-const", (size_t)1 << 28, &scratch));
+    us_err e = US_OK;
+    size_t made = 0;
+    for (size_t i = 0; e == US_OK && i < g->order.n;) {
+        const us_graph *body = taken_branch(g, &g->nodes.at[g->order.at[i]]);
+        if (!body) {
+            i++; /* an If within the branch is looked at when its turn comes */
+            continue;
+        }
+        e = inline_call(c, m, g, i, NULL, body, scratch, &made);
+        *changed = true;
     }
     us_arena_free(scratch);
     return e;

@@ -17,6 +17,7 @@ static const us_pass passes[] = {
     { "upgrade",     0,             US_FACT_ORDER | US_FACT_TYPES, us_pass_upgrade,     "bring nodes of older operator versions to the current form" },
     { "expand",      US_FACT_TYPES, US_FACT_ORDER | US_FACT_TYPES, us_pass_expand,      "replace composite operators without a kernel by core ones" },
     { "fold-const",  US_FACT_TYPES, US_FACT_TYPES,                 us_pass_fold_const,  "evaluate nodes whose inputs are all constant" },
+    { "if-const",    0,             US_FACT_ORDER | US_FACT_TYPES, us_pass_if_const,    "replace an If whose condition is constant by its branch" },
     { "identity",    US_FACT_TYPES, US_FACT_TYPES,                 us_pass_identity,    "remove nodes that give back their input" },
     { "cse",         US_FACT_ORDER, US_FACT_TYPES,                 us_pass_cse,         "compute equal expressions once" },
     { "fold-bn",     US_FACT_TYPES, US_FACT_TYPES,                 us_pass_fold_bn,     "fold BatchNormalization into the Conv or Gemm before it" },
@@ -39,24 +40,6 @@ const us_pass *us_pass_at(size_t i)
 }
 
 /* --- visiting graphs -------------------------------------------------------------------------------- */
-
-typedef us_err graph_fn(us_ctx *c, us_graph *g, void *arg);
-
-static us_err each_graph(us_ctx *c, us_graph *g, int depth, graph_fn *fn, void *arg)
-{
-    if (depth > US_MAX_GRAPH_DEPTH)
-        return us_fail(c, US_LIMIT, "sub-graphs are nested deeper than %d", US_MAX_GRAPH_DEPTH);
-    for (size_t i = 0; i < g->order.n; i++) {
-        us_nid nid = g->order.at[i];
-        for (uint32_t k = 0; k < g->nodes.at[nid].n_attrs; k++)
-            for (size_t j = 0; j < g->nodes.at[nid].attrs[k].n; j++) {
-                const us_attr *a = &g->nodes.at[nid].attrs[k];
-                if (a->kind != US_AT_GRAPH && a->kind != US_AT_GRAPHS) break;
-                US_TRY(each_graph(c, a->graphs[j], depth + 1, fn, arg));
-            }
-    }
-    return fn(c, g, arg);
-}
 
 static us_err sort_graph(us_ctx *c, us_graph *g, void *arg)
 {
@@ -98,7 +81,7 @@ static us_err run_pass(us_ctx *c, us_model *m, const us_pass *p, uint32_t *facts
                        us_pass_watch *w)
 {
     if ((p->needs & ~*facts) != 0 && !(*facts & US_FACT_ORDER)) {
-        US_TRY(each_graph(c, m->main, 0, sort_graph, NULL));
+        US_TRY(us_graph_each(c, m->main, sort_graph, NULL));
         *facts |= US_FACT_ORDER;
     }
     if (p->needs & ~*facts & US_FACT_TYPES) {
@@ -106,7 +89,7 @@ static us_err run_pass(us_ctx *c, us_model *m, const us_pass *p, uint32_t *facts
         *facts |= US_FACT_TYPES;
     }
     pass_run r = {.p = p, .m = m};
-    US_TRY(each_graph(c, m->main, 0, run_on_graph, &r));
+    US_TRY(us_graph_each(c, m->main, run_on_graph, &r));
     if (r.changed) {
         *facts &= ~p->breaks;
         w->changed = true;
@@ -165,7 +148,7 @@ us_err us_pass_run_watched(us_ctx *c, us_model *m, const char *names, us_pass_wa
         }
         if (us_sv_is(word,
                      "infer")) { /* a fact rather than a rewrite, but callers may ask for it */
-            US_TRY(each_graph(c, m->main, 0, sort_graph, NULL));
+            US_TRY(us_graph_each(c, m->main, sort_graph, NULL));
             US_TRY(us_graph_infer(c, m->main));
             facts |= US_FACT_ORDER | US_FACT_TYPES;
             continue;
@@ -174,7 +157,7 @@ us_err us_pass_run_watched(us_ctx *c, us_model *m, const char *names, us_pass_wa
         if (!p) return unknown_pass(c, word);
         US_TRY(run_pass(c, m, p, &facts, w));
     }
-    if (!(facts & US_FACT_ORDER)) US_TRY(each_graph(c, m->main, 0, sort_graph, NULL));
+    if (!(facts & US_FACT_ORDER)) US_TRY(us_graph_each(c, m->main, sort_graph, NULL));
     if (!(facts & US_FACT_TYPES)) US_TRY(us_graph_infer(c, m->main));
     return US_OK;
 }

@@ -15,24 +15,22 @@ typedef struct census {
     size_t nodes, bytes;
 } census;
 
-static census count(const us_model *m)
+static us_err count_graph(us_ctx *c, us_graph *g, void *arg)
 {
-    census k = {0};
-    for (size_t i = 0; i < m->graphs.n; i++) {
-        const us_graph *g = m->graphs.at[i];
-        k.nodes += g->order.n;
-        for (size_t v = 0; v < g->vals.n; v++) {
-            const us_val *val = &g->vals.at[v];
-            bool stored = val->storage == US_ST_CONST || val->storage == US_ST_VARIABLE;
-            if (stored && val->data && val->data->kind == US_KIND_TENSOR)
-                k.bytes += us_tensor_bytes(&val->data->t);
-        }
+    census *k = arg;
+    (void)c;
+    k->nodes += g->order.n;
+    for (size_t v = 0; v < g->vals.n; v++) {
+        const us_val *val = &g->vals.at[v];
+        bool stored = val->storage == US_ST_CONST || val->storage == US_ST_VARIABLE;
+        if (stored && val->data && val->data->kind == US_KIND_TENSOR)
+            k->bytes += us_tensor_bytes(&val->data->t);
     }
-    return k;
+    return US_OK;
 }
 
 /* Files of IR version 3 list every initialiser among the inputs, so that a caller might replace it; hardly one means it, and
- * nothing could be folded. Here they become constants. */
+ * nothing could be folded. Here they become constants, in the first version that knows such. */
 static void settle_initialisers(us_model *m)
 {
     us_graph *g = m->main;
@@ -44,8 +42,8 @@ static void settle_initialisers(us_model *m)
         else
             g->inputs.at[n++] = g->inputs.at[i];
     }
-    if (n < g->inputs.n) m->ir_version = US_MAX(m->ir_version, 4);
     g->inputs.n = n;
+    m->ir_version = US_MAX(m->ir_version, 4);
 }
 
 static us_err attempt(us_ctx *c, const us_model *m, const us_simplify_opts *o, size_t max_fold,
@@ -76,22 +74,25 @@ us_err us_simplify(us_ctx *c, const us_model *m, const us_simplify_opts *opts, u
     static const size_t max_fold[] = {SIZE_MAX, 1024, 64, 0};
     us_simplify_opts o = opts ? *opts : (us_simplify_opts){0};
     if (o.growth == 0) o.growth = US_SIMPLIFY_GROWTH;
-    census before = count(m);
+    census before = {0};
+    US_TRY(us_graph_each(c, m->main, count_graph, &before));
     for (size_t i = 0;; i++) {
         us_simplify_report r = {.nodes_before = before.nodes,
                                 .const_bytes_before = before.bytes};
         us_model *s;
         US_TRY(attempt(c, m, &o, max_fold[i], &s, &r));
-        census after = count(s);
+        census after = {0};
+        us_err e = us_graph_each(c, s->main, count_graph, &after);
         r.nodes_after = after.nodes;
         r.const_bytes_after = after.bytes;
         bool fits =
             (double)after.bytes <= (double)before.bytes * o.growth + (double)GROWTH_FREE;
-        if (fits || i + 1 == US_LEN(max_fold)) {
+        if (e == US_OK && (fits || i + 1 == US_LEN(max_fold))) {
             *out = s;
             *report = r;
             return US_OK;
         }
         us_model_free(s);
+        US_TRY(e);
     }
 }
