@@ -416,7 +416,7 @@ us_err ml_tree_ensemble_regressor_eval(us_eval *k)
         US_TRY(row_scores(k, &f, (aggregate)how, &x, i, d, s, has));
         for (size_t o = 0; o < f.n_out; o++) {
             if (how == AGG_AVERAGE) s[o] /= (double)f.n_roots;
-            if (f.n_base) s[o] += f.base[f.n_base == f.n_out ? o : 0];
+            if (f.n_base == f.n_out) s[o] += f.base[o]; /* else none, as in ONNX Runtime */
         }
         us_ml_post(post, s, f.n_out);
         for (size_t o = 0; o < f.n_out; o++)

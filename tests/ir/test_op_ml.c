@@ -14,6 +14,19 @@
     TREES ", target_treeids=[0, 0, 1, 1], target_nodeids=[1, 2, 1, 2], target_ids=[0, 0, 0, "  \
           "0], "                                                                               \
           "target_weights=[1.0, 2.0, 10.0, 20.0], n_targets=1"
+/* Two vectors per class in two columns; pairs of two classes. */
+#define SVM2                                                                                   \
+    "support_vectors=[1.0, 0.0, 0.0, 1.0, -1.0, 0.0, 0.0, -1.0], vectors_per_class=[2, 2], "   \
+    "coefficients=[1.0, 0.5, -1.0, -0.5], rho=[0.25], classlabels_ints=[4, 7]"
+#define SVM3                                                                                   \
+    "support_vectors=[1.0, 0.0, 0.0, 1.0, -1.0, -1.0], vectors_per_class=[1, 1, 1], "          \
+    "coefficients=[1.0, 2.0, -1.0, 0.5, -0.5, 1.5], rho=[0.5, -0.25, 0.125], "                 \
+    "classlabels_strings=[\"a\", \"b\", \"c\"]"
+#define X22 "const x: float[2,2] = {1, 2, -0.5, 0.25}\n"
+/* A map of the first row: ZipMap makes a sequence of maps. */
+#define MAP(labels)                                                                            \
+    "const x: float[1,3] = {1.5, -2, 4}\nconst i: int64[] = {0}\n"                             \
+    "s = " ML "ZipMap(x) {" labels "}\nm = SequenceAt(s, i)\n"
 #define CLF(ids)                                                                               \
     TREES ", class_treeids=[0, 0, 1, 1], class_nodeids=[1, 2, 1, 2], class_ids=" ids           \
           ", class_weights=[0.25, 0.5, 0.125, 0.375]"
@@ -55,6 +68,42 @@ static const op_case numbers[] = {
     {"one class in trees: label at 0.5", X23 "y, p = " ML "TreeEnsembleClassifier(x) {" CLF("[0, 0, 0, 0]") ", classlabels_int64s=[3, 4]}", 1, {2}, {4, 3}, {0}, 0},
     {"three classes", X23 "l, y = " ML "TreeEnsembleClassifier(x) {" CLF("[0, 1, 2, 1]") ", classlabels_strings=[\"a\", \"b\", \"c\"]}", 2, {2, 3}, {0, 0.875, 0, 0.25, 0, 0.125}, {0}, 0},
     {"three classes, label", X23 "y, p = " ML "TreeEnsembleClassifier(x) {" CLF("[0, 1, 2, 1]") ", classlabels_strings=[\"a\", \"b\", \"c\"]}", 1, {2}, {0}, {"b", "a"}, 0},
+    {"base values of two classes, each its own", X23 "l, y = " ML "TreeEnsembleClassifier(x) {" CLF("[0, 1, 0, 1]") ", classlabels_int64s=[3, 4], base_values=[1.0, 0.5]}", 2, {2, 2}, {1, 1.375, 1.375, 0.5}, {0}, 0},
+    {"two classes with scores: the top one", X23 "y, p = " ML "TreeEnsembleClassifier(x) {" CLF("[0, 1, 0, 1]") ", classlabels_int64s=[3, 4], base_values=[1.0, 0.5]}", 1, {2}, {4, 3}, {0}, 0},
+    {"one class, its label", X23 "y, p = " ML "TreeEnsembleClassifier(x) {" CLF("[0, 0, 0, 0]") ", classlabels_strings=[\"only\"]}", 1, {2}, {0}, {"only", "only"}, 0},
+    {"logistic of one positive score", X23 "l, y = " ML "TreeEnsembleClassifier(x) {" CLF("[0, 0, 0, 0]") ", classlabels_int64s=[3, 4], post_transform=\"LOGISTIC\"}", 2, {2, 2}, {0.2942150, 0.7057850, 0.4073334, 0.5926666}, {0}, 0},
+    {"logistic of one positive score, label", X23 "y, p = " ML "TreeEnsembleClassifier(x) {" CLF("[0, 0, 0, 0]") ", classlabels_int64s=[3, 4], post_transform=\"LOGISTIC\"}", 1, {2}, {4, 4}, {0}, 0},
+    {"probit of one score", X23 "l, y = " ML "TreeEnsembleClassifier(x) {" CLF("[0, 0, 0, 0]") ", classlabels_int64s=[3, 4], post_transform=\"PROBIT\"}", 2, {2, 2}, {-1.15053502, 1.15053502, 0.31865060, -0.31865060}, {0}, 0},
+    {"more base values than classes", X23 "y, p = " ML "TreeEnsembleClassifier(x) {" CLF("[0, 0, 0, 0]") ", classlabels_int64s=[3], base_values=[1.0, 2.0]}", -1, {0}, {0}, {0}, US_ARG},
+    {"no rows", "const x: float[0,3] = {}\ny = " ML "TreeEnsembleRegressor(x) {" REG "}", 2, {0, 1}, {0}, {0}, 0},
+    {"svm regressor, linear", X22 "y = " ML "SVMRegressor(x) {n_supports=2, support_vectors=[1.0, 0.0, 0.0, 1.0], coefficients=[2.0, -1.0], rho=[0.5]}", 2, {2, 1}, {0.5, -0.75}, {0}, 0},
+    {"svm regressor, poly", X22 "y = " ML "SVMRegressor(x) {kernel_type=\"POLY\", kernel_params=[0.5, 1.0, 2.0], n_supports=2, support_vectors=[1.0, 0.0, 0.0, 1.0], coefficients=[2.0, -1.0], rho=[0.5]}", 2, {2, 1}, {1, 0.359375}, {0}, 0},
+    {"svm regressor, rbf", X22 "y = " ML "SVMRegressor(x) {kernel_type=\"RBF\", kernel_params=[0.5, 0.0, 0.0], n_supports=1, support_vectors=[1.0, 1.0], coefficients=[2.0], rho=[0.0]}", 2, {2, 1}, {1.21306132, 0.49012100}, {0}, 0},
+    {"svm regressor, sigmoid", X22 "y = " ML "SVMRegressor(x) {kernel_type=\"SIGMOID\", kernel_params=[0.5, 0.25, 0.0], n_supports=1, support_vectors=[1.0, 1.0], coefficients=[2.0], rho=[0.0]}", 2, {2, 1}, {1.88275157, 0.24870600}, {0}, 0},
+    {"svm regressor, one class", X22 "y = " ML "SVMRegressor(x) {one_class=1, coefficients=[1.0, 1.0], rho=[-1.0]}", 2, {2, 1}, {1, -1}, {0}, 0},
+    {"svm regressor without rho", X22 "y = " ML "SVMRegressor(x) {coefficients=[1.0, 1.0]}", -1, {0}, {0}, {0}, US_ARG},
+    {"svm regressor, other columns", X22 "y = " ML "SVMRegressor(x) {coefficients=[1.0, 1.0, 1.0], rho=[0.0]}", -1, {0}, {0}, {0}, US_SHAPE},
+    {"svm kernel unknown", X22 "y = " ML "SVMRegressor(x) {kernel_type=\"CUBIC\", coefficients=[1.0, 1.0], rho=[0.0]}", -1, {0}, {0}, {0}, US_ARG},
+    {"svm two classes, label by vote", X22 "y, p = " ML "SVMClassifier(x) {" SVM2 "}", 1, {2}, {4, 7}, {0}, 0},
+    {"svm two classes, scores", X22 "l, y = " ML "SVMClassifier(x) {" SVM2 "}", 2, {2, 2}, {-4.25, 4.25, 0.5, -0.5}, {0}, 0},
+    {"svm two classes, probabilities", X22 "l, y = " ML "SVMClassifier(x) {" SVM2 ", prob_a=[-1.0], prob_b=[0.0]}", 2, {2, 2}, {0.98575002, 0.01424998, 0.37553600, 0.62446400}, {0}, 0},
+    {"svm three classes, a column per pair", X22 "l, y = " ML "SVMClassifier(x) {" SVM3 "}", 2, {2, 3}, {5.5, 3.25, -5.375, 0.5, -0.75, 0.375}, {0}, 0},
+    {"svm three classes, label", X22 "y, p = " ML "SVMClassifier(x) {" SVM3 "}", 1, {2}, {0}, {"a", "a"}, 0},
+    {"svm by class", X22 "l, y = " ML "SVMClassifier(x) {coefficients=[1.0, 0.0, 0.0, 1.0, 1.0, 1.0], rho=[0.5], classlabels_ints=[1, 2, 3]}", 2, {2, 3}, {1.5, 2.5, 3.5, 0, 0.75, 0.25}, {0}, 0},
+    {"svm classifier, too few coefficients", X22 "y, p = " ML "SVMClassifier(x) {support_vectors=[1.0, 0.0, 0.0, 1.0], vectors_per_class=[1, 1], coefficients=[1.0], rho=[0.0], classlabels_ints=[0, 1]}", -1, {0}, {0}, {0}, US_ARG},
+    {"svm classifier, classes without counts", X22 "y, p = " ML "SVMClassifier(x) {support_vectors=[1.0, 0.0], vectors_per_class=[1], coefficients=[1.0], rho=[0.0], classlabels_ints=[0, 1]}", -1, {0}, {0}, {0}, US_ARG},
+    {"svm classifier, two numbers for a kernel", X22 "y, p = " ML "SVMClassifier(x) {kernel_params=[1.0, 2.0], coefficients=[1.0, 1.0], rho=[0.0], classlabels_ints=[0]}", -1, {0}, {0}, {0}, US_ARG},
+    {"set with zero, NaN is in none", "const x: float[4,1] = {0, 2, nan, 5}\ny = " ML "TreeEnsemble@5(x) {nodes_featureids=[0], nodes_modes=tensor uint8[1] {6}, nodes_splits=tensor float[1] {0}, membership_values=tensor float[3] {0, 5, nan}, nodes_truenodeids=[0], nodes_falsenodeids=[1], nodes_trueleafs=[1], nodes_falseleafs=[1], leaf_targetids=[0, 0], leaf_weights=tensor float[2] {1, 2}, tree_roots=[0]}", 2, {4, 1}, {1, 2, 2, 1}, {0}, 0},
+    {"set that does not end", "const x: float[1,1] = {0}\ny = " ML "TreeEnsemble@5(x) {nodes_featureids=[0], nodes_modes=tensor uint8[1] {6}, nodes_splits=tensor float[1] {0}, membership_values=tensor float[2] {0, 5}, nodes_truenodeids=[0], nodes_falsenodeids=[1], nodes_trueleafs=[1], nodes_falseleafs=[1], leaf_targetids=[0, 0], leaf_weights=tensor float[2] {1, 2}, tree_roots=[0]}", -1, {0}, {0}, {0}, US_ARG},
+    {"map to a row", MAP("classlabels_int64s=[7, 2, 5]") "y = " ML "CastMap(m)", 2, {1, 3}, {-2, 4, 1.5}, {0}, 0},
+    {"map to integers by key", MAP("classlabels_int64s=[3, 0, 2]") "y = " ML "CastMap(m) {cast_to=\"TO_INT64\", map_form=\"SPARSE\", max_map=5}", 2, {1, 5}, {-2, 0, 4, 1, 0}, {0}, 0},
+    {"map to text", MAP("classlabels_int64s=[3, 0, 2]") "y = " ML "CastMap(m) {cast_to=\"TO_STRING\", map_form=\"SPARSE\", max_map=4}", 2, {1, 4}, {0}, {"-2.000000", "0.f", "4.000000", "1.500000"}, 0},
+    {"map with a key too large", MAP("classlabels_int64s=[3, 0, 2]") "y = " ML "CastMap(m) {map_form=\"SPARSE\", max_map=3}", -1, {0}, {0}, {0}, US_ARG},
+    {"map of words where numbers are wanted", MAP("classlabels_strings=[\"a\", \"b\", \"c\"]") "y = " ML "CastMap(m)", -1, {0}, {0}, {0}, US_ARG},
+    {"dictionary of words", MAP("classlabels_strings=[\"a\", \"b\", \"c\"]") "y = " ML "DictVectorizer(m) {string_vocabulary=[\"c\", \"x\", \"a\", \"b\"]}", 2, {1, 4}, {4, 0, 1.5, -2}, {0}, 0},
+    {"dictionary of numbers", MAP("classlabels_int64s=[7, 2, 5]") "y = " ML "DictVectorizer(m) {int64_vocabulary=[2, 7]}", 2, {1, 2}, {-2, 1.5}, {0}, 0},
+    {"dictionary with another vocabulary", MAP("classlabels_int64s=[7, 2, 5]") "y = " ML "DictVectorizer(m) {string_vocabulary=[\"a\"]}", -1, {0}, {0}, {0}, US_ARG},
+    {"mapper, equal keys: last", "const x: string[1] = {\"a\"}\ny = " ML "CategoryMapper(x) {cats_int64s=[3, 4], cats_strings=[\"a\", \"a\"]}", 1, {1}, {4}, {0}, 0},
     {"tree with a cycle", X23 "y = " ML "TreeEnsembleRegressor(x) {nodes_treeids=[0, 0, 0], nodes_nodeids=[0, 1, 2], nodes_featureids=[0, 0, 0], nodes_values=[9.0, 9.0, 0.0], nodes_modes=[\"BRANCH_LEQ\", \"BRANCH_LEQ\", \"LEAF\"], nodes_truenodeids=[1, 1, 0], nodes_falsenodeids=[2, 2, 0], target_treeids=[0], target_nodeids=[2], target_ids=[0], target_weights=[1.0], n_targets=1}", -1, {0}, {0}, {0}, US_FORMAT},
     {"tree with a missing child", X23 "y = " ML "TreeEnsembleRegressor(x) {nodes_treeids=[0, 0], nodes_nodeids=[0, 1], nodes_featureids=[0, 0], nodes_values=[9.0, 0.0], nodes_modes=[\"BRANCH_LEQ\", \"LEAF\"], nodes_truenodeids=[1, 0], nodes_falsenodeids=[5, 0], target_treeids=[0], target_nodeids=[1], target_ids=[0], target_weights=[1.0], n_targets=1}", -1, {0}, {0}, {0}, US_FORMAT},
     {"tree on a column that is not there", "const x: float[1,1] = {1}\ny = " ML "TreeEnsembleRegressor(x) {" REG "}", -1, {0}, {0}, {0}, US_SHAPE},
