@@ -47,7 +47,6 @@ US_NO_GRAD(ml_zip_map)
 US_NO_GRAD(bit_cast)
 US_NO_GRAD(cum_prod)
 US_NO_GRAD(det)
-US_NO_GRAD(einsum)
 US_NO_GRAD(tensor_scatter)
 US_NO_GRAD(unique)
 
@@ -72,7 +71,6 @@ US_NO_GRAD(loop)
 US_NO_GRAD(scan)
 
 /* Nobody trains through these yet. */
-US_NO_GRAD(attention)
 US_NO_GRAD(flex_attention)
 US_NO_GRAD(gru)
 US_NO_GRAD(linear_attention)

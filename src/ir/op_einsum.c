@@ -380,3 +380,203 @@ us_err einsum_eval(us_eval *k)
     US_TRY(us_eval_out(k, 0, t, q.out.n, dims, &y));
     return t == view.dtype ? us_tensor_copy(k->c, y, &view) : us_tensor_convert(k->c, y, &view);
 }
+
+/* --- expansion --------------------------------------------------------------------------------------- */
+
+/* The same steps with products of matrices: [both, left, summed] x [both, summed, right]; where nothing is summed, an
+ * elementwise product. */
+typedef struct writer {
+    const us_graph *g;
+    us_nid n;
+    const equation *q;
+    us_expand_buf b;
+} writer;
+
+static bool has_label(const term *t, int l)
+{
+    for (int j = 0; j < t->n; j++)
+        if (t->label[j] == l) return true;
+    return false;
+}
+
+/* Whether the output or an operand from `from` on has the label. */
+static bool wanted_later(const writer *w, size_t from, int l)
+{
+    for (size_t i = from; i < w->q->n; i++)
+        if (has_label(&w->q->in[i], l)) return true;
+    return has_label(&w->q->out, l);
+}
+
+/* The size of a label, -1 when not known; *where: an operand and dimension that have it. */
+static int64_t label_size(const writer *w, int l, size_t *operand, int *at)
+{
+    for (size_t i = w->q->n; i-- > 0;)
+        for (int j = 0; j < w->q->in[i].n; j++) {
+            if (w->q->in[i].label[j] != l) continue;
+            *operand = i;
+            *at = j;
+            if (us_expand_dim(w->g, w->n, i, j) >= 0) return us_expand_dim(w->g, w->n, i, j);
+        }
+    return -1;
+}
+
+/* Operands of the same label must have the same size: a 1 against more would need a product that broadcasts. */
+static bool sizes_agree(const writer *w)
+{
+    size_t operand;
+    int at;
+    for (size_t i = 0; i < w->q->n; i++)
+        for (int j = 0; j < w->q->in[i].n; j++) {
+            int64_t d = us_expand_dim(w->g, w->n, i, j);
+            if (d >= 0 && d != label_size(w, w->q->in[i].label[j], &operand, &at)) return false;
+        }
+    return true;
+}
+
+/* The sizes of some labels as one int64 vector each, and a comma behind; their product as one when `product`. */
+static void write_sizes(writer *w, const term *t, bool product)
+{
+    size_t operand = 0;
+    int at = 0;
+    if (product && t->n == 0) us_expand_add(&w->b, "[1],");
+    for (int j = 0; product && j + 1 < t->n; j++)
+        us_expand_add(&w->b, "Mul(");
+    for (int j = 0; j < t->n; j++) {
+        int64_t d = label_size(w, t->label[j], &operand, &at);
+        if (d >= 0)
+            us_expand_add(&w->b, "[%lld]", (long long)d);
+        else
+            us_expand_add(&w->b, "Shape<start=%d,end=%d>(x%zu)", at, at + 1, operand);
+        us_expand_add(&w->b, product && j ? ")," : ",");
+    }
+}
+
+/* `name` with its labels in this order. */
+static void write_order(writer *w, char name, term *t, const term *order)
+{
+    bool same = true;
+    for (int j = 0; j < t->n; j++)
+        same = same && t->label[j] == order->label[j];
+    if (same) return;
+    us_expand_add(&w->b, "%c = Transpose<perm=[", name);
+    for (int j = 0; j < order->n; j++)
+        for (int i = 0; i < t->n; i++)
+            if (t->label[i] == order->label[j]) us_expand_add(&w->b, "%d,", i);
+    us_expand_add(&w->b, "]>(%c);", name);
+    *t = *order;
+}
+
+static void write_sum(writer *w, char name, term *t, int at)
+{
+    us_expand_add(&w->b, "%c = ReduceSum<keepdims=0>(%c, [%d]);", name, name, at);
+    t->n--;
+    memmove(t->label + at, t->label + at + 1, (size_t)(t->n - at));
+}
+
+/* Operand i as `name`: of a label it has twice, the diagonal. */
+static void write_operand(writer *w, char name, size_t i, int type, term *t)
+{
+    *t = w->q->in[i];
+    us_expand_add(&w->b, "%c = Cast<to=%d>(x%zu);", name, type, i);
+    for (int j = t->n - 1; j > 0; j--)
+        for (int first = 0; first < j; first++) {
+            if (t->label[first] != t->label[j]) continue;
+            us_expand_add(
+                &w->b, "r = Range(#0, Gather(Shape(%c), #%d), #1); d = Equal(Unsqueeze(r, %s),",
+                name, j, us_expand_axes_text(1, j - first + 1).text);
+            us_expand_add(&w->b, " r); %c = Where(Unsqueeze(d, %s), %c, 0@%d);", name,
+                          us_expand_axes_text(j - first + 1, t->n - first).text, name, type);
+            write_sum(w, name, t, j);
+            break;
+        }
+}
+
+/* Sums away what neither `other` nor anything from operand `from` on has. */
+static void write_alone(writer *w, char name, term *t, const term *other, size_t from)
+{
+    for (int j = t->n - 1; j >= 0; j--)
+        if (!(other && has_label(other, t->label[j])) && !wanted_later(w, from, t->label[j]))
+            write_sum(w, name, t, j);
+}
+
+static bool join_terms(term *out, const term *a, const term *b, const term *c)
+{
+    const term *all[] = {a, b, c};
+    *out = (term){0};
+    for (size_t i = 0; i < 3; i++)
+        for (int j = 0; all[i] && j < all[i]->n; j++)
+            if (add_label(out, all[i]->label[j])) return false;
+    return true;
+}
+
+/* a = a times b, labels that nobody wants any more summed; false: too many dimensions. */
+static bool write_pair(writer *w, term *a, term *b, size_t next)
+{
+    term both = {0}, left = {0}, summed = {0}, right = {0}, order;
+    for (int j = 0; j < a->n; j++) {
+        bool shared = has_label(b, a->label[j]), kept = wanted_later(w, next, a->label[j]);
+        (void)add_label(!shared ? &left : kept ? &both : &summed, a->label[j]);
+    }
+    for (int j = 0; j < b->n; j++)
+        if (!has_label(a, b->label[j])) (void)add_label(&right, b->label[j]);
+    if (!join_terms(&order, &both, &left, &summed)) return false;
+    write_order(w, 'a', a, &order);
+    if (!join_terms(&order, &both, &summed, &right)) return false;
+    write_order(w, 'b', b, &order);
+    if (!join_terms(a, &both, &left, &right)) return false;
+    if (summed.n == 0) {
+        us_expand_add(&w->b, "a = Mul(Unsqueeze(a, %s),",
+                      us_expand_axes_text(both.n + left.n, a->n).text);
+        us_expand_add(&w->b, " Unsqueeze(b, %s));",
+                      us_expand_axes_text(both.n, both.n + left.n).text);
+        return true;
+    }
+    us_expand_add(&w->b, "a = Reshape<allowzero=1>(a, Concat<axis=0>(");
+    write_sizes(w, &both, false);
+    write_sizes(w, &left, true);
+    write_sizes(w, &summed, true);
+    us_expand_add(&w->b, ")); b = Reshape<allowzero=1>(b, Concat<axis=0>(");
+    write_sizes(w, &both, false);
+    write_sizes(w, &summed, true);
+    write_sizes(w, &right, true);
+    us_expand_add(&w->b, ")); a = MatMul(a, b);");
+    if (left.n == 1 && right.n == 1) return true;
+    us_expand_add(&w->b, "a = Reshape<allowzero=1>(a, Concat<axis=0>([],");
+    write_sizes(w, a, false);
+    us_expand_add(&w->b, "));");
+    return true;
+}
+
+us_err einsum_expand(us_ctx *c, us_model *m, us_graph *g, us_nid n)
+{
+    const us_p_einsum *p = g->nodes.at[n].params;
+    int ranks[MAX_OPERANDS];
+    size_t n_in = g->nodes.at[n].n_in;
+    equation q;
+    writer w = {.g = g, .n = n, .q = &q};
+    term a, b;
+    us_dtype t = us_expand_dtype(g, n, 0), work = t;
+    if (n_in > MAX_OPERANDS || t == US_DT_NONE)
+        return us_expand_refuse(c, g, n, "the type of its input is not known");
+    if (us_is_half(t)) work = US_F32;
+    if (us_dtype_get(t)->cls != US_DC_FLOAT && us_dtype_get(t)->bits < 32) work = US_I64;
+    for (size_t i = 0; i < n_in; i++) {
+        ranks[i] = us_expand_rank(g, n, i);
+        if (ranks[i] < 0) return us_expand_refuse(c, g, n, "the rank of an input is not known");
+    }
+    const char *wrong = read_equation(p->equation, n_in, ranks, &q);
+    if (wrong || !sizes_agree(&w))
+        return us_expand_refuse(c, g, n, wrong ? wrong : "sizes that broadcast");
+    write_operand(&w, 'a', 0, (int)work, &a);
+    for (size_t i = 1; i < n_in; i++) {
+        write_operand(&w, 'b', i, (int)work, &b);
+        write_alone(&w, 'a', &a, &b, i + 1);
+        write_alone(&w, 'b', &b, &a, i + 1);
+        if (!write_pair(&w, &a, &b, i + 1))
+            return us_expand_refuse(c, g, n, "a step has too many dimensions");
+    }
+    write_alone(&w, 'a', &a, NULL, n_in);
+    write_order(&w, 'a', &a, &q.out);
+    us_expand_add(&w.b, "y = Cast<to=@x0>(a)");
+    return us_expand_buffer(c, m, g, n, &w.b);
+}

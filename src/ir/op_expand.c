@@ -335,7 +335,7 @@ static us_err variable(expander *x, us_sv name, us_vid *out)
 {
     const us_node *nd = &x->g->nodes.at[x->n];
     x->last = US_NIL;
-    for (size_t i = x->n_temps; i-- > 0;)
+    for (size_t i = 0; i < x->n_temps; i++)
         if (us_sv_eq(x->names[i], name)) {
             *out = x->temps[i];
             return US_OK;
@@ -416,9 +416,13 @@ static us_err assign(expander *x, us_sv name, size_t at, us_vid v)
     int i = output_index(name);
     const us_node *nd = &x->g->nodes.at[x->n];
     if (i < 0) {
-        if (x->n_temps == MAX_TEMPS) return bad(x, "too many names");
-        x->names[x->n_temps] = name;
-        x->temps[x->n_temps++] = v;
+        size_t k = 0;
+        while (k < x->n_temps && !us_sv_eq(x->names[k], name))
+            k++;
+        if (k == MAX_TEMPS) return bad(x, "too many names");
+        x->names[k] = name; /* a name given again means the later value */
+        x->temps[k] = v;
+        x->n_temps = US_MAX(x->n_temps, k + 1);
         return US_OK;
     }
     if (i >= MAX_RESULTS || (uint32_t)i >= nd->n_out || nd->out[i] == US_NIL) return US_OK;

@@ -26,6 +26,11 @@ static const grad_case expanded[] = {
     {"ReverseSequence","x: double[3,2]", "const l: int64[2] = {2, 3}\n y = ReverseSequence(x, l)", -2, 2, TIGHT, NULL},
     {"OneHot",         "v: double[2]", "const i: int64[3] = {0, 2, 7}\n const d: int64[] = {3}\n y = OneHot(i, d, v)", -2, 2, TIGHT, NULL},
     {"AffineGrid",     "t: double[2,2,3]", "const s: int64[4] = {2, 1, 3, 2}\n y = AffineGrid(t, s)", -2, 2, TIGHT, NULL},
+    {"Einsum",         "a: double[2,3,4], b: double[4,2]", "y = Einsum(a, b) {equation=\"bij,jk->ikb\"}", -1, 1, TIGHT, NULL},
+    {"Einsum symbolic","a: double[N,3,4], b: double[N,4]", "y = Einsum(a, b) {equation=\"bij,bj->bi\"}", -1, 1, TIGHT, NULL},
+    {"Einsum diagonal","a: double[3,3], b: double[3]", "y = Einsum(a, b) {equation=\"ii,i->i\"}", -1, 1, TIGHT, NULL},
+    {"Attention",      "q: double[2,2,3,4], k: double[2,1,5,4], v: double[2,1,5,2]", "y = Attention(q, k, v) {is_causal=1, softcap=3.0}", -1, 1, TIGHT, NULL},
+    {"Attention packed with a mask", "q: double[2,3,4], k: double[2,3,4], v: double[2,3,4], m: double[3,3]", "y = Attention(q, k, v, m) {q_num_heads=2, kv_num_heads=2}", -1, 1, TIGHT, NULL},
     {"Scatter",        "x: double[3,4], u: double[3,2]", "const i: int64[3,2] = {0, 1, 1, 3, 2, 3}\n y = Scatter(x, i, u) {axis=1}", -2, 2, TIGHT, NULL},
 };
 /* clang-format on */
