@@ -1,4 +1,4 @@
-/* pass/fold_bn.c - BatchNormalization after a Conv or Gemm with constant weights disappears into them.
+/* pass/fold_bn.c - BatchNormalization after a Conv, ConvTranspose or Gemm with constant weights disappears into them.
  *
  * y = s * (W x + b - mean) / sqrt(var + eps) + beta = (W k) x + (b - mean) k + beta with k = s / sqrt(var + eps), one k
  * per output channel. The new weights are computed in double and rounded once, so the result differs from the
@@ -41,6 +41,10 @@ static bool read_bn(const us_graph *g, const us_node *n, int64_t channels, bn *o
 static int channel_axis(const us_node *n, const us_tensor *w)
 {
     if (us_is_op(n, "", "Conv")) return w->rank >= 3 ? 0 : -1;
+    if (us_is_op(n, "", "ConvTranspose")) { /* [C_in, C_out / group, ...] */
+        const us_attr *group = us_node_attr(n, "group");
+        return w->rank >= 3 && (!group || group->i == 1) ? 1 : -1;
+    }
     if (!us_is_op(n, "", "Gemm") || w->rank != 2) return -1;
     const us_attr *alpha = us_node_attr(n, "alpha"), *beta = us_node_attr(n, "beta"),
                   *tb = us_node_attr(n, "transB");

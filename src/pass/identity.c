@@ -1,5 +1,7 @@
-/* pass/identity.c - nodes that give back their input are removed, unless they make a graph's output: an output keeps
- * its name. A row tells for which operator under which condition; shapes count as equal only when proved so. */
+/* pass/identity.c - nodes that give back their input are removed; an output of the graph keeps its name.
+ *
+ * A row tells for which operator under which condition; shapes count as equal only when proved so.
+ */
 #include "pass/passes.h"
 
 typedef bool noop_fn(const us_graph *g, const us_node *n);
@@ -65,6 +67,35 @@ static bool only_first_used(const us_node *n, const uint32_t *uses)
     return n->out[0] != US_NIL;
 }
 
+/* A graph's output that is what another value is: that one takes the name over, when a node makes it and it is no output itself. */
+static us_err settle_outputs(us_ctx *c, us_graph *g, us_arena *a, bool *changed)
+{
+    us_rewire r = {0};
+    US_TRY(us_rewire_begin(c, g, a, &r));
+    size_t budget = 256; /* each costs a walk over the graph */
+    for (size_t i = 0; i < g->outputs.n && budget > 0; i++) {
+        us_vid y = g->outputs.at[i];
+        us_nid nid = g->vals.at[y].def;
+        if (nid == US_NIL || g->vals.at[y].storage != US_ST_TEMP) continue;
+        const us_node *n = &g->nodes.at[nid];
+        if (!is_noop(g, n) || n->n_out != 1) continue;
+        us_vid x = n->in[0];
+        if (g->vals.at[x].storage != US_ST_TEMP || us_rewire_is_output(&r, x)) continue;
+        us_graph_replace_uses(g, y, x);
+        if (g->outputs.at[i] != x) continue;
+        us_graph_remove_node(g, nid);
+        if (g->vals.at[y]
+                .declared) { /* so does the type, with the file's names of dimensions */
+            g->vals.at[x].type = g->vals.at[y].type;
+            g->vals.at[x].declared = true;
+        }
+        r.is_output[x] = true;
+        *changed = true;
+        budget--;
+    }
+    return US_OK;
+}
+
 us_err us_pass_identity(us_ctx *c, us_model *m, us_graph *g, bool *changed)
 {
     (void)m;
@@ -85,6 +116,7 @@ us_err us_pass_identity(us_ctx *c, us_model *m, us_graph *g, bool *changed)
         *changed = true;
     }
     if (e == US_OK) us_rewire_end(&r);
+    if (e == US_OK) e = settle_outputs(c, g, a, changed);
     us_arena_free(a);
     return e;
 }

@@ -18,6 +18,7 @@ static const us_pass passes[] = {
     { "expand",      US_FACT_TYPES, US_FACT_ORDER | US_FACT_TYPES, us_pass_expand,      "replace composite operators without a kernel by core ones" },
     { "fold-const",  US_FACT_TYPES, US_FACT_TYPES,                 us_pass_fold_const,  "evaluate nodes whose inputs are all constant" },
     { "if-const",    0,             US_FACT_ORDER | US_FACT_TYPES, us_pass_if_const,    "replace an If whose condition is constant by its branch" },
+    { "static-reshape", US_FACT_TYPES, US_FACT_TYPES,              us_pass_static_reshape, "give Reshape a constant shape where inference knows the result" },
     { "identity",    US_FACT_TYPES, US_FACT_TYPES,                 us_pass_identity,    "remove nodes that give back their input" },
     { "cse",         US_FACT_ORDER, US_FACT_TYPES,                 us_pass_cse,         "compute equal expressions once" },
     { "fold-bn",     US_FACT_TYPES, US_FACT_TYPES,                 us_pass_fold_bn,     "fold BatchNormalization into the Conv or Gemm before it" },

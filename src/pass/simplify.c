@@ -15,11 +15,23 @@ typedef struct census {
     size_t nodes, bytes;
 } census;
 
+/* Weights may also lie in Constant nodes. */
+static size_t tensor_attr_bytes(const us_node *n)
+{
+    size_t bytes = 0;
+    for (uint32_t i = 0; i < n->n_attrs; i++)
+        for (size_t j = 0; n->attrs[i].tensors && j < n->attrs[i].n; j++)
+            bytes += us_tensor_bytes(&n->attrs[i].tensors[j]);
+    return bytes;
+}
+
 static us_err count_graph(us_ctx *c, us_graph *g, void *arg)
 {
     census *k = arg;
     (void)c;
     k->nodes += g->order.n;
+    for (size_t i = 0; i < g->order.n; i++)
+        k->bytes += tensor_attr_bytes(&g->nodes.at[g->order.at[i]]);
     for (size_t v = 0; v < g->vals.n; v++) {
         const us_val *val = &g->vals.at[v];
         bool stored = val->storage == US_ST_CONST || val->storage == US_ST_VARIABLE;
