@@ -1,44 +1,38 @@
 /* Bytes -> ONNX reader -> plan -> run, under tight caps: no crash, no hang, no memory past the caps, whatever the model asks for.
- * Dimensions that are not known become 2, contents are small numbers. */
+ * Inputs of every kind are made up, extreme ones too (fuzz_input.c); models are changed as models (fuzz_mutate.c). */
 #include "exec/session.h"
+#include "fuzz_model.h"
 #include "onnx/onnx.h"
 
 #define DYNAMIC_CAP ((size_t)16 << 20)
 #define MAX_STEPS   2000
+#define MAX_WORK    4e6
 #define MAX_ENDS    32
 #define ARENA_CAP   ((size_t)32 << 20)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static us_err make_input(us_ctx *c, us_arena *a, const us_type *t, us_value *out)
-{
-    if (t->kind != US_KIND_TENSOR || t->dtype == US_DT_NONE || t->rank < 0)
-        return us_fail(c, US_UNSUPP, "an input that is not a tensor");
-    int64_t dims[US_MAX_RANK];
-    for (int32_t d = 0; d < t->rank; d++)
-        dims[d] = us_dim_known(t->dims[d]) ? t->dims[d].add : 2;
-    us_tensor x;
-    US_TRY(us_tensor_new(c, a, t->dtype, t->rank, dims, &x));
-    int64_t n = us_tensor_count(&x);
-    const us_dtype_info *d = us_dtype_get(t->dtype);
-    for (int64_t i = 0; d->from_f64 && d->bits >= 8 && i < n; i++) {
-        double v = (double)(i % 5) - 1;
-        d->from_f64((char *)x.data + (size_t)i * d->bits / 8, 0, 1, &v);
-    }
-    *out = us_value_of(&x);
-    return US_OK;
-}
-
 static us_err run(us_ctx *c, us_arena *a, us_plan *p, us_session *s)
 {
     us_value in[MAX_ENDS], out[MAX_ENDS];
-    size_t n = us_plan_n_inputs(p);
+    size_t n = us_plan_n_inputs(p), n_syms = us_plan_model(p)->syms.names.n;
+    us_sv bytes = {"", 0};
     if (n > MAX_ENDS || us_plan_n_outputs(p) > MAX_ENDS)
         return us_fail(c, US_UNSUPP, "too many inputs or outputs");
+    int64_t *syms = us_new_n(a, int64_t, n_syms);
+    if (!syms) return us_arena_fail(c, a);
+    for (size_t i = 0; i < n_syms; i++)
+        syms[i] = -1;
+    (void)us_model_prop(us_plan_model(p), FUZZ_PROP, &bytes);
     for (size_t i = 0; i < n; i++)
-        US_TRY(make_input(c, a, us_plan_input_type(p, i), &in[i]));
+        US_TRY(fuzz_input(c, a, bytes, i, us_plan_input_type(p, i), syms, n_syms, &in[i]));
     US_TRY(us_session_run(c, s, in, out));
     return us_session_run(c, s, in, out);
+}
+
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned seed)
+{
+    return fuzz_mutate_onnx(data, size, max_size, seed);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -52,7 +46,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     us_arena *a = NULL;
     us_session_opts so = {.dynamic_cap_bytes = DYNAMIC_CAP,
                           .static_cap_bytes = DYNAMIC_CAP,
-                          .max_steps = MAX_STEPS};
+                          .max_steps = MAX_STEPS,
+                          .max_work = MAX_WORK};
     us_err e = us_onnx_parse(&c, "fuzz", data, size, NULL, NULL, &m);
     if (e == US_OK) e = us_arena_new(&c, "fuzz", ARENA_CAP, &a);
     if (e == US_OK) {

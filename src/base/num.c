@@ -214,8 +214,7 @@ const char *us_parse_f64_prefix(const char *p, const char *end, double *out)
 bool us_parse_f64(us_sv s, double *out)
 {
     double v;
-    const char *end = s.p + s.n;
-    if (!s.n || us_parse_f64_prefix(s.p, end, &v) != end) return false;
+    if (!s.n || us_parse_f64_prefix(s.p, s.p + s.n, &v) != s.p + s.n) return false;
     *out = v;
     return true;
 }

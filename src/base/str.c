@@ -181,7 +181,7 @@ us_err us_buf_check(us_buf *b)
 
 us_sv us_buf_sv(const us_buf *b)
 {
-    return (us_sv){b->p, b->n};
+    return (us_sv){b->p ? b->p : "", b->n};
 }
 
 const char *us_print_bytes(uint64_t n, char out[32])

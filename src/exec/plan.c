@@ -119,13 +119,16 @@ typedef struct missing {
     size_t n;
 } missing;
 
+#define MAX_WORD ((size_t)64) /* of a domain or an operator's name in the message */
+
 static void note_missing(missing *mi, const us_node *n)
 {
-    char name[160];
     us_buf one;
-    us_buf_init(&one, mi->text.c, sizeof name);
-    us_buf_addf(&one, US_SV_FMT "%s" US_SV_FMT "@%d", US_SV_ARG(n->domain),
-                n->domain.n ? "." : "", US_SV_ARG(n->op_type), (int)n->version);
+    us_sv domain = {n->domain.p, US_MIN(n->domain.n, MAX_WORD)},
+          op = {n->op_type.p, US_MIN(n->op_type.n, MAX_WORD)};
+    us_buf_init(&one, mi->text.c, 3 * MAX_WORD);
+    us_buf_addf(&one, US_SV_FMT "%s" US_SV_FMT "@%d", US_SV_ARG(domain), domain.n ? "." : "",
+                US_SV_ARG(op), (int)n->version);
     us_sv word = us_buf_sv(&one), all = us_buf_sv(&mi->text);
     bool seen = false;
     for (size_t i = 0; !seen && word.n <= all.n && i <= all.n - word.n; i++)

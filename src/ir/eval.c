@@ -5,6 +5,15 @@
 #include "base/ctx.h"
 #include "ir/op.h"
 
+/* Elements, and at least what a loop over the other dims of an empty tensor costs. */
+static double cost_of(const us_tensor *t)
+{
+    double n = 1;
+    for (int i = 0; i < t->rank; i++)
+        n *= t->dims[i] > 1 ? (double)t->dims[i] : 1;
+    return n;
+}
+
 const us_tensor *us_eval_opt(us_eval *k, size_t i)
 {
     if (i >= k->n_in || !k->in[i] || k->in[i]->kind != US_KIND_TENSOR) return NULL;
@@ -19,6 +28,7 @@ us_err us_eval_in(us_eval *k, size_t i, const us_tensor **out)
                             i < k->n_in && k->in[i] && k->in[i]->kind != US_KIND_NONE
                                 ? "not a tensor"
                                 : "missing");
+    if (us_tensor_count(t) == 0) US_TRY(us_eval_work(k, cost_of(t)));
     *out = t;
     return US_OK;
 }
@@ -92,7 +102,7 @@ us_err us_eval_out(us_eval *k, size_t i, us_dtype dtype, int rank, const int64_t
                    us_tensor **out)
 {
     if (us_eval_wants(k, i) && same_as_last_time(k->out[i], dtype, rank, dims)) {
-        US_TRY(us_eval_work(k, (double)us_tensor_count(&k->out[i]->t)));
+        US_TRY(us_eval_work(k, cost_of(&k->out[i]->t)));
         US_TRY(k->env->out_tensor(k->env, k, i, &k->out[i]->t));
         *out = &k->out[i]->t;
         return US_OK;
@@ -100,7 +110,7 @@ us_err us_eval_out(us_eval *k, size_t i, us_dtype dtype, int rank, const int64_t
     us_tensor t;
     US_TRY(us_tensor_init(k->c, &t, dtype, rank, dims, NULL));
     if (!us_eval_wants(k, i)) return unwanted(k, &t, out);
-    US_TRY(us_eval_work(k, (double)us_tensor_count(&t)));
+    US_TRY(us_eval_work(k, cost_of(&t)));
     US_TRY(k->env->out_tensor(k->env, k, i, &t));
     *k->out[i] = us_value_of(&t);
     *out = &k->out[i]->t;

@@ -115,6 +115,13 @@ static us_err check_heads(us_eval *k, const heads *q, const heads *key, const he
     return US_OK;
 }
 
+/* Each query looks at each key and value. */
+static us_err pair_work(us_eval *k, const heads *q, const heads *key, const heads *v)
+{
+    return us_eval_work(k, (double)q->n * (double)q->h * (double)q->len * (double)key->len *
+                               (double)(q->d + v->d + 1));
+}
+
 /* o = past and o along the length, contiguous as [n,h,len,d]. */
 static us_err join_past(us_eval *k, size_t i, heads *o, int64_t *past)
 {
@@ -332,6 +339,7 @@ static us_err attend(us_eval *k, const heads *q, const heads *key, const heads *
     const int64_t yd[] = {q->n, q->h, q->len, v->d}, qkd[] = {q->n, q->h, q->len, key->len};
     double *y, *s, *shown = NULL, scale = (double)p->scale;
     if (!p->has_scale) scale = 1 / sqrt((double)US_MAX(q->d, 1));
+    US_TRY(pair_work(k, q, key, v));
     US_TRY(us_eval_room(k, 4, yd, &y));
     US_TRY(us_eval_room(k, 1, &key->len, &s));
     if (us_eval_wants(k, 3)) US_TRY(us_eval_room(k, 4, qkd, &shown));
@@ -430,6 +438,7 @@ us_err flex_attention_eval(us_eval *k)
         return us_eval_fail(k, US_ARG, "softmax_precision %lld is no type for it",
                             (long long)p->softmax_precision);
     const int64_t dims[] = {q.n, q.h, q.len, key.len}, yd[] = {q.n, q.h, q.len, v.d};
+    US_TRY(pair_work(k, &q, &key, &v));
     US_TRY(us_eval_room(k, 4, dims, &s));
     US_TRY(us_eval_room(k, 4, yd, &y));
     int64_t rows = q.n * q.h * q.len, share = q.h ? q.h / key.h : 1;

@@ -31,7 +31,7 @@ us_err center_crop_pad_infer(us_infer *k)
     int a;
     if (!x) return us_infer_out(k, 0, US_DT_NONE, -1, NULL);
     n = p->axes.n ? p->axes.n : (size_t)x->rank;
-    memcpy(d, x->dims, (size_t)x->rank * sizeof *d);
+    us_copy_dims(d, x);
     bool known = us_infer_in_dims(k, 1, &m, &shape);
     if (known && m != n) return us_infer_fail(k, US_SHAPE, "shape and axes differ in length");
     for (size_t i = 0; i < n; i++) {

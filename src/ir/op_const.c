@@ -246,8 +246,9 @@ us_err one_hot_infer(us_infer *k)
     US_TRY(us_infer_axis(k, p->axis, x->rank + 1, &axis));
     for (int i = 0, j = 0; i <= x->rank; i++)
         if (i != axis) d[i] = x->dims[j++];
-    if (depth && us_tensor_count(depth) == 1)
-        d[axis] = US_DIM((int64_t)us_tensor_f64_at(depth, 0));
+    double n = depth && us_tensor_count(depth) == 1 ? us_tensor_f64_at(depth, 0) : -1;
+    if (n >= 0 && n <= (double)US_MAX_ELEMENTS)
+        d[axis] = US_DIM((int64_t)n);
     else
         US_TRY(us_infer_fresh(k, &d[axis]));
     return us_infer_out(k, 0, US_DT_NONE, x->rank + 1, d);

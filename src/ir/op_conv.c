@@ -109,12 +109,13 @@ static us_err conv_open(us_eval *k, conv *v)
                             (long long)us_tensor_count(&v->b), (long long)v->m);
     v->cg = v->c / v->groups;
     v->mg = v->m / v->groups;
-    v->taps = us_dims_product(v->win.kernel, 0, v->win.n);
+    US_TRY(us_window_work(k, &v->win, (double)v->n * (double)v->m * (double)v->cg, &v->taps));
     v->in_size = us_dims_product(v->win.in, 0, v->win.n);
-    v->out_size = us_dims_product(v->win.out, 0, v->win.n);
     int64_t dims[US_MAX_RANK] = {v->n, v->m};
     memcpy(dims + 2, v->win.out, (size_t)v->win.n * sizeof *dims);
-    return us_eval_out(k, 0, v->x.dtype, v->x.rank, dims, &v->y);
+    US_TRY(us_eval_out(k, 0, v->x.dtype, v->x.rank, dims, &v->y));
+    v->out_size = us_dims_product(v->win.out, 0, v->win.n);
+    return US_OK;
 }
 
 /* Input offset that tap `kp` sees from output `op`, or -1 in the padding. */
@@ -250,8 +251,12 @@ static const char *transpose_window(const us_p_conv_transpose *p, int n, const i
         w->begin[i] = p->pads.n ? p->pads.p[i] : 0;
         w->end[i] = p->pads.n ? p->pads.p[n + i] : 0;
         if (w->kernel[i] < 1 || w->stride[i] < 1 || w->dilation[i] < 1 || extra < 0 ||
-            extra > most || w->kernel[i] > most || w->stride[i] > most || w->dilation[i] > most)
-            return "kernel, stride or dilation out of range";
+            extra > most || w->kernel[i] > most || w->stride[i] > most ||
+            w->dilation[i] > most || w->begin[i] < -most || w->begin[i] > most ||
+            w->end[i] < -most || w->end[i] > most ||
+            (double)in[i] * (double)w->stride[i] > (double)US_MAX_ELEMENTS ||
+            (double)w->kernel[i] * (double)w->dilation[i] > (double)US_MAX_ELEMENTS)
+            return "kernel, stride, dilation or padding out of range";
         int64_t full =
             (in[i] - 1) * w->stride[i] + extra + (w->kernel[i] - 1) * w->dilation[i] + 1;
         if (in[i] < 0) {
@@ -261,6 +266,8 @@ static const char *transpose_window(const us_p_conv_transpose *p, int n, const i
         if (p->output_shape.n || upper || lower) {
             w->out[i] = p->output_shape.n ? p->output_shape.p[p->output_shape.n - m + (size_t)i]
                                           : in[i] * w->stride[i];
+            if (w->out[i] < 0 || w->out[i] > US_MAX_ELEMENTS)
+                return "the output would have a negative or huge size";
             int64_t cut = full - w->out[i], half = cut > 0 ? cut / 2 : 0;
             w->begin[i] = upper || cut < 0 ? half : cut - half;
             w->end[i] = cut - w->begin[i];
@@ -363,10 +370,12 @@ us_err conv_transpose_eval(us_eval *k)
                             (long long)us_tensor_count(&v.b), (long long)v.m);
     v.taps = us_dims_product(v.win.kernel, 0, v.win.n);
     v.in_size = us_dims_product(v.win.in, 0, v.win.n);
-    v.out_size = us_dims_product(v.win.out, 0, v.win.n);
     int64_t dims[US_MAX_RANK] = {v.n, v.m};
     memcpy(dims + 2, v.win.out, (size_t)v.win.n * sizeof *dims);
     US_TRY(us_eval_out(k, 0, v.x.dtype, v.x.rank, dims, &v.y));
+    v.out_size = us_dims_product(v.win.out, 0, v.win.n);
+    US_TRY(us_eval_work(k, (double)v.n * (double)v.c * (double)v.in_size * (double)v.taps *
+                               (double)v.mg));
     if (us_tensor_count(v.y) == 0) return US_OK;
     if (v.x.dtype == US_F32)
         spread_f32(&v);

@@ -390,6 +390,8 @@ static us_err linear_open(us_eval *k, linear *o)
     US_TRY(us_eval_want_dims(k, 1, &o->k, 3, kd));
     US_TRY(us_eval_want_dims(k, 2, &o->v, 3, vd));
     o->scale = p->scale != 0 ? (double)p->scale : 1 / sqrt((double)US_MAX(o->dk, 1));
+    US_TRY(us_eval_work(k, (double)o->n * (double)o->len * (double)(o->hk + o->hq) *
+                               (double)(o->dk + 1) * (double)(o->dv + 1) * 3));
     US_TRY(us_eval_room(k, 1, &o->dv, &o->written));
     return linear_gates(k, o);
 }
@@ -399,8 +401,8 @@ static void linear_write(const linear *o, double *s, int64_t token, int64_t h)
 {
     const double *key = (const double *)o->k.data + (token * o->hk + h) * o->dk;
     const double *v = (const double *)o->v.data + (token * o->hk + h) * o->dv;
-    const double *g = (const double *)o->decay.data + token * o->n_decay;
-    const double *beta = (const double *)o->beta.data + token * o->n_beta;
+    const double *g = o->n_decay ? (const double *)o->decay.data + token * o->n_decay : NULL;
+    const double *beta = o->n_beta ? (const double *)o->beta.data + token * o->n_beta : NULL;
     for (int64_t d = 0; d < o->dk && o->n_decay; d++) {
         double fade = exp(g[o->n_decay == o->hk ? h : h * o->dk + d]);
         for (int64_t e = 0; e < o->dv; e++)

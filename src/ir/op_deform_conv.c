@@ -119,6 +119,8 @@ us_err deform_conv_eval(us_eval *k)
     int64_t dims[4] = {d.x.dims[0], m, d.win.out[0], d.win.out[1]};
     US_TRY(us_eval_room(k, 4, dims, &y));
     US_TRY(us_eval_room(k, 1, &d.taps, &col));
+    US_TRY(us_eval_work(k, (double)dims[0] * (double)d.places * (double)d.taps *
+                               (double)channels * (double)(8 + m / d.group)));
     for (int64_t n = 0; n < dims[0]; n++)
         for (int64_t o = 0; o < d.places; o++) {
             for (int64_t f = 0; d.has_bias && f < m; f++)

@@ -61,6 +61,7 @@ us_err det_eval(us_eval *k)
     US_TRY(us_eval_as(k, in, US_F64, &x));
     US_TRY(us_eval_out(k, 0, in->dtype, in->rank - 2, in->dims, &y));
     int64_t m = us_tensor_count(y);
+    US_TRY(us_eval_work(k, (double)m * (double)n * (double)n * (double)n));
     US_TRY(us_eval_scratch(k, (m ? (size_t)(n * n) : 0) * sizeof *a, (void **)&a));
     for (int64_t i = 0; i < m; i++) {
         US_TRY(us_ctx_poll(k->c));

@@ -65,7 +65,7 @@ us_err dft_infer(us_infer *k)
     if (us_infer_has(k, 2) && (!us_infer_ints(k, 2, 1, &axis_at, &n) || n != 1))
         return us_infer_rank(k, 0, US_DT_NONE, x->rank);
     US_TRY(us_infer_axis(k, axis_at, x->rank, &axis));
-    memcpy(d, x->dims, (size_t)x->rank * sizeof *d);
+    us_copy_dims(d, x);
     d[x->rank - 1] = US_DIM(p->inverse && p->onesided ? 1 : 2);
     if (us_infer_has(k, 1)) {
         if (us_infer_ints(k, 1, 1, &length, &n) && n == 1 && length > 0)
@@ -97,10 +97,12 @@ typedef struct lines {
     double *line, *work;
 } lines;
 
-static us_err open_lines(us_eval *k, lines *l)
+static us_err open_lines(us_eval *k, lines *l, double n_lines)
 {
     size_t table = us_ref_fft_doubles((size_t)l->n);
     void *p;
+    US_TRY(us_eval_work(k, 64 * (double)l->n *
+                               n_lines)); /* at most: 3 transforms of log2 n passes */
     US_TRY(us_eval_scratch(k, 2 * (size_t)l->n * sizeof(double), &p));
     l->line = p;
     US_TRY(us_eval_scratch(k, table * sizeof(double), &p));
@@ -190,7 +192,7 @@ us_err dft_eval(us_eval *k)
     dims[axis] = l.n_out;
     dims[x.rank - 1] = l.parts_out;
     US_TRY(out_double(k, in->dtype, x.rank, dims, &y, &wide));
-    US_TRY(open_lines(k, &l));
+    US_TRY(open_lines(k, &l, (double)outer * (double)l.inner));
     for (int64_t i = 0; i < outer * l.inner; i++) {
         int64_t o = i / l.inner, q = i % l.inner;
         US_TRY(us_ctx_poll(k->c));
@@ -256,7 +258,7 @@ us_err stft_eval(us_eval *k)
                             (long long)l.n, (long long)x.dims[1]);
     int64_t frames = (x.dims[1] - l.n) / step + 1;
     US_TRY(out_double(k, in->dtype, 4, (int64_t[]){x.dims[0], frames, l.n_out, 2}, &y, &wide));
-    US_TRY(open_lines(k, &l));
+    US_TRY(open_lines(k, &l, (double)x.dims[0] * (double)frames));
     void *frame;
     US_TRY(us_eval_scratch(k, (size_t)(l.n * l.parts_in) * sizeof(double), &frame));
     for (int64_t i = 0; i < x.dims[0] * frames; i++) {

@@ -75,9 +75,7 @@ static us_sv next_term(us_sv *rest)
     while (n < rest->n && rest->p[n] != ',')
         n++;
     us_sv t = {rest->p, n};
-    size_t skip = n < rest->n ? n + 1 : n;
-    rest->p += skip;
-    rest->n -= skip;
+    *rest = n < rest->n ? (us_sv){rest->p + n + 1, rest->n - n - 1} : (us_sv){"", 0};
     return t;
 }
 
@@ -259,6 +257,7 @@ static us_err contract(us_eval *k, bool real, const factor *a, const factor *b,
                        const bool *wanted, const int64_t *size, factor *out)
 {
     nest keep = {0}, over = {0};
+    double work = 1;
     int64_t count = 1;
     bool empty = false;
     *out = (factor){0};
@@ -274,7 +273,9 @@ static us_err contract(us_eval *k, bool real, const factor *a, const factor *b,
         if (!a->has[l] && !b->has[l]) continue;
         nest_add(wanted[l] ? &keep : &over, size[l], a->stride[l], b->stride[l]);
         empty = empty || size[l] == 0;
+        work *= (double)size[l];
     }
+    US_TRY(us_eval_work(k, work));
     US_TRY(us_eval_scratch(k, (size_t)count * 8, &out->data));
     memset(out->data, 0, (size_t)count * 8);
     return empty ? US_OK : multiply(k, real, out->data, a, b, &keep, &over);

@@ -54,7 +54,7 @@ us_err grid_sample_infer(us_infer *k)
     if (!x || !grid) return us_infer_out(k, 0, US_DT_NONE, -1, NULL);
     if (x->rank < 3 || x->rank != grid->rank)
         return us_infer_fail(k, US_SHAPE, "X and grid differ in rank");
-    memcpy(d, grid->dims, (size_t)x->rank * sizeof *d);
+    us_copy_dims(d, grid);
     memmove(d + 2, grid->dims + 1, (size_t)(x->rank - 2) * sizeof *d);
     d[0] = x->dims[0];
     d[1] = x->dims[1];

@@ -75,6 +75,7 @@ us_err us_eval_gemm(us_eval *k, const us_gemm_args *g)
     gemm_job j = {.table = us_kernels_get(k->c), .g = *g, .grain = g->m ? g->m : 1};
     if ((double)g->m * (double)g->n * (double)g->k >= PARALLEL_FROM && g->m > 12)
         j.grain = ((g->m + PARTS - 1) / PARTS + 5) / 6 * 6;
+    US_TRY(us_eval_work(k, (double)g->m * (double)g->n * (double)g->k));
     size_t n_parts = (g->m + j.grain - 1) / j.grain, bytes;
     j.scratch_bytes = j.table->f32_gemm_scratch(j.grain, g->n, g->k);
     j.scratch_bytes = (j.scratch_bytes + 63) & ~(size_t)63;
@@ -182,6 +183,8 @@ us_err matmul_eval(us_eval *k)
         n_batch = 1;
     }
     size_t size = us_dtype_get(a.dtype)->bits / 8;
+    if (a.dtype != US_F32)
+        US_TRY(us_eval_work(k, (double)n_batch * (double)m * (double)n * (double)kk));
     for (int64_t i = 0; i < n_batch; i++) {
         int64_t rest = i, oa = 0, ob = 0;
         for (int j = batch_rank - 1; j >= 0 && n_batch > 1; j--) {
@@ -236,6 +239,7 @@ static us_err gemm_wide(us_eval *k, const us_tensor *a, const us_tensor *b, cons
     US_TRY(us_tensor_init(k->c, &wy, US_F64, 2, y->dims, NULL));
     US_TRY(us_eval_scratch(k, us_tensor_bytes(&wy), &wy.data));
     int64_t m = y->dims[0], n = y->dims[1], kk = p->transA ? a->dims[0] : a->dims[1];
+    US_TRY(us_eval_work(k, (double)m * (double)n * (double)kk));
     if (c) {
         US_TRY(us_eval_as(k, c, US_F64, &wc));
         US_TRY(us_tensor_broadcast_view(k->c, &wc, 2, y->dims, &wc));

@@ -222,7 +222,7 @@ us_err ml_one_hot_encoder_infer(us_infer *k)
     if (!x) return us_infer_out(k, 0, US_F32, -1, NULL);
     if (x->rank + 1 > US_MAX_RANK)
         return us_infer_fail(k, US_SHAPE, "result has too many dimensions");
-    memcpy(d, x->dims, (size_t)x->rank * sizeof *d);
+    us_copy_dims(d, x);
     d[x->rank] = US_DIM((int64_t)(p->cats_strings.n ? p->cats_strings.n : p->cats_int64s.n));
     return us_infer_out(k, 0, US_F32, x->rank + 1, d);
 }

@@ -94,6 +94,7 @@ us_err ml_linear_classifier_eval(us_eval *k)
     US_TRY(us_ml_rows(k, &x, &n, &d));
     US_TRY(widths(k, p->coefficients, d, &rows));
     US_TRY(us_ml_post_find(k, p->post_transform, &post));
+    US_TRY(us_eval_work(k, (double)n * (double)d * (double)rows));
     bool pair = rows == 1 && n_labels == 2;
     if (n_labels && n_labels != rows && !pair)
         return us_eval_fail(k, US_SHAPE, "%zu labels for %zu rows of coefficients", n_labels,
@@ -140,6 +141,7 @@ us_err ml_linear_regressor_eval(us_eval *k)
     US_TRY(us_ml_rows(k, &x, &n, &d));
     US_TRY(widths(k, p->coefficients, d, &rows));
     US_TRY(us_ml_post_find(k, p->post_transform, &post));
+    US_TRY(us_eval_work(k, (double)n * (double)d * (double)rows));
     if ((int64_t)rows != p->targets)
         return us_eval_fail(k, US_SHAPE, "%zu rows of coefficients for %lld targets", rows,
                             (long long)p->targets);

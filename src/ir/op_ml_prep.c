@@ -180,7 +180,7 @@ us_err ml_array_feature_extractor_infer(us_infer *k)
     for (int j = 0; i && j < i->rank; j++)
         US_TRY(us_dim_mul(k->c, &k->m->syms, n, i->dims[j], &n));
     if (x->rank == 1) return us_infer_out(k, 0, US_DT_NONE, 2, (us_dim[]){US_DIM(1), n});
-    memcpy(d, x->dims, (size_t)x->rank * sizeof *d);
+    us_copy_dims(d, x);
     d[x->rank - 1] = n;
     return us_infer_out(k, 0, US_DT_NONE, x->rank, d);
 }

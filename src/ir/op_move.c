@@ -194,7 +194,7 @@ us_err concat_infer(us_infer *k)
         if (i == 0) {
             rank = x->rank;
             US_TRY(us_infer_axis(k, p->axis, rank, &axis));
-            memcpy(d, x->dims, (size_t)rank * sizeof *d);
+            us_copy_dims(d, x);
             continue;
         }
         if (x->rank != rank) return us_infer_fail(k, US_SHAPE, "inputs differ in rank");
@@ -275,7 +275,7 @@ us_err split_infer(us_infer *k)
         }
         us_dim d[US_MAX_RANK];
         US_TRY(us_infer_axis(k, p->axis, x->rank, &axis));
-        memcpy(d, x->dims, (size_t)x->rank * sizeof *d);
+        us_copy_dims(d, x);
         if (given && known && i < n) {
             d[axis] = US_DIM(sizes[i]);
         } else if (!given && us_dim_known(d[axis])) {
@@ -360,7 +360,7 @@ us_err slice_infer(us_infer *k)
     if (us_infer_has(k, 4)) known = us_infer_ints(k, 4, US_MAX_RANK, steps, &n_steps) && known;
     if (!known) return us_infer_rank(k, 0, US_DT_NONE, x->rank);
     us_dim d[US_MAX_RANK];
-    memcpy(d, x->dims, (size_t)x->rank * sizeof *d);
+    us_copy_dims(d, x);
     for (size_t i = 0; i < n; i++) {
         int a;
         int64_t first, count;

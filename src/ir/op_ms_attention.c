@@ -299,14 +299,13 @@ us_err ms_qattention_eval(us_eval *k)
     US_TRY(us_q_centre(k, w, zw ? &z : NULL, &b));
     const int64_t dims[] = {o.n, o.len, o.wide}, rows = o.n * o.len;
     US_TRY(us_ms_room(k, 3, dims, &to));
-    US_TRY(us_eval_work(k, (double)rows * (double)o.wide * (double)w->dims[0]));
     US_TRY(us_q_product_open(k, rows, o.wide, &q));
     US_TRY(us_eval_scratch(k, (size_t)(rows * o.wide + 1) * sizeof(int64_t), &sums));
     q.a = a.data;
     q.b = b.data;
     q.c = sums;
     q.k = w->dims[0];
-    us_q_product_run(k, &q);
+    US_TRY(us_q_product_run(k, &q));
     US_TRY(scaled(k, sums, &o, to));
     o.qkv = to;
     return attend(k, &at, &o);

@@ -84,7 +84,7 @@ static us_err skip_infer(us_infer *k)
     us_dim d[US_MAX_RANK];
     US_TRY(us_infer_same(k));
     if (!x || x->rank < 1) return US_OK;
-    memcpy(d, x->dims, (size_t)x->rank * sizeof *d);
+    us_copy_dims(d, x);
     d[x->rank - 1] = US_DIM(1);
     US_TRY(us_infer_out(k, 1, US_F32, x->rank, d));
     US_TRY(us_infer_out(k, 2, US_F32, x->rank, d));

@@ -106,6 +106,7 @@ us_err non_max_suppression_eval(us_eval *k)
     c = room;
     US_TRY(us_eval_scratch(k, (size_t)n * sizeof *one + 8, &room));
     one = room;
+    US_TRY(us_eval_work(k, (double)rows[0] * (double)n * (double)(most + 64)));
     bool cut = us_eval_opt(k, 4) != NULL;
     for (int64_t i = 0; i < rows[0]; i++) {
         const float *s = (const float *)scores.data + i * n;

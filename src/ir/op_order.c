@@ -190,7 +190,7 @@ us_err topk_infer(us_infer *k)
         return us_infer_out(k, 1, US_I64, -1, NULL);
     }
     US_TRY(us_infer_axis(k, p->axis, x->rank, &axis));
-    memcpy(d, x->dims, (size_t)x->rank * sizeof *d);
+    us_copy_dims(d, x);
     if (us_infer_ints(k, 1, 1, count, &n) && n == 1)
         d[axis] = US_DIM(count[0]);
     else
@@ -301,6 +301,8 @@ static us_err cumulate(us_eval *k, us_binary f, double start, us_eval_fn *self)
     us_bin_fn *fn = us_ref_binary(f, x.dtype);
     if (!fn) return us_eval_no_type(k, x.dtype);
     US_TRY(us_eval_scalar(k, 1, 0, &axis));
+    if (!(fabs(axis) <= US_MAX_RANK))
+        return us_eval_fail(k, US_SHAPE, "axis %g of a tensor of rank %d", axis, x.rank);
     US_TRY(lines_of(k, &x, (int64_t)axis, &l));
     US_TRY(us_eval_out(k, 0, x.dtype, x.rank, x.dims, &y));
     size_t row = (size_t)l.inner * (us_dtype_get(x.dtype)->bits / 8);

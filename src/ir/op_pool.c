@@ -158,11 +158,13 @@ static us_err pool_open(us_eval *k, const us_window_attrs *a, pool *v)
     if (bad) return us_eval_fail(k, US_SHAPE, "%s", bad);
     v->planes = v->x.dims[0] * v->x.dims[1];
     v->in_size = us_dims_product(v->w.in, 0, v->w.n);
-    v->out_size = us_dims_product(v->w.out, 0, v->w.n);
-    v->taps = us_dims_product(v->w.kernel, 0, v->w.n);
     memcpy(v->dims, v->x.dims, 2 * sizeof *v->dims);
     memcpy(v->dims + 2, v->w.out, (size_t)v->w.n * sizeof *v->dims);
-    return US_OK;
+    int64_t n;
+    if (!us_dims_count(v->x.rank, v->dims, &n))
+        return us_eval_fail(k, US_LIMIT, "the output would be too large");
+    v->out_size = us_dims_product(v->w.out, 0, v->w.n);
+    return us_window_work(k, &v->w, (double)v->planes, &v->taps);
 }
 
 /* Input offset of tap kp seen from output op, or -1 in the padding; *reach: still inside the padded input. */

@@ -116,18 +116,19 @@ static void unroll(const conv *v, const int16_t *x, int64_t p0, int64_t p1, int1
 }
 
 /* One group of one image: its matrix of sums, a block of positions at a time. */
-static void convolve(us_eval *k, const conv *v, us_q_product *p, const int16_t *x, int16_t *col,
-                     int64_t *part, int64_t *sums, int64_t step)
+static us_err convolve(us_eval *k, const conv *v, us_q_product *p, const int16_t *x,
+                       int16_t *col, int64_t *part, int64_t *sums, int64_t step)
 {
     for (int64_t at = 0; at < v->out_size; at += step) {
         p->n = US_MIN(step, v->out_size - at);
         if (!v->direct) unroll(v, x, at, at + p->n, col);
         p->b = v->direct ? x : col;
         p->c = part;
-        us_q_product_run(k, p);
+        US_TRY(us_q_product_run(k, p));
         for (int64_t m = 0; m < v->mg; m++)
             memcpy(sums + m * v->out_size + at, part + m * p->n, (size_t)p->n * sizeof *sums);
     }
+    return US_OK;
 }
 
 /* All sums, contiguous, in scratch; x and w are the inputs, zw one number or one per output channel. */
@@ -162,8 +163,8 @@ static us_err multiply(us_eval *k, const us_tensor *x, const us_tensor *zx, cons
     p.k = v.rows;
     for (int64_t i = 0; i < v.n * v.groups; i++) {
         p.a = (const int16_t *)v.w.data + i % v.groups * v.mg * v.rows;
-        convolve(k, &v, &p, (const int16_t *)v.x.data + i * v.cg * v.in_size, col, part,
-                 (int64_t *)sums->data + i * v.mg * v.out_size, step);
+        US_TRY(convolve(k, &v, &p, (const int16_t *)v.x.data + i * v.cg * v.in_size, col, part,
+                        (int64_t *)sums->data + i * v.mg * v.out_size, step));
     }
     return US_OK;
 }

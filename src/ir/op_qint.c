@@ -100,11 +100,13 @@ static void product_rows(void *arg, size_t i0, size_t i1)
     }
 }
 
-void us_q_product_run(us_eval *k, const us_q_product *p)
+us_err us_q_product_run(us_eval *k, const us_q_product *p)
 {
     us_q_product job = *p;
+    US_TRY(us_eval_work(k, (double)p->m * (double)p->n * (double)p->k));
     if (p->m > 0 && p->n > 0)
         us_pool_run(k->c->pool, (size_t)p->m, p->grain, product_rows, &job);
+    return US_OK;
 }
 
 /* r = f(a, b), broadcast, in scratch. */

@@ -24,7 +24,7 @@ typedef struct us_q_product {
     size_t grain;
 } us_q_product;
 us_err us_q_product_open(us_eval *k, int64_t m, int64_t n, us_q_product *p) US_MUST;
-void us_q_product_run(us_eval *k, const us_q_product *p);
+us_err us_q_product_run(us_eval *k, const us_q_product *p) US_MUST;
 
 /* sa * sb / sy, broadcast to each other. */
 us_err us_q_scale(us_eval *k, const us_tensor *sa, const us_tensor *sb, const us_tensor *sy,

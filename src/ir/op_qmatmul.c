@@ -101,7 +101,7 @@ static us_err multiply(us_eval *k, const us_tensor *a, const us_tensor *b, us_te
         p.a = (const int16_t *)a->data + oa * l.m * l.k;
         p.b = (const int16_t *)b->data + ob * l.k * l.n;
         p.c = (int64_t *)sums->data + i * l.m * l.n;
-        us_q_product_run(k, &p);
+        US_TRY(us_q_product_run(k, &p));
     }
     return US_OK;
 }

@@ -180,22 +180,25 @@ typedef enum how {
             EACH(*a = MUL(*a, v))                                                              \
         }                                                                                      \
         if (h == L1) {                                                                         \
-            EACH(*a += ABS(v))                                                                 \
+            EACH(*a = ADD(*a, ABS(v)))                                                         \
         }                                                                                      \
         if (h == L2 || h == SUM_SQUARE) {                                                      \
-            EACH(*a += MUL(v, v))                                                              \
+            EACH(*a = ADD(*a, MUL(v, v)))                                                      \
         }                                                                                      \
         if (h == LOG_SUM_EXP) {                                                                \
             EACH(*a += (S)exp((double)v - top[i * sa]))                                        \
         }                                                                                      \
-        EACH(*a += v)                                                                          \
+        EACH(*a = ADD(*a, v))                                                                  \
     }
+#define ADD(a, b) ((a) + (b))
 #define MUL(a, b) ((a) * (b))
-#define ABS_I(v)  ((v) < 0 ? 0 - (v) : (v))
+#define ABS_I(v)  (S)((v) < 0 ? 0 - (uint64_t)(v) : (uint64_t)(v)) /* integers wrap */
 #define ABS_U(v)  (v)
 ACCUMULATE(acc_f32, float, double, fabs)
 ACCUMULATE(acc_f64, double, double, fabs)
+#undef ADD
 #undef MUL
+#define ADD(a, b) (S)((uint64_t)(a) + (uint64_t)(b))
 #define MUL(a, b) (S)((uint64_t)(a) * (uint64_t)(b))
 ACCUMULATE(acc_i8, int8_t, int64_t, ABS_I)
 ACCUMULATE(acc_i32, int32_t, int64_t, ABS_I)
@@ -333,6 +336,7 @@ static us_err reduce(us_eval *k, how h, us_eval_fn *self)
             stride *= x->dims[i];
     }
     US_TRY(us_eval_out(k, 0, x->dtype, r, dims, &y));
+    US_TRY(us_eval_work(k, (double)us_tensor_count(x)));
     int64_t n = us_tensor_count(y);
     void *acc, *top = NULL;
     US_TRY(us_eval_scratch(k, (size_t)(n + 1) * 8, &acc));

@@ -300,6 +300,7 @@ static us_err taps_make(us_eval *k, const tap_rule *r, const axis *v, taps *t)
     void *p;
     if (!(reach <= far)) return us_eval_fail(k, US_LIMIT, "scale %g is too small", v->scale);
     t->most = r->mode == MODE_NEAREST ? 1 : US_MIN(2 * (int64_t)ceil(reach), v->in);
+    US_TRY(us_eval_work(k, 2 * (reach + 2) * (double)v->out)); /* far from the edges, too */
     US_TRY(us_eval_room(k, 2, (int64_t[]){v->out, t->most}, &t->weight));
     US_TRY(us_eval_scratch(k, (size_t)v->out * 2 * sizeof *t->first + 1, &p));
     t->first = p;
@@ -377,6 +378,7 @@ static us_err separable(us_eval *k, const tap_rule *r, const taps *t, const axis
         double *to;
         dims[i] = v[i].out;
         US_TRY(us_eval_room(k, x.rank, dims, &to));
+        US_TRY(us_eval_work(k, (double)us_dims_product(dims, 0, x.rank) * (double)t[i].most));
         along(&t[i], &v[i], r->fill, us_dims_product(dims, 0, i),
               us_dims_product(dims, i + 1, x.rank), from, to);
         from = to;
@@ -567,7 +569,7 @@ us_err resize_infer(us_infer *k)
     if (!x) return us_infer_out(k, 0, US_DT_NONE, -1, NULL);
     if (!axes_of(p->axes, x->rank, axes, &n))
         return us_infer_fail(k, US_SHAPE, "axes do not fit the input's rank");
-    memcpy(d, x->dims, (size_t)x->rank * sizeof *d);
+    us_copy_dims(d, x);
     if (!given(k, 3)) return infer_scales(k, 2, x, axes, n, d);
     bool known =
         us_sv_is(p->keep_aspect_ratio_policy, "stretch") && us_infer_in_dims(k, 3, &m, &sizes);
@@ -588,6 +590,6 @@ us_err upsample_infer(us_infer *k)
     int axes[US_MAX_RANK], n;
     if (!x) return us_infer_out(k, 0, US_DT_NONE, -1, NULL);
     if (!axes_of((us_ints){0}, x->rank, axes, &n)) return us_infer_fail(k, US_BUG, "axes");
-    memcpy(d, x->dims, (size_t)x->rank * sizeof *d);
+    us_copy_dims(d, x);
     return infer_scales(k, 1, x, axes, n, d);
 }

@@ -426,6 +426,8 @@ static us_err recur(us_eval *k, const recurrent *op)
     if (op->has_c) US_TRY(optional(k, 7, 2, pd, &peep));
     US_TRY(us_eval_room(k, 1, &rows, &u.gate));
     US_TRY(us_eval_room(k, 1, &u.h, &u.aux));
+    US_TRY(us_eval_work(k, (double)u.dirs * (double)u.n * (double)u.t * (double)rows *
+                               (double)(u.in + u.h + 1)));
     const int64_t yd[] = {u.t, u.dirs, u.n, u.h}, yb[] = {u.n, u.t, u.dirs, u.h};
     if (us_eval_wants(k, 0)) US_TRY(us_eval_room(k, 4, yd, &y));
     for (int64_t d = 0; d < u.dirs; d++) {

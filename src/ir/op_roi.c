@@ -182,6 +182,8 @@ us_err roi_align_eval(us_eval *k)
                                 (long long)x.dims[0]);
         US_TRY(region(k, p, (const double *)rois.data + i * 4, &a));
         if (a.h == 0 || a.w == 0) continue; /* nothing there: zeros */
+        US_TRY(us_eval_work(k, (double)x.dims[1] * (double)dims[2] * (double)dims[3] *
+                                   (double)a.n_y * (double)a.n_x * 4));
         for (int64_t c = 0; c < x.dims[1]; c++)
             for (int64_t ph = 0; ph < dims[2]; ph++)
                 for (int64_t pw = 0; pw < dims[3]; pw++)
@@ -252,6 +254,8 @@ us_err max_roi_pool_eval(us_eval *k)
                                 (long long)x.dims[0]);
         US_TRY(span_of(k, r[1] * scale, r[3] * scale, &w));
         US_TRY(span_of(k, r[2] * scale, r[4] * scale, &h));
+        US_TRY(us_eval_work(k, (double)x.dims[1] * (double)(dims[2] + x.dims[2]) *
+                                   (double)(dims[3] + x.dims[3])));
         for (int64_t c = 0; c < x.dims[1]; c++) {
             const double *from = (const double *)x.data +
                                  ((int64_t)r[0] * x.dims[1] + c) * x.dims[2] * x.dims[3];

@@ -76,7 +76,7 @@ static us_err infer_fewer(us_infer *k, bool has_axis, int64_t axis_attr)
     if (!has_axis) return us_infer_rank(k, 0, US_DT_NONE, 1);
     if (!x) return us_infer_out(k, 0, US_DT_NONE, -1, NULL);
     US_TRY(us_infer_axis(k, axis_attr, x->rank, &axis));
-    memcpy(d, x->dims, (size_t)x->rank * sizeof *d);
+    us_copy_dims(d, x);
     US_TRY(us_infer_fresh(k, &d[axis]));
     return us_infer_out(k, 0, US_DT_NONE, x->rank, d);
 }

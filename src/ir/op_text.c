@@ -264,7 +264,7 @@ us_err string_split_infer(us_infer *k)
         US_TRY(us_infer_out(k, 0, US_STRING, -1, NULL));
         return us_infer_out(k, 1, US_I64, -1, NULL);
     }
-    if (x->rank) memcpy(d, x->dims, (size_t)x->rank * sizeof *d);
+    us_copy_dims(d, x);
     US_TRY(us_infer_fresh(k, &d[x->rank]));
     US_TRY(us_infer_out(k, 0, US_STRING, x->rank + 1, d));
     return us_infer_out(k, 1, US_I64, x->rank, d);

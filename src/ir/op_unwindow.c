@@ -164,7 +164,7 @@ us_err max_unpool_infer(us_infer *k)
         in[i - 2] = us_dim_known(x->dims[i]) ? x->dims[i].add : -1;
     const char *bad = before_pooling(p, x->rank - 2, in, out);
     if (bad) return us_infer_fail(k, US_SHAPE, bad);
-    memcpy(d, x->dims, (size_t)x->rank * sizeof *d);
+    us_copy_dims(d, x);
     for (int i = 2; i < x->rank; i++) {
         if (out[i - 2] >= 0)
             d[i] = US_DIM(out[i - 2]);

@@ -128,7 +128,8 @@ us_err us_eval_scalar(us_eval *k, size_t i, double fallback, double *out)
         *out = fallback;
         return US_OK;
     }
-    if (us_tensor_count(t) != 1 || t->dtype == US_STRING)
+    if (!us_dtype_get(t->dtype)->to_f64) return us_eval_no_type(k, t->dtype);
+    if (us_tensor_count(t) != 1)
         return us_eval_fail(k, US_SHAPE, "input %zu has %lld elements, expected one number", i,
                             (long long)us_tensor_count(t));
     *out = us_tensor_f64_at(t, 0);

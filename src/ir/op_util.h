@@ -50,6 +50,12 @@ const us_type *us_infer_ranked(us_infer *k, size_t i);
 /* Integers of a constant input; false when not known now. */
 bool us_infer_ints(us_infer *k, size_t i, size_t max, int64_t *out, size_t *n);
 bool us_infer_has(us_infer *k, size_t i);
+/* The dimensions of a ranked type into d; a scalar's may be NULL, which memcpy does not take. */
+static inline void us_copy_dims(us_dim *d, const us_type *t)
+{
+    for (int i = 0; i < t->rank; i++)
+        d[i] = t->dims[i];
+}
 
 /* --- evaluation ---------------------------------------------------------------------------------- */
 

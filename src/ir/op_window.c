@@ -18,13 +18,14 @@ static void pad_same(us_window *w, int i, int64_t span, bool upper)
 static const char *one_axis(us_window *w, int i, const us_window_attrs *a)
 {
     const int64_t most = (int64_t)1 << 31;
-    int64_t span = (w->kernel[i] - 1) * w->dilation[i] + 1;
     bool upper = us_sv_is(a->auto_pad, "SAME_UPPER"),
          lower = us_sv_is(a->auto_pad, "SAME_LOWER");
     if (w->kernel[i] < 1 || w->stride[i] < 1 || w->dilation[i] < 1 || w->kernel[i] > most ||
         w->stride[i] > most || w->dilation[i] > most || w->begin[i] < -most ||
-        w->begin[i] > most || w->end[i] < -most || w->end[i] > most || span > most)
+        w->begin[i] > most || w->end[i] < -most || w->end[i] > most)
         return "kernel, stride, dilation or padding out of range";
+    int64_t span = (w->kernel[i] - 1) * w->dilation[i] + 1;
+    if (span > most) return "the window is too large";
     if (w->in[i] < 0) {
         w->out[i] = -1;
         return NULL;
@@ -91,6 +92,19 @@ us_err us_window_infer(us_infer *k, const us_window_attrs *a, const us_dim *chan
     for (size_t i = 0; i < n_out; i++)
         US_TRY(us_infer_out(k, i, i ? US_I64 : US_DT_NONE, x->rank, d));
     return US_OK;
+}
+
+us_err us_window_work(us_eval *k, const us_window *w, double planes, int64_t *taps)
+{
+    double all = 1, out = planes;
+    for (int i = 0; i < w->n; i++) {
+        all *= (double)w->kernel[i];
+        out *= (double)w->out[i];
+    }
+    if (all > (double)US_MAX_ELEMENTS)
+        return us_eval_fail(k, US_LIMIT, "a window of %.3g positions", all);
+    *taps = us_dims_product(w->kernel, 0, w->n);
+    return us_eval_work(k, all * out);
 }
 
 void us_window_at(int n, const int64_t *dims, int64_t at, int64_t *pos)

@@ -26,6 +26,9 @@ const char *us_window_set(us_window *w, int n, const int64_t *in, const us_windo
 /* Output 0.. = x's first dimension, `channels`, the window's outputs. */
 us_err us_window_infer(us_infer *k, const us_window_attrs *a, const us_dim *channels,
                        size_t n_out) US_MUST;
+/* Asks for the work of `planes` outputs that each look through the window, and *taps: positions in it (kernel_shape of a pool
+ * is bound to nothing, so the product may be past all bounds). US_LIMIT. */
+us_err us_window_work(us_eval *k, const us_window *w, double planes, int64_t *taps) US_MUST;
 /* Position `at` (row-major) of a shape, one dimension per entry. */
 void us_window_at(int n, const int64_t *dims, int64_t at, int64_t *pos);
 /* The next position, in row-major order. */

@@ -54,7 +54,9 @@ static const struct noop {
 
 static bool is_noop(const us_graph *g, const us_node *n)
 {
-    if (n->domain.n != 0 || n->n_in == 0 || n->in[0] == US_NIL || n->n_out == 0) return false;
+    if (n->domain.n != 0 || n->n_in == 0 || n->in[0] == US_NIL || n->n_out == 0 ||
+        n->out[0] == US_NIL)
+        return false;
     for (size_t i = 0; i < US_LEN(rows); i++)
         if (us_sv_is(n->op_type, rows[i].name)) return rows[i].is_noop(g, n);
     return false;

@@ -7,14 +7,15 @@
 bool us_dims_count(int rank, const int64_t *dims, int64_t *out)
 {
     int64_t n = 1;
-    for (int i = 0; i < rank; i++)
-        if (dims[i] == 0) n = 0; /* no elements, however long the others are */
+    bool empty = false;
     for (int i = 0; i < rank; i++) {
-        if (dims[i] < 0) return false;
-        if (n && dims[i] > US_MAX_ELEMENTS / n) return false;
-        n *= dims[i];
+        if (dims[i] < 0 || dims[i] > US_MAX_ELEMENTS / n) return false;
+        if (dims[i] == 0)
+            empty = true;
+        else
+            n *= dims[i];
     }
-    *out = n;
+    *out = empty ? 0 : n;
     return true;
 }
 
@@ -23,8 +24,7 @@ void us_dims_strides(int rank, const int64_t *dims, int64_t *strides)
     int64_t s = 1;
     for (int i = rank - 1; i >= 0; i--) {
         strides[i] = s;
-        s = (int64_t)((uint64_t)s *
-                      (uint64_t)(dims[i] > 0 ? dims[i] : 1)); /* [0,2^62,4] wraps */
+        s *= dims[i] > 0 ? dims[i] : 1;
     }
 }
 

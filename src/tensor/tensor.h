@@ -32,7 +32,8 @@ size_t us_tensor_bytes(const us_tensor *t);    /* contiguous size, packed types 
 bool us_tensor_contiguous(const us_tensor *t); /* row-major, no gaps */
 bool us_tensor_same_dims(const us_tensor *a, const us_tensor *b);
 
-/* Row-major strides for dims. Elements = product, false on overflow past US_MAX_ELEMENTS. */
+/* Row-major strides for dims. Elements = product; false when a dim is negative or the product of all that are not 0 is past
+ * US_MAX_ELEMENTS, as in NumPy: so the product of any of a tensor's dims fits, whoever multiplies them. */
 bool us_dims_count(int rank, const int64_t *dims, int64_t *out);
 void us_dims_strides(int rank, const int64_t *dims, int64_t *strides);
 /* NumPy broadcasting of two shapes into out (US_MAX_RANK long). US_SHAPE names both. */

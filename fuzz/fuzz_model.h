@@ -1,0 +1,26 @@
+/* fuzz_model.h - what the targets that run models share: inputs of every kind, and changes that keep a model a model. */
+#ifndef FUZZ_MODEL_H
+#define FUZZ_MODEL_H
+
+#include "ir/op.h"
+
+/* Metadata of a fuzzed model whose bytes say what its inputs hold. */
+#define FUZZ_PROP "fuzz"
+
+/* A value of this type, extreme on purpose: empty and large dimensions, NaN, the ends of ranges, odd strings. The same
+ * bytes and number give the same value. syms: size per symbol, -1 where not chosen yet; n_syms of them. */
+us_err fuzz_input(us_ctx *c, us_arena *a, us_sv bytes, size_t i, const us_type *t,
+                  int64_t *syms, size_t n_syms, us_value *out) US_MUST;
+
+/* One to four changes of a parsed model, by `seed`: attributes, types, constants, operators, edges, opsets, nodes put into
+ * If and Loop. The result may break any rule of ONNX. */
+us_err fuzz_mutate(us_ctx *c, us_model *m, uint64_t seed) US_MUST;
+
+/* LLVMFuzzerCustomMutator for a target whose input is an ONNX file; in one case of eight, and where the bytes are no
+ * model, plain byte mutation. */
+size_t fuzz_mutate_onnx(uint8_t *data, size_t size, size_t max_size, unsigned seed);
+
+size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max_size);
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned seed);
+
+#endif
