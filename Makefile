@@ -8,10 +8,10 @@ TORTURE = base tensor ir onnx exec conf data store train flow
 SAN = -Db_sanitize=address,undefined -Db_lundef=false
 export BUILD FUZZ FUZZ_SECONDS
 
-.PHONY: help build demo test check asan fuzz torture conformance e2e-simplify bench fmt install uninstall clean
+.PHONY: help build demo test check asan fuzz torture conformance e2e-models e2e-simplify bench fmt install uninstall clean
 
 help:            ## this list
-	@sed -n 's/^\([a-z%-]*\):[^#]*## /  make \1	/p' Makefile | expand -t 24
+	@sed -n 's/^\([a-z0-9%-]*\):[^#]*## /  make \1	/p' Makefile | expand -t 24
 
 build:           ## compile the program and the library
 	@tools/setup -q build
@@ -52,6 +52,11 @@ conformance:     ## the official operator tests
 	@tools/setup -q build test
 	@tools/build $(BUILD)
 	@tools/conformance $(BUILD)
+
+e2e-models:      ## real models on real pictures: accuracy, and ONNX Runtime beside us
+	@tools/setup -q build test
+	@tools/build $(BUILD)
+	@tools/e2e-models $(BUILD)
 
 e2e-simplify:    ## simplify every official test and corpus model; onnx and ONNX Runtime judge (minutes)
 	@tools/setup -q build test --peers
