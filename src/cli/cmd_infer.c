@@ -3,21 +3,27 @@
  * Every input of the model is given by -i, or all that are not by --random. A file of rows (-i FILE.csv, without a name)
  * feeds all inputs of a model that usta trained, through the row decoder its passport describes. An initialiser that old
  * files list among the inputs may be given too and then replaces the stored one.
+ * A picture is decoded and made what the input takes; of a folder every picture is run, in the order of names, and the outputs are
+ * joined along their first axis.
  */
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/images.h"
 #include "cli/tensors.h"
 #include "data/decode.h"
 #include "data/passport.h"
 #include "exec/session.h"
 #include "onnx/onnx.h"
 
+#define PICTURES_CAP ((size_t)4 << 30) /* bytes of one run's pictures, decoded and prepared */
+
 typedef struct infer_args {
     us_texts in;
     const char *dir;
     bool random;
     int64_t seed;
+    us_image_args images;
 } infer_args;
 
 typedef struct given { /* one -i */
@@ -37,17 +43,23 @@ typedef struct infer {
     us_session *session;
     us_value *in, *out;
     bool *have;
+    us_pictures *pictures; /* per input; n 0: none */
+    size_t n_runs;
+    bool any_pictures;
 } infer;
 
 #define F(f) offsetof(infer_args, f)
 static const us_opt opts[] = {
     {US_OPT_TEXTS, 'i', "input", F(in), "[]", 0, 0, "NAME=FILE", "", NULL,
-     "an input: .npy, or .json for strings, maps and sequences; a .csv alone feeds a model that usta trained"},
+     "an input: .npy, .json for strings, maps and sequences, a picture or a folder of them; a "
+     ".csv alone feeds a model "
+     "that usta trained"},
     {US_OPT_TEXT, 'o', "output", F(dir), "", 0, 0, "DIR", "", NULL,
      "folder for the outputs, DIR/<name>.npy (.json for strings); made when missing"},
     {US_OPT_BOOL, 0, "random", F(random), "false", 0, 0, "", "", NULL,
      "random contents for the inputs that are not given"},
     {US_OPT_INT, 0, "seed", F(seed), "0", 0, 9e15, "", "", NULL, "of the random contents"},
+    US_IMAGE_OPTS(infer_args, images),
     {US_OPT_END}};
 #undef F
 
@@ -94,13 +106,15 @@ static us_err load(infer *k, const char *path)
         us_model_free(m);
         return us_wrap(k->c, e, "%s", path);
     }
-    us_session_opts so = {.seed = (uint64_t)k->args->seed};
+    us_session_opts so = {.seed = (uint64_t)k->args->seed, .images = &us_image_codecs};
     US_TRY(us_session_new(k->c, k->plan, &so, &k->session));
     size_t n_in = us_plan_n_inputs(k->plan), n_out = us_plan_n_outputs(k->plan);
     k->in = us_new_n(k->a, us_value, n_in);
     k->have = us_new_n(k->a, bool, n_in);
     k->out = us_new_n(k->a, us_value, n_out);
-    return k->in && k->have && k->out ? US_OK : us_arena_fail(k->c, k->a);
+    k->pictures = us_new_n(k->a, us_pictures, n_in);
+    k->n_runs = 1;
+    return k->in && k->have && k->out && k->pictures ? US_OK : us_arena_fail(k->c, k->a);
 }
 
 static us_err no_input(infer *k, us_sv name)
@@ -126,8 +140,18 @@ static us_err read_given(infer *k, const given *g)
     if (k->have[i])
         return us_fail(k->c, US_ARG, "-i " US_SV_FMT "=%s: this input is given twice",
                        US_SV_ARG(g->name), g->file);
-    US_TRY(us_value_file_read(k->c, k->a, g->file, us_plan_input_type(k->plan, i), &k->in[i]));
     k->have[i] = true;
+    const us_type *type = us_plan_input_type(k->plan, i);
+    if (!us_pictures_given(g->file))
+        return us_value_file_read(k->c, k->a, g->file, type, &k->in[i]);
+    us_pictures *p = &k->pictures[i];
+    US_TRY(us_pictures_open(k->c, k->a, g->name, type, g->file, &k->args->images, p));
+    size_t runs = us_pictures_n_runs(p);
+    if (runs > 1 && k->n_runs > 1 && runs != k->n_runs)
+        return us_fail(k->c, US_ARG, "%s has pictures for %zu runs, another input for %zu",
+                       g->file, runs, k->n_runs);
+    k->n_runs = US_MAX(k->n_runs, runs);
+    k->any_pictures = true;
     return US_OK;
 }
 
@@ -175,6 +199,57 @@ static us_err fill_rest(infer *k)
         k->in[i] = us_value_of(&t);
     }
     return US_OK;
+}
+
+/* The pictures of run i become inputs; the arena is reset after the run. */
+static us_err read_pictures(infer *k, us_arena *a, size_t i_run)
+{
+    for (size_t i = 0; i < us_plan_n_inputs(k->plan); i++) {
+        const us_pictures *p = &k->pictures[i];
+        if (p->n == 0) continue;
+        size_t at = us_pictures_n_runs(p) == 1 ? 0 : i_run;
+        US_TRY(us_pictures_read(k->c, a, p, at, &k->in[i]));
+    }
+    return US_OK;
+}
+
+/* Once, or once per picture with the outputs joined. */
+static us_err run_in(infer *k, us_arena *a, const char *path)
+{
+    size_t n_out = us_plan_n_outputs(k->plan);
+    us_value *all = us_new_n(k->a, us_value, k->n_runs * n_out); /* by output, then run */
+    us_mark mark = us_arena_mark(a);
+    if (!all) return us_arena_fail(k->c, k->a);
+    for (size_t r = 0; r < k->n_runs; r++) {
+        US_TRY(read_pictures(k, a, r));
+        us_err e = us_session_run(k->c, k->session, k->in, k->out);
+        if (e != US_OK) return us_wrap(k->c, e, "%s", path);
+        /* An output may be an input passed through: it must not go with the arena. */
+        for (size_t i = 0; i < n_out; i++)
+            US_TRY(us_value_dup(k->c, k->a, &k->out[i], &all[i * k->n_runs + r]));
+        us_arena_reset(a, mark);
+    }
+    for (size_t i = 0; i < n_out; i++) {
+        us_value *parts = &all[i * k->n_runs];
+        k->out[i] = parts[0];
+        us_sv name = us_plan_output_name(k->plan, i);
+        if (k->n_runs > 1)
+            US_TRY(us_values_join(k->c, k->a, name, k->n_runs, parts, &k->out[i]));
+    }
+    return US_OK;
+}
+
+static us_err run_all(infer *k, const char *path)
+{
+    us_arena *a;
+    if (!k->any_pictures) {
+        us_err once = us_session_run(k->c, k->session, k->in, k->out);
+        return once == US_OK ? once : us_wrap(k->c, once, "%s", path);
+    }
+    US_TRY(us_arena_new(k->c, "pictures", PICTURES_CAP, &a));
+    us_err e = run_in(k, a, path);
+    us_arena_free(a);
+    return e;
 }
 
 static us_err add_output(infer *k, size_t i, json_t *list)
@@ -229,8 +304,7 @@ static us_err infer_run(infer *k, const char *path)
     for (size_t i = 0; i < k->n_given; i++)
         US_TRY(read_given(k, &k->given[i]));
     US_TRY(fill_rest(k));
-    us_err e = us_session_run(k->c, k->session, k->in, k->out);
-    if (e != US_OK) return us_wrap(k->c, e, "%s", path);
+    US_TRY(run_all(k, path));
     if (k->args->dir[0]) US_TRY(write_files(k));
     return k->cli->json ? print_json(k) : US_OK;
 }
