@@ -64,6 +64,11 @@ e2e-simplify:    ## simplify every official test and corpus model; onnx and ONNX
 	@build/peers/bin/python tests/e2e/simplify_peers.py $(BUILD)/src/cli/usta /usr/share/libonnx-testdata \
 	    $(wildcard $(BUILD)/conformance) $${USTA_CORPUS:-../shared/corpus}/models $${USTA_CORPUS:-../shared/corpus}/tiny
 
+docs:            ## docs/operators.md from the tables and the official cases
+	@tools/setup -q build test
+	@tools/build $(BUILD)
+	@tools/operators-doc $(BUILD)
+
 bench: $(patsubst bench/%.sh,bench-%,$(sort $(wildcard bench/*.sh)))   ## every bench
 
 bench-%:         ## one bench: a table and build/bench/NAME.json
