@@ -1,12 +1,13 @@
 /* ir/op_text.c - strings: StringNormalizer, StringConcat, StringSplit, RegexFullMatch.
  *
- * New strings lie in the dynamic arena. Text is UTF-8. Case changes cover ASCII, Latin-1, Greek and Cyrillic, whose two
- * cases are a fixed distance apart; other letters stay as they are (the standard leaves it to the locale).
+ * New strings lie in the dynamic arena. Text is UTF-8. Case changes are those of
+ * ir/letters.h (the standard leaves them to the locale).
  */
 #include "ir/op_util.h"
 
 #include <string.h>
 
+#include "ir/letters.h"
 #include "ir/regex.h"
 
 /* clang-format off */
@@ -54,34 +55,18 @@ static us_err bytes(us_eval *k, size_t n, char **out)
 
 /* --- StringNormalizer ------------------------------------------------------------------------------- */
 
-/* Letters of two bytes whose cases are `distance` apart: upper case from..to. */
-static const struct {
-    uint32_t from, to, distance;
-} cases[] = {{'A', 'Z', 32},     {0xC0, 0xD6, 32},   {0xD8, 0xDE, 32},  {0x391, 0x3A1, 32},
-             {0x3A3, 0x3AB, 32}, {0x410, 0x42F, 32}, {0x400, 0x40F, 80}};
-
-static uint32_t change_case(uint32_t ch, bool upper)
-{
-    for (size_t i = 0; i < US_LEN(cases); i++) {
-        uint32_t d = cases[i].distance;
-        if (upper && ch >= cases[i].from + d && ch <= cases[i].to + d) return ch - d;
-        if (!upper && ch >= cases[i].from && ch <= cases[i].to) return ch + d;
-    }
-    return ch;
-}
-
 /* Both cases of each letter in the table take the same number of bytes, so the length stays. */
 static void copy_case(char *to, us_sv s, bool upper)
 {
     for (size_t i = 0; i < s.n; i++) {
         uint32_t a = (uint8_t)s.p[i], b = i + 1 < s.n ? (uint8_t)s.p[i + 1] : 0;
         if (a >= 0xC2 && a <= 0xDF && (b & 0xC0) == 0x80) {
-            uint32_t ch = change_case((a & 31) << 6 | (b & 63), upper);
+            uint32_t ch = us_change_case((a & 31) << 6 | (b & 63), upper);
             to[i] = (char)(0xC0 | ch >> 6);
             i++;
             to[i] = (char)(0x80 | (ch & 63));
         } else {
-            to[i] = a < 128 ? (char)change_case(a, upper) : s.p[i];
+            to[i] = a < 128 ? (char)us_change_case(a, upper) : s.p[i];
         }
     }
 }

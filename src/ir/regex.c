@@ -7,9 +7,24 @@
 
 #include <string.h>
 
+#include "ir/letters.h"
+
 enum { MAX_DEPTH = 64, MAX_REPEAT = 1000 };
 
-typedef enum kind { ANY, SET, SPLIT, AT_START, AT_END, AT_WORD, NOT_AT_WORD, MATCH } kind;
+typedef enum kind {
+    ANY,
+    SET,
+    SPLIT,
+    AT_START,
+    AT_END,
+    AT_LINE_START,
+    AT_LINE_END,
+    AT_WORD,
+    NOT_AT_WORD,
+    MATCH
+} kind;
+
+enum { FOLD = 1, DOT_ALL = 2, LINES = 4 }; /* the flags i, s and m */
 
 typedef struct range {
     uint32_t lo, hi;
@@ -18,6 +33,7 @@ typedef struct range {
 typedef struct state {
     uint8_t kind; /* of enum kind */
     bool negated;
+    bool fold;            /* SET: in any case; ANY: a new line too */
     uint32_t next, other; /* SPLIT goes both ways */
     uint32_t range0, n_ranges;
 } state;
@@ -36,6 +52,8 @@ typedef struct parser {
     us_sv s;
     size_t at;
     int depth;
+    unsigned flags;
+    bool literal; /* between \\Q and \\E */
     US_VEC(state) states;
     US_VEC(range) ranges;
 } parser;
@@ -166,6 +184,32 @@ static int hex(char ch)
     return ch >= 'A' && ch <= 'F' ? ch - 'A' + 10 : -1;
 }
 
+/* After \\x: two digits, or any number in braces. */
+static us_err hex_escape(parser *p, uint32_t *ch)
+{
+    bool braces = take(p, '{');
+    uint32_t v = 0;
+    int n = 0;
+    for (; more(p) && hex(p->s.p[p->at]) >= 0 && n < (braces ? 6 : 2); n++)
+        v = v * 16 + (uint32_t)hex(p->s.p[p->at++]);
+    if (n < (braces ? 1 : 2) || (braces && !take(p, '}')) || v > 0x10FFFF)
+        return bad(p, US_ARG, "expected \\xHH or \\x{H...}, at most 10FFFF");
+    *ch = v;
+    return US_OK;
+}
+
+/* \\1 to \\7 alone would be back references; up to three digits otherwise. */
+static us_err octal_escape(parser *p, char first, uint32_t *ch)
+{
+    uint32_t v = (uint32_t)(first - '0');
+    int n = 1;
+    for (; more(p) && p->s.p[p->at] >= '0' && p->s.p[p->at] <= '7' && n < 3; n++)
+        v = v * 8 + (uint32_t)(p->s.p[p->at++] - '0');
+    if (first != '0' && n == 1) return bad(p, US_ARG, "there are no back references");
+    *ch = v;
+    return US_OK;
+}
+
 /* After a backslash: a class is added and *is_class set, else *ch is the character. */
 static us_err escape(parser *p, bool *is_class, uint32_t *ch)
 {
@@ -183,14 +227,8 @@ static us_err escape(parser *p, bool *is_class, uint32_t *ch)
         *ch = (uint8_t)values[known - names];
         return US_OK;
     }
-    if (e == 'x') {
-        int hi = p->s.n - p->at >= 2 ? hex(p->s.p[p->at]) : -1,
-            lo = hi >= 0 ? hex(p->s.p[p->at + 1]) : -1;
-        if (lo < 0) return bad(p, US_UNSUPP, "expected two hexadecimal digits");
-        p->at += 2;
-        *ch = (uint32_t)(hi * 16 + lo);
-        return US_OK;
-    }
+    if (e == 'x') return hex_escape(p, ch);
+    if (e >= '0' && e <= '7') return octal_escape(p, e, ch);
     bool word = (low >= 'a' && low <= 'z') || (e >= '0' && e <= '9');
     if (word) return bad(p, US_UNSUPP, "this escape is not supported");
     p->at--;
@@ -236,6 +274,7 @@ static us_err set_of(parser *p, uint32_t range0, bool negated, piece *out)
     return one_state(p,
                      (state){.kind = SET,
                              .negated = negated,
+                             .fold = (p->flags & FOLD) != 0,
                              .range0 = range0,
                              .n_ranges = (uint32_t)p->ranges.n - range0},
                      out);
@@ -255,35 +294,95 @@ static us_err brackets(parser *p, piece *out)
 
 /* --- grammar ----------------------------------------------------------------------------------------- */
 
+static us_err group_name(parser *p)
+{
+    size_t from = p->at;
+    while (more(p) && p->s.p[p->at] != '>') {
+        char ch = p->s.p[p->at], low = (char)(ch | 32);
+        if (!((low >= 'a' && low <= 'z') || (ch >= '0' && ch <= '9') || ch == '_'))
+            return bad(p, US_ARG, "a group name is letters, digits and _");
+        p->at++;
+    }
+    return p->at > from && take(p, '>') ? US_OK : bad(p, US_ARG, "a group name has no end");
+}
+
+/* Letters after (? up to : or ), which is left. U swaps what is lazy, which makes no difference here. */
+static us_err group_flags(parser *p)
+{
+    static const char names[] = "ismU";
+    bool off = false;
+    for (; more(p) && p->s.p[p->at] != ':' && p->s.p[p->at] != ')'; p->at++) {
+        const char *f = p->s.p[p->at] ? strchr(names, p->s.p[p->at]) : NULL;
+        unsigned bit = f && *f != 'U' ? 1u << (f - names) : 0;
+        if (p->s.p[p->at] == '-' && !off)
+            off = true;
+        else if (!f)
+            return bad(p, US_ARG, "unknown form of a group");
+        else
+            p->flags = off ? p->flags & ~bit : p->flags | bit;
+    }
+    return US_OK;
+}
+
+/* After ( of a group; its flags end with it, but those of (?i) alone hold to the end of the group around. */
 static us_err group(parser *p, piece *out)
 {
-    if (take(p, '?') && !take(p, ':'))
-        return bad(p, US_UNSUPP, "of the (? forms only (?: is supported");
+    unsigned was = p->flags;
+    if (take(p, '?')) {
+        bool p_name = p->s.n - p->at >= 2 && p->s.p[p->at] == 'P' && p->s.p[p->at + 1] == '<';
+        p->at += p_name;
+        if (take(p, '<'))
+            US_TRY(group_name(p));
+        else
+            US_TRY(group_flags(p));
+        if (p->s.p[p->at - 1] != '>') {
+            if (take(p, ')')) return nothing(p, out);
+            if (!take(p, ':')) return bad(p, US_ARG, "( has no )");
+        }
+    }
     if (++p->depth > MAX_DEPTH) return bad(p, US_LIMIT, "groups are nested too deeply");
     US_TRY(alternatives(p, out));
     p->depth--;
+    p->flags = was;
     return take(p, ')') ? US_OK : bad(p, US_ARG, "( has no )");
+}
+
+static us_err one_char(parser *p, uint32_t ch, piece *out)
+{
+    uint32_t range0 = (uint32_t)p->ranges.n;
+    US_TRY(add_range(p, ch, ch));
+    return set_of(p, range0, false, out);
+}
+
+/* After a backslash outside of brackets. */
+static us_err escaped(parser *p, piece *out)
+{
+    static const struct {
+        char letter;
+        uint8_t kind;
+    } places[] = {{'b', AT_WORD}, {'B', NOT_AT_WORD}, {'A', AT_START}, {'z', AT_END}};
+    uint32_t range0 = (uint32_t)p->ranges.n, ch = 0;
+    bool is_class = false;
+    for (size_t i = 0; i < US_LEN(places); i++)
+        if (take(p, places[i].letter))
+            return one_state(p, (state){.kind = places[i].kind}, out);
+    US_TRY(escape(p, &is_class, &ch));
+    return is_class ? set_of(p, range0, false, out) : one_char(p, ch, out);
 }
 
 static us_err atom(parser *p, piece *out)
 {
-    uint32_t range0 = (uint32_t)p->ranges.n, ch = 0;
-    bool is_class = false;
+    bool lines = (p->flags & LINES) != 0, all = (p->flags & DOT_ALL) != 0;
+    if (p->literal) return one_char(p, code_point(p->s, &p->at), out);
     if (take(p, '(')) return group(p, out);
     if (take(p, '[')) return brackets(p, out);
-    if (take(p, '.')) return one_state(p, (state){.kind = ANY}, out);
-    if (take(p, '^')) return one_state(p, (state){.kind = AT_START}, out);
-    if (take(p, '$')) return one_state(p, (state){.kind = AT_END}, out);
+    if (take(p, '.')) return one_state(p, (state){.kind = ANY, .fold = all}, out);
+    if (take(p, '^'))
+        return one_state(p, (state){.kind = lines ? AT_LINE_START : AT_START}, out);
+    if (take(p, '$')) return one_state(p, (state){.kind = lines ? AT_LINE_END : AT_END}, out);
     if (memchr("*+?", p->s.p[p->at], 3)) return bad(p, US_ARG, "nothing to repeat");
-    if (take(p, '\\')) {
-        if (take(p, 'b')) return one_state(p, (state){.kind = AT_WORD}, out);
-        if (take(p, 'B')) return one_state(p, (state){.kind = NOT_AT_WORD}, out);
-        US_TRY(escape(p, &is_class, &ch));
-    } else {
-        ch = code_point(p->s, &p->at);
-    }
-    if (!is_class) US_TRY(add_range(p, ch, ch));
-    return set_of(p, range0, false, out);
+    if (take(p, '\\')) return escaped(p, out);
+    return one_char(p, code_point(p->s, &p->at), out);
 }
 
 static bool number(parser *p, int *out)
@@ -372,17 +471,39 @@ static us_err repeat(parser *p, size_t from, piece x, int least, int most, piece
     return US_OK;
 }
 
+/* \\Q begins and \\E ends text in which nothing has a meaning. */
+static void literal_marks(parser *p)
+{
+    while (p->s.n - p->at >= 2 && p->s.p[p->at] == '\\' &&
+           p->s.p[p->at + 1] == (p->literal ? 'E' : 'Q')) {
+        p->literal = !p->literal;
+        p->at += 2;
+    }
+}
+
+static bool at_end(parser *p)
+{
+    literal_marks(p);
+    return !more(p) || (!p->literal && (p->s.p[p->at] == '|' || p->s.p[p->at] == ')'));
+}
+
 static us_err sequence(parser *p, piece *out)
 {
     US_TRY(nothing(p, out));
-    while (more(p) && p->s.p[p->at] != '|' && p->s.p[p->at] != ')') {
+    while (!at_end(p)) {
         size_t from = p->at;
+        bool literal = p->literal;
         int least, most;
         piece x;
         US_TRY(atom(p, &x));
-        if (repeats(p, &least, &most)) {
+        literal_marks(p); /* what follows \\E may repeat the last letter before it */
+        if (!p->literal && repeats(p, &least, &most)) {
             (void)take(p, '?'); /* lazy: the same set of strings */
+            p->literal = literal;
             US_TRY(repeat(p, from, x, least, most, &x));
+            p->literal = false;
+            if (repeats(p, &least, &most))
+                return bad(p, US_ARG, "a repeat of a repeat");
         }
         chain(p, out, x);
     }
@@ -446,6 +567,8 @@ static bool holds(uint8_t what, us_sv text, size_t at)
 {
     if (what == AT_START) return at == 0;
     if (what == AT_END) return at == text.n;
+    if (what == AT_LINE_START) return at == 0 || text.p[at - 1] == '\n';
+    if (what == AT_LINE_END) return at == text.n || text.p[at] == '\n';
     bool edge = word_at(text, at) != (at > 0 && word_at(text, at - 1));
     return edge == (what == AT_WORD);
 }
@@ -471,14 +594,23 @@ static void reach(us_regex *r, uint32_t id, us_sv text, size_t at, uint32_t *lis
     }
 }
 
+static bool in_set(const us_regex *r, const state *s, uint32_t ch)
+{
+    for (uint32_t i = 0; i < s->n_ranges; i++)
+        if (ch >= r->ranges[s->range0 + i].lo && ch <= r->ranges[s->range0 + i].hi) return true;
+    return false;
+}
+
 static bool reads(const us_regex *r, const state *s, uint32_t ch)
 {
-    if (s->kind == ANY) return ch != '\n';
+    if (s->kind == ANY) return ch != '\n' || s->fold;
     if (s->kind != SET) return false;
-    for (uint32_t i = 0; i < s->n_ranges; i++)
-        if (ch >= r->ranges[s->range0 + i].lo && ch <= r->ranges[s->range0 + i].hi)
-            return !s->negated;
-    return s->negated;
+    uint32_t all[4] = {ch};
+    size_t n = s->fold ? us_case_variants(ch, all) : 1;
+    bool in = false;
+    for (size_t i = 0; i < n; i++)
+        in = in || in_set(r, s, all[i]);
+    return in != s->negated;
 }
 
 static void next_round(us_regex *r)

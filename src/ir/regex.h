@@ -1,9 +1,9 @@
 /* ir/regex.h - whole-string matching of regular expressions in time linear in the text.
  *
- * The subset of RE2's syntax that says something about a whole string: literals, ., classes [a-z] [^...] with
- * [:alpha:] names and escapes, \d \D \w \W \s \S, \t \n \r \f \v \xHH, groups ( ) and (?: ), |, * + ? {m} {m,} {m,n}
- * and their lazy forms (the same here), ^ and $ (the ends of the text), \b \B (ASCII words). Not supported: flags (?i), named groups,
- * \p{...}, \Q...\E, back references (RE2 has none either). Text and classes are Unicode code points; bytes that
+ * RE2's syntax as far as it says something about a whole string: literals, ., classes [a-z] [^...] with [:alpha:] names and
+ * escapes, \d \D \w \W \s \S, \t \n \r \f \v \a, \xHH \x{H...} \OOO, \Q...\E, groups ( ) (?: ) (?P<name> ), |, * + ? {m} {m,}
+ * {m,n} and their lazy forms (the same here), ^ $ \A \z, \b \B (ASCII words), flags (?i) (?s) (?m) (?U) and (?flags: ). (?i) knows the
+ * cases of ir/letters.h. Not supported: \p{...} and \C (back references RE2 has none). Text and classes are code points; bytes that
  * are not UTF-8 match as one code point each.
  */
 #ifndef USTA_IR_REGEX_H
