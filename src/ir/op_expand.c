@@ -111,6 +111,23 @@ static us_err number(expander *x, double *out)
     return us_parse_f64((us_sv){p, (size_t)(x->p - p)}, out) ? US_OK : bad(x, "not a number");
 }
 
+/* A whole number; an integer attribute keeps all its digits. */
+static us_err integer(expander *x, int64_t *out)
+{
+    const char *p = x->p;
+    const void *at;
+    const us_attr_row *r = take(x, '$') ? field(x, word(x), &at) : NULL;
+    double v;
+    if (r && r->kind == US_AT_INT) {
+        *out = *(const int64_t *)at;
+        return US_OK;
+    }
+    x->p = p;
+    US_TRY(number(x, &v));
+    *out = (int64_t)v;
+    return US_OK;
+}
+
 static us_err add_const(expander *x, const us_tensor *t, us_vid *out)
 {
     x->last = US_NIL;
@@ -173,15 +190,15 @@ static us_err integers(expander *x, int64_t *v, size_t room, size_t *n)
         const void *at;
         const us_attr_row *r = take(x, '$') ? field(x, word(x), &at) : NULL;
         const us_ints *list = r && r->kind == US_AT_INTS ? at : NULL;
-        double d = 0;
+        int64_t one = 0;
         if (!list) {
             x->p = p;
-            US_TRY(number(x, &d));
+            US_TRY(integer(x, &one));
         }
         if (*n + (list ? list->n : 1) > room) return bad(x, "vector too long");
         for (size_t i = 0; list && i < list->n; i++)
             v[(*n)++] = list->p[i];
-        if (!list) v[(*n)++] = (int64_t)d;
+        if (!list) v[(*n)++] = one;
     }
     return US_OK;
 }
@@ -355,10 +372,11 @@ static us_err variable(expander *x, us_sv name, us_vid *out)
 static us_err literal(expander *x, us_vid *out)
 {
     double v;
+    int64_t whole;
     if (take(x, '[')) return vector(x, out);
     if (take(x, '#')) {
-        US_TRY(number(x, &v));
-        return int64_const(x, 0, 1, &(int64_t){(int64_t)v}, out);
+        US_TRY(integer(x, &whole));
+        return int64_const(x, 0, 1, &whole, out);
     }
     if (*x->p == '$') return attribute_value(x, out);
     US_TRY(number(x, &v));

@@ -10,6 +10,7 @@ typedef struct expand_case {
 } expand_case;
 
 /* clang-format off */
+#define QIN    "q = Cast(x) {to=3}\nconst s: float[] = {0.3}\nconst z: int8[] = {3}\nconst t: float[1] = {0.2}\nconst o: int8[] = {-5}\n"
 #define BIAS   "const b: float[4] = {1, -2, 0.5, 4}\n"
 #define SKIP   BIAS "const g: float[4] = {1, 2, -3, 4}\nconst d: float[4] = {0.5, 0, 1, -1}\nconst k: float[3,4] = {1,2,3,4,-1,2,-3,4,1,0,0,4}\n"
 #define EMBED  BIAS "const g: float[4] = {1, 2, -3, 4}\nconst f: int64[2] = {6, 4}\nw = Reshape(x, f)\nconst p: float[3,4] = {1,2,3,4,-1,2,-3,4,1,0,0,4}\n" \
@@ -130,6 +131,37 @@ static const expand_case rows[] = {
     {"EyeLike", "const k: int64[2] = {4, 6}\nv = Reshape(x, k)\ne = EyeLike(v) {k=2, dtype=9}\ny = Cast(e) {to=1}"},
     {"Trilu", "y = Trilu(x)"},
     {"Trilu", "const k: int64[] = {-1}\ny = Trilu(x, k) {upper=0}"},
+    {"Scaler", "y = ai.onnx.ml.Scaler(x) {offset=[1.0, 0.0, 1.0, 2.0], scale=[2.0]}"},
+    {"Scaler", "i = Cast(x) {to=7}\ny = ai.onnx.ml.Scaler(i) {scale=[0.1, 2.0, 3.0, 4.0]}"},
+    {"Imputer", "const f: float[3,1] = {1, nan, 1}\nz = Mul(x, f)\ny = ai.onnx.ml.Imputer(z) {imputed_value_floats=[1.0, 2.0, 3.0, 4.0], replaced_value_float=nan}"},
+    {"Imputer", "y = ai.onnx.ml.Imputer(x) {imputed_value_floats=[7.0], replaced_value_float=5.0}"},
+    {"Imputer", "i = Cast(x) {to=7}\nz = ai.onnx.ml.Imputer(i) {imputed_value_int64s=[4, 5, 6, 7], replaced_value_int64=0}\ny = Cast(z) {to=1}"},
+    {"Binarizer", "y = ai.onnx.ml.Binarizer(x) {threshold=0.5}"},
+    {"Binarizer", "i = Cast(x) {to=6}\nz = ai.onnx.ml.Binarizer(i) {threshold=-0.5}\ny = Cast(z) {to=1}"},
+    {"Normalizer", "const k: int64[2] = {6, 4}\nv = Reshape(x, k)\ny = ai.onnx.ml.Normalizer(v) {norm=\"L1\"}"},
+    {"Normalizer", "const k: int64[2] = {6, 4}\nv = Reshape(x, k)\ny = ai.onnx.ml.Normalizer(v) {norm=\"L2\"}"},
+    {"Normalizer", "const k: int64[2] = {6, 4}\nconst f: float[4] = {1, 0, nan, 1}\nz = Mul(x, f)\nv = Reshape(z, k)\ny = ai.onnx.ml.Normalizer(v) {norm=\"MAX\"}"},
+    {"ArrayFeatureExtractor", "const i: int64[1,2] = {3, 0}\ny = ai.onnx.ml.ArrayFeatureExtractor(x, i)"},
+    {"ArrayFeatureExtractor", "const k: int64[1] = {24}\nv = Reshape(x, k)\nconst i: int64[2] = {23, 0}\ny = ai.onnx.ml.ArrayFeatureExtractor(v, i)"},
+    {"FeatureVectorizer", "const k: int64[2] = {4, 6}\nv = Reshape(x, k)\nconst z: int64[4,1] = {7, 8, 9, 1}\ny = ai.onnx.ml.FeatureVectorizer(v, z) {inputdimensions=[3, 2]}"},
+    {"LinearRegressor", "const k: int64[2] = {6, 4}\nv = Reshape(x, k)\ny = ai.onnx.ml.LinearRegressor(v) {coefficients=[1.0, 2.0, 3.0, -4.0, 0.1, 0.2, 0.3, 0.5], intercepts=[0.5, 1.0], targets=2}"},
+    {"LinearRegressor", "const k: int64[2] = {6, 4}\nv = Reshape(x, k)\ny = ai.onnx.ml.LinearRegressor(v) {coefficients=[1.0, 2.0, 3.0, -4.0, 0.1, 0.2, 0.3, 0.5], targets=2, post_transform=\"SOFTMAX_ZERO\"}"},
+    {"LinearRegressor", "const k: int64[2] = {6, 4}\nv = Reshape(x, k)\ny = ai.onnx.ml.LinearRegressor(v) {coefficients=[0.01, 0.02, 0.03, -0.04], intercepts=[0.5], post_transform=\"PROBIT\"}"},
+    {"LinearClassifier", "const k: int64[2] = {6, 4}\nv = Reshape(x, k)\nl, y = ai.onnx.ml.LinearClassifier(v) {coefficients=[1.0, 2.0, 3.0, -4.0, 0.1, 0.2, 0.3, 0.5], intercepts=[0.5, 1.0], classlabels_strings=[\"a\", \"b\"], post_transform=\"SOFTMAX\"}"},
+    {"LinearClassifier", "const k: int64[2] = {6, 4}\nv = Reshape(x, k)\nl, p = ai.onnx.ml.LinearClassifier(v) {coefficients=[1.0, 2.0, 3.0, -4.0, 0.1, 0.2, 0.3, 0.5], classlabels_ints=[7, 9]}\ny = Cast(l) {to=1}"},
+    {"LinearClassifier", "const k: int64[2] = {6, 4}\nv = Reshape(x, k)\nl, y = ai.onnx.ml.LinearClassifier(v) {coefficients=[1.0, 2.0, 3.0, -4.0], intercepts=[0.5], classlabels_ints=[7, 9], post_transform=\"LOGISTIC\"}"},
+    {"LinearClassifier", "const k: int64[2] = {6, 4}\nv = Reshape(x, k)\nl, p = ai.onnx.ml.LinearClassifier(v) {coefficients=[1.0, 2.0, 3.0, -4.0], classlabels_ints=[7, 9]}\ny = Cast(l) {to=1}"},
+    {"FusedGemm", "const k: int64[2] = {6, 4}\nv = Reshape(x, k)\nconst w: float[2,4] = {1,2,3,4,-5,6,7,8}\nconst b: float[2] = {1, -20}\ny = com.microsoft.FusedGemm(v, w, b) {transB=1, alpha=0.5, activation=\"LeakyRelu\", activation_alpha=0.1}"},
+    {"FusedGemm", "const k: int64[2] = {6, 4}\nv = Reshape(x, k)\nconst w: float[4,2] = {1,2,3,4,-5,6,7,8}\ny = com.microsoft.FusedGemm(v, w) {activation=\"HardSigmoid\", activation_alpha=0.01, activation_beta=0.4}"},
+    {"FusedConv", "const w: float[2,3,2] = {1,2,3,4,-5,6,7,8,9,1,2,3}\nconst b: float[2] = {1, -20}\nconst z: float[2,2,3] = {1,2,3,4,-5,6,7,8,9,1,2,3}\ny = com.microsoft.FusedConv(x, w, b, z) {activation=\"Clip\", activation_params=[-3.0, 40.0]}"},
+    {"QLinearAdd", QIN "const u: int8[4] = {-9, 8, 0, 100}\nr = com.microsoft.QLinearAdd(q, s, z, u, t, o, s, z)\ny = Cast(r) {to=1}"},
+    {"QLinearMul", QIN "const u: int8[4] = {-9, 8, 0, 100}\nr = com.microsoft.QLinearMul(q, s, z, u, t, o, s, z)\ny = Cast(r) {to=1}"},
+    {"QLinearSigmoid", QIN "const v: float[] = {0.00390625}\nr = com.microsoft.QLinearSigmoid(q, s, z, v, o)\ny = Cast(r) {to=1}"},
+    {"QLinearLeakyRelu", QIN "r = com.microsoft.QLinearLeakyRelu(q, s, z, t, o) {alpha=0.1}\ny = Cast(r) {to=1}"},
+    {"QLinearSoftmax", QIN "const v: float[] = {0.00390625}\nconst w: int8[] = {-128}\nr = com.microsoft.QLinearSoftmax(q, s, z, v, w) {axis=1, opset=12}\ny = Cast(r) {to=1}"},
+    {"QLinearSoftmax", QIN "const v: float[] = {0.00390625}\nconst w: int8[] = {-128}\nr = com.microsoft.QLinearSoftmax(q, s, z, v, w) {axis=1, opset=13}\ny = Cast(r) {to=1}"},
+    {"QLinearAveragePool", QIN "r = com.microsoft.QLinearAveragePool(q, s, z, t, o) {kernel_shape=[3], pads=[1, 1]}\ny = Cast(r) {to=1}"},
+    {"QLinearGlobalAveragePool", QIN "r = com.microsoft.QLinearGlobalAveragePool(q, s, z, t, o) {channels_last=0}\ny = Cast(r) {to=1}"},
     {"Einsum", "const w: float[4,2] = {1,2,3,4,5,6,7,8}\ny = Einsum(x, w) {equation=\"bij,jk->bik\"}"},
     {"Einsum", "const w: float[4,3] = {1,2,3,4,5,6,7,8,9,1,2,3}\ny = Einsum(x, w) {equation=\"bij,ji\"}"},
     {"Einsum", "const w: float[4,3] = {1,2,3,4,5,6,7,8,9,1,2,3}\ny = Einsum(x, w, x) {equation=\"bij,ji,cij->ibc\"}"},
@@ -213,10 +245,10 @@ static us_model *parse(us_ctx *c, const expand_case *t)
 {
     char text[2048];
     us_model *m;
-    (void)snprintf(
-        text, sizeof text,
-        "model ir=8 opset=28,com.microsoft:1\ngraph main(x: float[2,3,4]) -> (y) {\n%s\n}\n",
-        t->body);
+    (void)snprintf(text, sizeof text,
+                   "model ir=8 opset=28,ai.onnx.ml:5,com.microsoft:1\ngraph main(x: "
+                   "float[2,3,4]) -> (y) {\n%s\n}\n",
+                   t->body);
     us_err e = us_model_parse(c, us_sv_of(text), &m);
     if (e != US_OK) printf("# %s: %s\n", t->op, c->diag.text);
     CHECK(e == US_OK);
