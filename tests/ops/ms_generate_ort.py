@@ -118,7 +118,7 @@ def t5(seed, old=True, hidden=True, whole=False):
     return enc, dec
 
 
-def compare(name, op, inputs, outputs, **attrs):
+def compare(name, op, inputs, outputs, drawn=False, **attrs):
     """inputs: arrays, None for one left out; outputs: element types."""
     global failed, ran, worst_seen
     if only and op not in only: return None
@@ -150,6 +150,7 @@ def compare(name, op, inputs, outputs, **attrs):
             return None
         got = [np.load(f"{folder}/{n}.npy") for n in outs if n]
     for i, (g, w) in enumerate(zip(got, want)):
+        if drawn: break
         if op != "BeamSearch" and i == 0: # once all rows are through, the peer leaves the rest of its memory as it was
             used = np.flatnonzero((g != attrs["pad_token_id"]).any(0)).max() + 1
             g, w = g[:, :used], w[:, :used]
@@ -251,6 +252,27 @@ for s in seeds:
     sampling(f"the best word alone {s}", top_p=1e-6, min_tokens_to_keep=1, **a)
     sampling(f"the best word alone, temperature {s}", top_p=1e-6, min_tokens_to_keep=1, temperature=0.7, **a)
     sampling(f"custom, the best word alone {s}", top_p=1e-9, custom=1, **a)
+
+
+# Many rows of one prompt, one step: the frequencies of both are those of the softmax of what we keep (5 standard deviations). The
+# peer's CPU kernel does not give filtered_logits.
+ROWS = 2000
+for s in (1, 2):
+    a = dict(decoder=gpt(s), eos_token_id=V + 1, pad_token_id=1)
+    for n, b in (("half", dict(top_p=0.5)), ("most", dict(top_p=0.9, min_tokens_to_keep=3)), ("filter", dict(top_p=0.9, filter_value=-2.0)),
+                 ("warm", dict(top_p=0.8, temperature=2.5)), ("custom", dict(top_p=0.6, custom=1, temperature=1.3)), ("all", dict(top_p=1.0, custom=1))):
+        ins = [words[:1].repeat(ROWS, 0), one(6), one(0), one(1.0, np.float32), None, None, None, None, one(5)]
+        got = compare(f"drawn, {n} {s}", "Sampling", ins, SCORED, drawn=True, **b, **a)
+        if not got: continue
+        (ours, kept), (theirs, _) = got
+        share = np.exp(kept[0].astype(np.float64) - kept[0].max())
+        share /= share.sum()
+        for who, y in (("ours", ours), ("the peer's", theirs)):
+            seen = np.bincount(y[:, -1], minlength=V) / ROWS
+            off = np.abs(seen - share) / np.sqrt(np.maximum(share * (1 - share), 1 / ROWS) / ROWS)
+            if off.max() > 5:
+                failed += 1
+                print(f"Sampling: drawn, {n} {s}: {who} word {off.argmax()} came {seen[off.argmax()]:.3f}, expected {share[off.argmax()]:.3f}")
 
 print(f"largest difference of scores {worst_seen:.2g}")
 print(f"{ran} cases, {failed} differ")
