@@ -24,7 +24,7 @@
     "{1,1}\nconst b: float[2] = {0,0}\n"
 #define SKIP                                                                                   \
     "const a: float[1,2] = {1, 2}\nconst s: float[2] = {2, 5}\nconst g: float[2] = {1, 2}\n"
-#define TURN  "const tc: float[2,1] = {1, 0}\nconst ts: float[2,1] = {0, 1}\n"
+#define TURN "const tc: float[2,1] = {1, 0}\nconst ts: float[2,1] = {0, 1}\n"
 /* A decoder that remembers: each word has its next one. The state is what it has read. */
 #define CHAIN "const n: float[4,4] = {0,9,0,1, 1,0,9,0, 9,1,0,0, 0,0,0,9}\n"
 #define DECODER                                                                                \
