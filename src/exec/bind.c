@@ -237,7 +237,8 @@ static us_err make_calls(binder *b)
                                 .n_in = s->n_in,
                                 .out = out + s->at0 + s->n_in,
                                 .n_out = s->n_out,
-                                .env = &f->env};
+                                .env = &f->env,
+                                .prepared = s->prepared};
     }
     return US_OK;
 }

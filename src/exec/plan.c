@@ -106,6 +106,8 @@ us_err us_gplan_new(us_ctx *c, us_plan *p, us_graph *g, us_gplan *parent, us_gpl
     size_t at = 0, sub_at = 0;
     for (size_t i = 0; i < gp->n_steps; i++)
         US_TRY(add_step(c, p, gp, g->order.at[i], (uint32_t)i, &at, &sub_at));
+    for (size_t i = 0; i < gp->n_steps; i++)
+        US_TRY(us_step_prepare(c, p, g, &gp->steps[i]));
     for (size_t i = 0; i < g->outputs.n; i++)
         read_at(gp, g->outputs.at[i], (uint32_t)gp->n_steps);
     *out = gp;

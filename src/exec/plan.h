@@ -29,6 +29,7 @@ typedef struct us_step {
     uint32_t at0;  /* first of its inputs, then outputs, in gplan.vids */
     uint32_t sub0; /* first of its sub-graphs in gplan.subs */
     uint32_t n_in, n_out, n_sub;
+    const void *prepared; /* by the operator's prepare, in the plan's arena; NULL: nothing */
 } us_step;
 
 struct us_gplan {
@@ -136,6 +137,9 @@ struct us_session {
 /* plan.c: the steps of one graph and its sub-graphs. */
 us_err us_gplan_new(us_ctx *c, us_plan *p, us_graph *g, us_gplan *parent,
                     us_gplan **out) US_MUST;
+
+/* prepare.c: s->prepared, when the operator has something to prepare. */
+us_err us_step_prepare(us_ctx *c, us_plan *p, const us_graph *g, us_step *s) US_MUST;
 
 /* resolve.c: types of all values of the main graph for inputs of these types (by plan input), inferred on a copy;
  * types[v].kind NONE where not known. */

@@ -128,6 +128,7 @@ typedef struct us_eval {
     us_value *const *out; /* n_out; NULL = not wanted */
     size_t n_out;
     struct us_eval_env *env; /* memory, sub-graphs, random numbers: exec's */
+    const void *prepared; /* what the operator's prepare made of this node; NULL: nothing yet */
 } us_eval;
 
 typedef struct us_eval_env {
@@ -168,8 +169,17 @@ us_err us_eval_work(us_eval *k, double steps) US_MUST;
 us_err us_eval_fail_at(us_eval *k, us_err code, const char *file, int line, const char *fmt,
                        ...) US_PRINTF(5, 6);
 
+/* Zeroed memory that lives as long as `prepared` does, or as the outputs when an eval has to prepare for itself. */
+us_err us_eval_keep(us_eval *k, size_t bytes, void **out) US_MUST;
+
 typedef us_err us_infer_fn(us_infer *k);
 typedef us_err us_eval_fn(us_eval *k);
+/* Makes of attributes and constant inputs what each evaluation of the node would make again (indices of a forest, a hash
+ * table of keys, packed weights): once per plan, shared by its sessions and threads, so never written after. k is as for eval, but
+ * inputs that are not constant are NULL, there are no outputs, and an error is one of the plan. Eval finds the result in
+ * k->prepared; that is NULL where no plan is (constant folding, an operator run inside another), and eval then prepares for
+ * itself: results do not depend on it. */
+typedef us_err us_prepare_fn(us_eval *k, const void **out);
 /* Replace node n by core nodes (added before it, outputs rewired; n removed by the caller). */
 typedef us_err us_expand_fn(us_ctx *c, us_model *m, us_graph *g, us_nid n);
 
@@ -242,6 +252,7 @@ typedef enum us_op_id {
 #undef US_COMPOSITE
 
 const us_op *us_op_get(us_op_id id);
+us_prepare_fn *us_op_prepare(const us_op *op); /* NULL: nothing to prepare (ir/prepare.def) */
 /* NULL when unknown. "ai.onnx" and "" are the same domain. */
 const us_op *us_op_find(us_sv domain, us_sv name);
 us_op_id us_op_index(const us_op *op);

@@ -1,7 +1,7 @@
 /* ir/op_ml_category.c - categories: OneHotEncoder, LabelEncoder, CategoryMapper.
  *
- * Look-up is by a hash table over the keys, built per evaluation in scratch memory: keys are attributes, so
- * there are few of them beside the rows.
+ * Look-up is by a hash table over the keys, which are attributes: it is made once per plan (CategoryMapper's with each
+ * evaluation, since the input's type decides which way it maps).
  */
 #include "ir/ml_post.h"
 
@@ -133,8 +133,7 @@ static us_err keys_index(us_eval *k, keys *q)
     size_t size = 8;
     while (size < 2 * q->n)
         size *= 2;
-    US_TRY(us_eval_scratch(k, size * sizeof *q->table, (void **)&q->table));
-    memset(q->table, 0, size * sizeof *q->table);
+    US_TRY(us_eval_keep(k, size * sizeof *q->table, (void **)&q->table));
     q->mask = size - 1;
     for (size_t i = 0; i < q->n; i++) {
         const int64_t *i64 = q->type == US_I64 ? &q->ints[i] : NULL;
@@ -174,10 +173,24 @@ static size_t find_at(const keys *q, const us_tensor *x, int64_t i)
 static us_err floats_to_f64(us_eval *k, us_floats f, const double **out)
 {
     double *v;
-    US_TRY(us_eval_scratch(k, (f.n + 1) * sizeof *v, (void **)&v));
+    US_TRY(us_eval_keep(k, (f.n + 1) * sizeof *v, (void **)&v));
     for (size_t i = 0; i < f.n; i++)
         v[i] = (double)f.p[i];
     *out = v;
+    return US_OK;
+}
+
+static us_err tensor_keys(us_eval *k, const us_tensor *t, keys *q)
+{
+    us_tensor v;
+    void *p;
+    US_TRY(us_eval_as(k, t, q->type, &v));
+    US_TRY(us_eval_keep(k, us_tensor_bytes(&v), &p));
+    if (q->n) memcpy(p, v.data, us_tensor_bytes(&v));
+    if (q->type == US_F64)
+        q->floats = p;
+    else
+        q->ints = p;
     return US_OK;
 }
 
@@ -194,15 +207,21 @@ static us_err keys_from(us_eval *k, us_ints ints, us_floats floats, us_strs strs
     if (t && t->dtype == US_STRING) {
         *q = (keys){.type = US_STRING, .n = (size_t)us_tensor_count(t), .strs = t->data};
     } else if (t) {
-        us_tensor v;
         bool real = us_dtype_get(t->dtype)->cls == US_DC_FLOAT;
-        US_TRY(us_eval_as(k, t, real ? US_F64 : US_I64, &v));
         *q = (keys){.type = real ? US_F64 : US_I64, .n = (size_t)us_tensor_count(t)};
-        q->floats = real ? v.data : NULL;
-        q->ints = real ? NULL : v.data;
+        US_TRY(tensor_keys(k, t, q));
     }
     if (q->n == 0) return us_eval_fail(k, US_ARG, "no keys are given");
     return keys_index(k, q);
+}
+
+/* The keys that the plan prepared, or made now. */
+static us_err keys_of(us_eval *k, us_prepare_fn *prepare, const keys **out)
+{
+    const void *q = k->prepared;
+    if (!q) US_TRY(prepare(k, &q));
+    *out = q;
+    return US_OK;
 }
 
 static us_err same_class(us_eval *k, const keys *q, const us_tensor *x)
@@ -227,24 +246,34 @@ us_err ml_one_hot_encoder_infer(us_infer *k)
     return us_infer_out(k, 0, US_F32, x->rank + 1, d);
 }
 
+us_err ml_one_hot_encoder_prepare(us_eval *k, const void **out)
+{
+    const us_p_ml_one_hot_encoder *p = k->params;
+    keys *q;
+    US_TRY(us_eval_keep(k, sizeof *q, (void **)&q));
+    US_TRY(keys_from(k, p->cats_int64s, (us_floats){0}, p->cats_strings, NULL, q));
+    *out = q;
+    return US_OK;
+}
+
 us_err ml_one_hot_encoder_eval(us_eval *k)
 {
     const us_p_ml_one_hot_encoder *p = k->params;
     us_tensor x, *y;
-    keys q;
+    const keys *q = NULL;
     int64_t dims[US_MAX_RANK];
     US_TRY(us_eval_in_dense(k, 0, &x));
-    US_TRY(keys_from(k, p->cats_int64s, (us_floats){0}, p->cats_strings, NULL, &q));
-    US_TRY(same_class(k, &q, &x));
+    US_TRY(keys_of(k, ml_one_hot_encoder_prepare, &q));
+    US_TRY(same_class(k, q, &x));
     if (x.rank + 1 > US_MAX_RANK) return us_eval_fail(k, US_SHAPE, "input of rank %d", x.rank);
     memcpy(dims, x.dims, sizeof dims);
-    dims[x.rank] = (int64_t)q.n;
+    dims[x.rank] = (int64_t)q->n;
     US_TRY(us_eval_out(k, 0, US_F32, x.rank + 1, dims, &y));
     memset(y->data, 0, us_tensor_bytes(y));
     for (int64_t i = 0, n = us_tensor_count(&x); i < n; i++) {
-        size_t at = find_at(&q, &x, i);
+        size_t at = find_at(q, &x, i);
         if (at != SIZE_MAX)
-            ((float *)y->data)[i * (int64_t)q.n + (int64_t)at] = 1;
+            ((float *)y->data)[i * (int64_t)q->n + (int64_t)at] = 1;
         else if (!p->zeros)
             return us_eval_fail(k, US_ARG, "element %lld is of no known category",
                                 (long long)i);
@@ -307,22 +336,31 @@ static us_err label_values(us_eval *k, us_tensor *values, us_tensor *missing)
     return US_OK;
 }
 
-us_err ml_label_encoder_eval(us_eval *k)
+us_err ml_label_encoder_prepare(us_eval *k, const void **out)
 {
     const us_p_ml_label_encoder *p = k->params;
+    keys *q;
+    US_TRY(us_eval_keep(k, sizeof *q, (void **)&q));
+    US_TRY(keys_from(k, p->keys_int64s, p->keys_floats, p->keys_strings, p->keys_tensor, q));
+    *out = q;
+    return US_OK;
+}
+
+us_err ml_label_encoder_eval(us_eval *k)
+{
     us_tensor x, *y, values, missing;
-    keys q;
+    const keys *q = NULL;
     US_TRY(us_eval_in_dense(k, 0, &x));
-    US_TRY(keys_from(k, p->keys_int64s, p->keys_floats, p->keys_strings, p->keys_tensor, &q));
-    US_TRY(same_class(k, &q, &x));
+    US_TRY(keys_of(k, ml_label_encoder_prepare, &q));
+    US_TRY(same_class(k, q, &x));
     US_TRY(label_values(k, &values, &missing));
-    if ((size_t)us_tensor_count(&values) != q.n)
-        return us_eval_fail(k, US_ARG, "%zu keys for %lld values", q.n,
+    if ((size_t)us_tensor_count(&values) != q->n)
+        return us_eval_fail(k, US_ARG, "%zu keys for %lld values", q->n,
                             (long long)us_tensor_count(&values));
     US_TRY(us_eval_out(k, 0, values.dtype, x.rank, x.dims, &y));
     size_t size = us_dtype_get(values.dtype)->bits / 8;
     for (int64_t i = 0, n = us_tensor_count(&x); i < n; i++) {
-        size_t at = find_at(&q, &x, i);
+        size_t at = find_at(q, &x, i);
         memcpy(us_at(y, i), at == SIZE_MAX ? missing.data : us_at(&values, (int64_t)at), size);
     }
     return US_OK;

@@ -1,7 +1,7 @@
 /* ir/op_ml_tree.c - ai.onnx.ml.TreeEnsembleClassifier and TreeEnsembleRegressor.
  *
- * The attributes are parallel lists; an evaluation first turns them into an array of nodes with indices
- * instead of (tree, node) pairs and into leaf weights grouped by node, then walks every row down every tree.
+ * The attributes are parallel lists; once per plan they become an array of nodes with indices instead of
+ * (tree, node) pairs and leaf weights grouped by node; an evaluation walks every row down every tree.
  * A walk takes at most as many steps as there are nodes, so a cycle in a hostile file ends in an error.
  * Float inputs are compared with float thresholds, as ONNX Runtime does; sums run in double.
  * How one score for two classes becomes two is ONNX Runtime's rule.
@@ -148,7 +148,11 @@ typedef struct forest {
     size_t n_weights;
     double *base;
     size_t n_base;
-    size_t n_out; /* classes or targets */
+    size_t n_out;       /* classes or targets */
+    int64_t n_features; /* one past the largest feature used */
+    bool
+        one_score; /* two classes whose weights all belong to one of them: a row has one score */
+    bool all_positive; /* no weight is negative: one score is a probability, decided at 0.5 */
 } forest;
 
 static size_t list_len(us_floats f, const us_tensor *t)
@@ -224,13 +228,11 @@ static us_err check_lengths(us_eval *k, const lists *l)
                         "lists of nodes or weights are empty or differ in length");
 }
 
-/* Nodes with indices for children. *n_features: one past the largest feature used. */
-static us_err build_nodes(us_eval *k, const lists *l, const node_index *x, forest *f,
-                          int64_t *n_features)
+/* Nodes with indices for children. */
+static us_err build_nodes(us_eval *k, const lists *l, const node_index *x, forest *f)
 {
     f->n_nodes = l->node_id.n;
-    US_TRY(us_eval_scratch(k, f->n_nodes * sizeof *f->nodes, (void **)&f->nodes));
-    *n_features = 0;
+    US_TRY(us_eval_keep(k, f->n_nodes * sizeof *f->nodes, (void **)&f->nodes));
     for (size_t i = 0; i < f->n_nodes; i++) {
         tree_node *t = &f->nodes[i];
         *t = (tree_node){
@@ -246,7 +248,7 @@ static us_err build_nodes(us_eval *k, const lists *l, const node_index *x, fores
                                 "node %lld of tree %lld has no such child or feature",
                                 (long long)l->node_id.p[i], (long long)tree);
         t->feature = (uint32_t)feature;
-        *n_features = US_MAX(*n_features, feature + 1);
+        f->n_features = US_MAX(f->n_features, feature + 1);
     }
     return US_OK;
 }
@@ -254,7 +256,7 @@ static us_err build_nodes(us_eval *k, const lists *l, const node_index *x, fores
 /* A root is a node that is nobody's child. */
 static us_err build_roots(us_eval *k, forest *f)
 {
-    US_TRY(us_eval_scratch(k, f->n_nodes * sizeof *f->roots, (void **)&f->roots));
+    US_TRY(us_eval_keep(k, f->n_nodes * sizeof *f->roots, (void **)&f->roots));
     f->n_roots = 0;
     uint8_t *child;
     US_TRY(us_eval_scratch(k, f->n_nodes, (void **)&child));
@@ -272,7 +274,7 @@ static us_err build_weights(us_eval *k, const lists *l, const node_index *x, for
 {
     f->n_weights = l->w_id.n;
     uint32_t *node;
-    US_TRY(us_eval_scratch(k, (f->n_weights + 1) * sizeof *f->weights, (void **)&f->weights));
+    US_TRY(us_eval_keep(k, (f->n_weights + 1) * sizeof *f->weights, (void **)&f->weights));
     US_TRY(us_eval_scratch(k, (f->n_weights + 1) * sizeof *node, (void **)&node));
     for (size_t i = 0; i < f->n_weights; i++) {
         node[i] = index_find(x, l->w_tree.p[i], l->w_node.p[i]);
@@ -292,24 +294,40 @@ static us_err build_weights(us_eval *k, const lists *l, const node_index *x, for
     return US_OK;
 }
 
-static us_err build(us_eval *k, const lists *l, size_t n_out, int64_t d, forest *f)
+static us_err build(us_eval *k, const lists *l, size_t n_out, const void **out)
 {
     node_index x;
-    int64_t n_features;
-    *f = (forest){.n_out = n_out};
+    forest *f;
+    US_TRY(us_eval_keep(k, sizeof *f, (void **)&f));
+    f->n_out = n_out;
     US_TRY(check_lengths(k, l));
     US_TRY(index_make(k, l, &x));
-    US_TRY(build_nodes(k, l, &x, f, &n_features));
+    US_TRY(build_nodes(k, l, &x, f));
     US_TRY(build_roots(k, f));
     US_TRY(build_weights(k, l, &x, f));
-    if (n_features > d)
-        return us_eval_fail(k, US_SHAPE, "trees use %lld columns, the input has %lld",
-                            (long long)n_features, (long long)d);
     f->n_base = list_len(l->base, l->base_t);
-    US_TRY(us_eval_scratch(k, (f->n_base + 1) * sizeof *f->base, (void **)&f->base));
+    US_TRY(us_eval_keep(k, (f->n_base + 1) * sizeof *f->base, (void **)&f->base));
     for (size_t i = 0; i < f->n_base; i++)
         f->base[i] = list_at(l->base, l->base_t, i);
+    f->one_score = f->n_out == 2 && f->n_weights > 0 && f->n_base < 2;
+    f->all_positive = true;
+    for (size_t i = 0; i < f->n_weights; i++) {
+        f->one_score = f->one_score && f->weights[i].id == f->weights[0].id;
+        f->all_positive = f->all_positive && f->weights[i].value >= 0;
+    }
+    *out = f;
     return US_OK;
+}
+
+/* The forest that the plan prepared, or one made now; it must fit rows of d columns. */
+static us_err forest_of(us_eval *k, us_prepare_fn *prepare, int64_t d, const forest **out)
+{
+    const void *f = k->prepared;
+    if (!f) US_TRY(prepare(k, &f));
+    *out = f;
+    if ((*out)->n_features <= d) return US_OK;
+    return us_eval_fail(k, US_SHAPE, "trees use %lld columns, the input has %lld",
+                        (long long)(*out)->n_features, (long long)d);
 }
 
 static bool test(mode m, double x, double v)
@@ -372,10 +390,9 @@ us_err ml_tree_ensemble_regressor_infer(us_infer *k)
                         (us_dim[]){n, US_DIM(p->has_n_targets ? p->n_targets : 1)});
 }
 
-us_err ml_tree_ensemble_regressor_eval(us_eval *k)
+us_err ml_tree_ensemble_regressor_prepare(us_eval *k, const void **out)
 {
     const us_p_ml_tree_ensemble_regressor *p = k->params;
-    static const char *const names[] = {"SUM", "AVERAGE", "MIN", "MAX"};
     lists l = {p->nodes_treeids,
                p->nodes_nodeids,
                p->nodes_featureids,
@@ -392,35 +409,49 @@ us_err ml_tree_ensemble_regressor_eval(us_eval *k)
                p->target_weights_as_tensor,
                p->base_values,
                p->base_values_as_tensor};
+    int64_t n_out = p->has_n_targets ? p->n_targets : 1;
+    if (n_out < 1 || n_out > INT32_MAX)
+        return us_eval_fail(k, US_ARG, "n_targets is %lld", (long long)n_out);
+    return build(k, &l, (size_t)n_out, out);
+}
+
+static us_err aggregate_of(us_eval *k, us_sv name, aggregate *out)
+{
+    static const char *const names[] = {"SUM", "AVERAGE", "MIN", "MAX"};
+    for (size_t i = 0; i < US_LEN(names); i++)
+        if (us_sv_is(name, names[i])) {
+            *out = (aggregate)i;
+            return US_OK;
+        }
+    return us_eval_fail(k, US_ARG, "aggregate_function '" US_SV_FMT "'", US_SV_ARG(name));
+}
+
+us_err ml_tree_ensemble_regressor_eval(us_eval *k)
+{
+    const us_p_ml_tree_ensemble_regressor *p = k->params;
     us_tensor x, *y;
-    int64_t n, d, n_out = p->has_n_targets ? p->n_targets : 1;
-    forest f;
+    int64_t n, d;
+    const forest *f = NULL;
     us_post post;
     double *s;
     uint8_t *has;
-    size_t how = 0;
-    while (how < US_LEN(names) && !us_sv_is(p->aggregate_function, names[how]))
-        how++;
-    if (how == US_LEN(names))
-        return us_eval_fail(k, US_ARG, "aggregate_function '" US_SV_FMT "'",
-                            US_SV_ARG(p->aggregate_function));
-    if (n_out < 1 || n_out > INT32_MAX)
-        return us_eval_fail(k, US_ARG, "n_targets is %lld", (long long)n_out);
+    aggregate how = AGG_SUM;
+    US_TRY(aggregate_of(k, p->aggregate_function, &how));
     US_TRY(us_ml_post_find(k, p->post_transform, &post));
     US_TRY(us_ml_rows(k, &x, &n, &d));
-    US_TRY(build(k, &l, (size_t)n_out, d, &f));
-    US_TRY(us_eval_scratch(k, f.n_out * sizeof *s, (void **)&s));
-    US_TRY(us_eval_scratch(k, f.n_out, (void **)&has));
-    US_TRY(us_eval_out(k, 0, US_F32, 2, (int64_t[]){n, n_out}, &y));
+    US_TRY(forest_of(k, ml_tree_ensemble_regressor_prepare, d, &f));
+    US_TRY(us_eval_scratch(k, f->n_out * sizeof *s, (void **)&s));
+    US_TRY(us_eval_scratch(k, f->n_out, (void **)&has));
+    US_TRY(us_eval_out(k, 0, US_F32, 2, (int64_t[]){n, (int64_t)f->n_out}, &y));
     for (int64_t i = 0; i < n; i++) {
-        US_TRY(row_scores(k, &f, (aggregate)how, &x, i, d, s, has));
-        for (size_t o = 0; o < f.n_out; o++) {
-            if (how == AGG_AVERAGE) s[o] /= (double)f.n_roots;
-            if (f.n_base == f.n_out) s[o] += f.base[o]; /* else none, as in ONNX Runtime */
+        US_TRY(row_scores(k, f, how, &x, i, d, s, has));
+        for (size_t o = 0; o < f->n_out; o++) {
+            if (how == AGG_AVERAGE) s[o] /= (double)f->n_roots;
+            if (f->n_base == f->n_out) s[o] += f->base[o]; /* else none, as in ONNX Runtime */
         }
-        us_ml_post(post, s, f.n_out);
-        for (size_t o = 0; o < f.n_out; o++)
-            ((float *)y->data)[i * n_out + (int64_t)o] = (float)s[o];
+        us_ml_post(post, s, f->n_out);
+        for (size_t o = 0; o < f->n_out; o++)
+            ((float *)y->data)[i * (int64_t)f->n_out + (int64_t)o] = (float)s[o];
     }
     return US_OK;
 }
@@ -437,35 +468,18 @@ us_err ml_tree_ensemble_classifier_infer(us_infer *k)
     return us_infer_out(k, 1, US_F32, 2, (us_dim[]){n, US_DIM((int64_t)us_labels_count(&l))});
 }
 
-/* A model of two classes whose weights all belong to one of them: a row has one score. */
-typedef struct one_score {
-    bool yes;
-    bool all_positive; /* that score is a probability, decided at 0.5 */
-} one_score;
-
-static one_score look_at(const forest *f)
-{
-    one_score t = {f->n_out == 2 && f->n_weights > 0 && f->n_base < 2, true};
-    for (size_t i = 0; i < f->n_weights; i++) {
-        t.yes = t.yes && f->weights[i].id == f->weights[0].id;
-        t.all_positive = t.all_positive && f->weights[i].value >= 0;
-    }
-    return t;
-}
-
 /* One score for two classes, as ONNX Runtime has it: that of class 0 becomes a pair, that of class 1
  * stands beside a 0. Above 0 the label is the second, whichever class had the weights; above 0.5 when the score is a
  * probability. LOGISTIC makes one of any score, as the standard says; ONNX Runtime leaves positive ones as they are. */
-static size_t finish_one_score(const forest *f, const one_score *t, us_post post, double *s,
-                               const uint8_t *has)
+static size_t finish_one_score(const forest *f, us_post post, double *s, const uint8_t *has)
 {
-    bool probability = t->all_positive && post != US_POST_LOGISTIC;
+    bool probability = f->all_positive && post != US_POST_LOGISTIC;
     if (f->n_base == 1 && !has[1]) s[0] += f->base[0];
     size_t label = (has[1] ? s[1] : s[0]) > (probability ? 0.5 : 0);
     if (has[1])
         us_ml_post(post, s, 2);
     else
-        us_ml_post_pair(post, t->all_positive, s[0], s);
+        us_ml_post_pair(post, f->all_positive, s[0], s);
     return label;
 }
 
@@ -483,7 +497,7 @@ static size_t finish(const forest *f, us_post post, double *s, uint8_t *has)
     return best == SIZE_MAX ? 0 : best;
 }
 
-us_err ml_tree_ensemble_classifier_eval(us_eval *k)
+us_err ml_tree_ensemble_classifier_prepare(us_eval *k, const void **out)
 {
     const us_p_ml_tree_ensemble_classifier *p = k->params;
     lists l = {p->nodes_treeids,
@@ -503,29 +517,36 @@ us_err ml_tree_ensemble_classifier_eval(us_eval *k)
                p->base_values,
                p->base_values_as_tensor};
     us_labels labels = {p->classlabels_int64s, p->classlabels_strings};
+    size_t n_out = us_labels_count(&labels), n_base = list_len(l.base, l.base_t);
+    if (n_out < 1) return us_eval_fail(k, US_ARG, "no class labels");
+    if (n_base > n_out)
+        return us_eval_fail(k, US_ARG, "%zu base values for %zu classes", n_base, n_out);
+    return build(k, &l, n_out, out);
+}
+
+us_err ml_tree_ensemble_classifier_eval(us_eval *k)
+{
+    const us_p_ml_tree_ensemble_classifier *p = k->params;
+    us_labels labels = {p->classlabels_int64s, p->classlabels_strings};
     us_tensor x, *yl = NULL, *ys = NULL;
     int64_t n, d;
-    forest f;
+    const forest *f = NULL;
     us_post post;
     double *s;
     uint8_t *has;
-    size_t n_out = us_labels_count(&labels);
-    if (n_out < 1) return us_eval_fail(k, US_ARG, "no class labels");
     US_TRY(us_ml_post_find(k, p->post_transform, &post));
     US_TRY(us_ml_rows(k, &x, &n, &d));
-    US_TRY(build(k, &l, n_out, d, &f));
+    US_TRY(forest_of(k, ml_tree_ensemble_classifier_prepare, d, &f));
+    size_t n_out = f->n_out;
     US_TRY(us_eval_scratch(k, (n_out + 2) * sizeof *s, (void **)&s));
-    US_TRY(us_eval_scratch(k, n_out, (void **)&has));
+    US_TRY(us_eval_scratch(k, n_out + 1, (void **)&has));
     if (us_eval_wants(k, 0)) US_TRY(us_eval_out(k, 0, us_labels_type(&labels), 1, &n, &yl));
     if (us_eval_wants(k, 1))
         US_TRY(us_eval_out(k, 1, US_F32, 2, (int64_t[]){n, (int64_t)n_out}, &ys));
-    if (f.n_base > n_out)
-        return us_eval_fail(k, US_ARG, "%zu base values for %zu classes", f.n_base, n_out);
-    one_score one = look_at(&f);
     for (int64_t i = 0; i < n; i++) {
-        US_TRY(row_scores(k, &f, AGG_SUM, &x, i, d, s, has));
+        US_TRY(row_scores(k, f, AGG_SUM, &x, i, d, s, has));
         size_t label =
-            one.yes ? finish_one_score(&f, &one, post, s, has) : finish(&f, post, s, has);
+            f->one_score ? finish_one_score(f, post, s, has) : finish(f, post, s, has);
         if (yl) us_labels_put(&labels, label, yl, i);
         for (size_t o = 0; ys && o < n_out; o++)
             ((float *)ys->data)[i * (int64_t)n_out + (int64_t)o] = (float)s[o];

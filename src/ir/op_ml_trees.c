@@ -1,4 +1,5 @@
-/* ir/op_ml_trees.c - ai.onnx.ml.TreeEnsemble (version 5): trees as node and leaf lists that point by index.
+/* ir/op_ml_trees.c - ai.onnx.ml.TreeEnsemble (version 5): trees as node and leaf lists that point by index; checked
+ * and converted once per plan.
  *
  * A walk takes at most as many steps as there are nodes, so a cycle in a hostile file ends in an error. Inputs and
  * splits are compared as doubles; sums run in double.
@@ -41,6 +42,7 @@ typedef struct forest {
     const double *members;    /* of MEMBER nodes in order, each set ended by NaN */
     const int64_t *member_at; /* of each node: where its set begins */
     size_t n_members;
+    int64_t n_targets, n_features;
 } forest;
 
 us_err ml_tree_ensemble_infer(us_infer *k)
@@ -66,10 +68,10 @@ static bool all_below(us_ints v, us_ints leaf, size_t n_nodes, size_t n_leaves)
     return true;
 }
 
-static us_err check(us_eval *k, const us_p_ml_tree_ensemble *p, size_t n, int64_t d,
-                    int64_t n_targets)
+static us_err check(us_eval *k, forest *f)
 {
-    size_t n_leaves = p->leaf_targetids.n;
+    const us_p_ml_tree_ensemble *p = f->p;
+    size_t n = f->n, n_leaves = p->leaf_targetids.n;
     us_ints nan = p->nodes_missing_value_tracks_true;
     if (p->nodes_falseleafs.n != n || p->nodes_falsenodeids.n != n ||
         p->nodes_trueleafs.n != n || p->nodes_truenodeids.n != n || (nan.n && nan.n != n) ||
@@ -79,10 +81,13 @@ static us_err check(us_eval *k, const us_p_ml_tree_ensemble *p, size_t n, int64_
         !all_below(p->nodes_truenodeids, p->nodes_trueleafs, n, n_leaves) ||
         !all_below(p->nodes_falsenodeids, p->nodes_falseleafs, n, n_leaves))
         return bad(k);
-    for (size_t i = 0; i < n; i++)
-        if (p->nodes_featureids.p[i] < 0 || p->nodes_featureids.p[i] >= d) return bad(k);
+    for (size_t i = 0; i < n; i++) {
+        if (p->nodes_featureids.p[i] < 0 || p->nodes_featureids.p[i] >= INT32_MAX)
+            return bad(k);
+        f->n_features = US_MAX(f->n_features, p->nodes_featureids.p[i] + 1);
+    }
     for (size_t i = 0; i < n_leaves; i++)
-        if (p->leaf_targetids.p[i] < 0 || p->leaf_targetids.p[i] >= n_targets) return bad(k);
+        if (p->leaf_targetids.p[i] < 0 || p->leaf_targetids.p[i] >= f->n_targets) return bad(k);
     for (size_t i = 0; i < p->tree_roots.n; i++)
         if (p->tree_roots.p[i] < 0 || (size_t)p->tree_roots.p[i] >= n) return bad(k);
     return US_OK;
@@ -93,7 +98,7 @@ static us_err place_members(us_eval *k, forest *f)
 {
     int64_t *at;
     size_t next = 0;
-    US_TRY(us_eval_scratch(k, f->n * sizeof *at, (void **)&at));
+    US_TRY(us_eval_keep(k, f->n * sizeof *at, (void **)&at));
     for (size_t i = 0; i < f->n; i++) {
         if (f->modes[i] < 0 || f->modes[i] >= N_MODES) return bad(k);
         at[i] = (int64_t)next;
@@ -107,20 +112,48 @@ static us_err place_members(us_eval *k, forest *f)
     return US_OK;
 }
 
-static us_err plant(us_eval *k, forest *f)
+/* The tensor's elements as another type, where they stay. */
+static us_err kept_as(us_eval *k, const us_tensor *t, us_dtype to, const void **out)
 {
-    us_tensor modes, splits, weights, members = {0};
-    const us_p_ml_tree_ensemble *p = f->p;
-    US_TRY(us_eval_as(k, p->nodes_modes, US_I64, &modes));
-    US_TRY(us_eval_as(k, p->nodes_splits, US_F64, &splits));
-    US_TRY(us_eval_as(k, p->leaf_weights, US_F64, &weights));
-    if (p->membership_values) US_TRY(us_eval_as(k, p->membership_values, US_F64, &members));
-    f->modes = modes.data;
-    f->splits = splits.data;
-    f->weights = weights.data;
-    f->members = members.data;
-    f->n_members = p->membership_values ? (size_t)us_tensor_count(&members) : 0;
-    return place_members(k, f);
+    us_tensor as;
+    void *p;
+    US_TRY(us_eval_as(k, t, to, &as));
+    if (as.data == t->data) {
+        *out = t->data;
+        return US_OK;
+    }
+    US_TRY(us_eval_keep(k, us_tensor_bytes(&as), &p));
+    if (us_tensor_bytes(&as)) memcpy(p, as.data, us_tensor_bytes(&as));
+    *out = p;
+    return US_OK;
+}
+
+us_err ml_tree_ensemble_prepare(us_eval *k, const void **out)
+{
+    const us_p_ml_tree_ensemble *p = k->params;
+    forest *f;
+    const void *modes, *splits, *weights, *members = NULL;
+    US_TRY(us_eval_keep(k, sizeof *f, (void **)&f));
+    f->p = p;
+    f->n = p->nodes_featureids.n;
+    f->n_targets = p->has_n_targets ? p->n_targets : 1;
+    if (p->aggregate_function < 0 || p->aggregate_function >= N_AGGREGATES ||
+        p->post_transform < 0 || p->post_transform > US_POST_PROBIT || f->n_targets < 1 ||
+        f->n_targets > INT32_MAX)
+        return us_eval_fail(k, US_ARG, "aggregate_function, post_transform or n_targets");
+    US_TRY(check(k, f));
+    US_TRY(kept_as(k, p->nodes_modes, US_I64, &modes));
+    US_TRY(kept_as(k, p->nodes_splits, US_F64, &splits));
+    US_TRY(kept_as(k, p->leaf_weights, US_F64, &weights));
+    if (p->membership_values) US_TRY(kept_as(k, p->membership_values, US_F64, &members));
+    f->modes = modes;
+    f->splits = splits;
+    f->weights = weights;
+    f->members = members;
+    f->n_members = p->membership_values ? (size_t)us_tensor_count(p->membership_values) : 0;
+    US_TRY(place_members(k, f));
+    *out = f;
+    return US_OK;
 }
 
 static bool is_member(const forest *f, size_t i, double x)
@@ -181,33 +214,30 @@ static us_err row_scores(us_eval *k, const forest *f, const double *row, double 
 
 us_err ml_tree_ensemble_eval(us_eval *k)
 {
-    const us_p_ml_tree_ensemble *p = k->params;
     const us_tensor *in;
     us_tensor x, *y;
-    forest f = {.p = p, .n = p->nodes_featureids.n};
-    int64_t n_targets = p->has_n_targets ? p->n_targets : 1;
+    const void *prepared = k->prepared;
     double *s;
     bool *seen;
     US_TRY(us_eval_in(k, 0, &in));
     if (us_dtype_get(in->dtype)->cls != US_DC_FLOAT) return us_eval_no_type(k, in->dtype);
     if (in->rank != 2) return us_eval_fail(k, US_SHAPE, "input of rank %d", in->rank);
-    if (p->aggregate_function < 0 || p->aggregate_function >= N_AGGREGATES ||
-        p->post_transform < 0 || p->post_transform > US_POST_PROBIT || n_targets < 1 ||
-        n_targets > INT32_MAX)
-        return us_eval_fail(k, US_ARG, "aggregate_function, post_transform or n_targets");
-    US_TRY(check(k, p, f.n, in->dims[1], n_targets));
+    if (!prepared) US_TRY(ml_tree_ensemble_prepare(k, &prepared));
+    const forest *f = prepared;
+    int64_t d = in->dims[1];
+    size_t n_targets = (size_t)f->n_targets;
+    if (f->n_features > d)
+        return us_eval_fail(k, US_SHAPE, "trees use %lld columns, the input has %lld",
+                            (long long)f->n_features, (long long)d);
     US_TRY(us_eval_as(k, in, US_F64, &x));
-    US_TRY(plant(k, &f));
-    US_TRY(us_eval_scratch(k, (size_t)n_targets * sizeof *s, (void **)&s));
-    US_TRY(us_eval_scratch(k, (size_t)n_targets * sizeof *seen, (void **)&seen));
-    US_TRY(us_eval_out(k, 0, in->dtype, 2, (int64_t[]){in->dims[0], n_targets}, &y));
+    US_TRY(us_eval_scratch(k, n_targets * sizeof *s, (void **)&s));
+    US_TRY(us_eval_scratch(k, n_targets * sizeof *seen, (void **)&seen));
+    US_TRY(us_eval_out(k, 0, in->dtype, 2, (int64_t[]){in->dims[0], f->n_targets}, &y));
     for (int64_t i = 0; i < in->dims[0]; i++) {
         US_TRY(us_ctx_poll(k->c));
-        US_TRY(row_scores(k, &f, (const double *)x.data + i * in->dims[1], s, seen,
-                          (size_t)n_targets));
-        us_ml_post((us_post)p->post_transform, s, (size_t)n_targets);
-        us_dtype_get(y->dtype)->from_f64(y->data, (size_t)(i * n_targets), (size_t)n_targets,
-                                         s);
+        US_TRY(row_scores(k, f, (const double *)x.data + i * d, s, seen, n_targets));
+        us_ml_post((us_post)f->p->post_transform, s, n_targets);
+        us_dtype_get(y->dtype)->from_f64(y->data, (size_t)i * n_targets, n_targets, s);
     }
     return US_OK;
 }

@@ -165,11 +165,20 @@ static us_err weigh(us_eval *k, float *y, int64_t n, int64_t width)
     return US_OK;
 }
 
+us_err tfidf_vectorizer_prepare(us_eval *k, const void **out)
+{
+    grams *g;
+    US_TRY(us_eval_keep(k, sizeof *g, (void **)&g));
+    US_TRY(read_pool(k, g));
+    *out = g;
+    return US_OK;
+}
+
 us_err tfidf_vectorizer_eval(us_eval *k)
 {
     const us_p_tfidf_vectorizer *p = k->params;
     us_tensor x, *y;
-    grams g = {0};
+    const void *prepared = k->prepared;
     uint32_t *words = NULL, *key;
     int64_t width = 0;
     US_TRY(us_eval_in_dense(k, 0, &x));
@@ -179,16 +188,17 @@ us_err tfidf_vectorizer_eval(us_eval *k)
         (x.dtype != US_STRING && x.dtype != US_I32 && x.dtype != US_I64))
         return us_eval_fail(k, US_ARG, "the input is %s and the pool is not",
                             us_dtype_get(x.dtype)->name);
-    US_TRY(read_pool(k, &g));
-    US_TRY(number_words(k, &x, &g, &words));
+    if (!prepared) US_TRY(tfidf_vectorizer_prepare(k, &prepared));
+    const grams *g = prepared;
+    US_TRY(number_words(k, &x, g, &words));
     int64_t rows = x.rank == 2 ? x.dims[0] : 1, n = x.dims[x.rank - 1];
-    US_TRY(us_eval_scratch(k, (g.longest + 1) * sizeof *key, (void **)&key));
+    US_TRY(us_eval_scratch(k, (g->longest + 1) * sizeof *key, (void **)&key));
     US_TRY(
         us_eval_out(k, 0, US_F32, x.rank, x.rank == 2 ? (int64_t[]){rows, width} : &width, &y));
     if (us_tensor_bytes(y)) memset(y->data, 0, us_tensor_bytes(y));
     for (int64_t i = 0; i < rows; i++) {
         US_TRY(us_ctx_poll(k->c));
-        count_row(p, &g, words + i * n, n, key, (float *)y->data + i * width);
+        count_row(p, g, words + i * n, n, key, (float *)y->data + i * width);
     }
     return weigh(k, y->data, rows, width);
 }

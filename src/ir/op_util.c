@@ -217,6 +217,7 @@ us_err us_eval_widened(us_eval *k, us_dtype half, us_eval_fn *fn)
         pout[i] = k->out[i] ? &out[i] : NULL;
     }
     us_eval wide = *k;
+    wide.prepared = NULL; /* it was made of other types */
     wide.in = pin;
     wide.out = pout;
     wide.env = &env.base;
@@ -246,6 +247,7 @@ us_err us_eval_inner(us_eval *k, us_eval_fn *fn, const void *params, size_t n_in
         pin[i] = in[i] ? &v[i] : NULL;
     }
     us_eval inner = *k;
+    inner.prepared = NULL; /* another operator */
     inner.params = params;
     inner.in = pin;
     inner.n_in = n_in;

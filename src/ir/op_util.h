@@ -21,6 +21,9 @@
 #include "ir/ops.def"
 #undef US_CORE
 #undef US_COMPOSITE
+#define US_PREPARE(id, fn) us_prepare_fn fn##_prepare;
+#include "ir/prepare.def"
+#undef US_PREPARE
 
 /* --- upgrades ------------------------------------------------------------------------------------ */
 

@@ -38,6 +38,21 @@ us_core_kind us_op_why(const us_op *op, const char **reason)
     return w->kind;
 }
 
+#define US_PREPARE(id, fn) us_prepare_fn fn##_prepare;
+#include "ir/prepare.def"
+#undef US_PREPARE
+static us_prepare_fn *const prepares[US_OP_N] = {
+    [US_OP_NONE] = NULL,
+#define US_PREPARE(id, fn) [US_OP_##id] = fn##_prepare,
+#include "ir/prepare.def"
+#undef US_PREPARE
+};
+
+us_prepare_fn *us_op_prepare(const us_op *op)
+{
+    return prepares[us_op_index(op)];
+}
+
 const us_op *us_op_get(us_op_id id)
 {
     size_t i = (size_t)id, n = US_LEN(table);

@@ -1,5 +1,6 @@
 /* test_op_ml - ai.onnx.ml operators against values worked out by hand (the rules are ONNX Runtime's). */
 #include "op_fixture.h"
+#include "us_torture.h"
 
 #define ML  "ai.onnx.ml."
 #define X23 "const x: float[2,3] = {1, -2, 3, 0, 5, -0.5}\n"
@@ -132,7 +133,111 @@ static void test_ml__zip_map(void)
     op_close(&r);
 }
 
-static const us_test_case cases[] = {US_CASE(test_ml__by_hand), US_CASE(test_ml__zip_map)};
+/* Inputs that are not constant, so that nothing is folded: trees, keys and a pool are prepared with the plan, and serve two
+ * sessions that run in turn. */
+static const char *const prepared_model =
+    "model ir=8 " OP_OPSETS "\n"
+    "graph main(x: float[N,3], w: string[M]) -> (a, l, b, e, h, t) {\n"
+    "  a = " ML "TreeEnsembleRegressor(x) {" REG "}\n"
+    "  l, p = " ML "TreeEnsembleClassifier(x) {" CLF(
+        "[0, 1, 2, 1]") ", classlabels_strings=[\"a\", \"b\", \"c\"]}\n"
+                        "  b = " ML "TreeEnsemble@5(x) {nodes_featureids=[0], "
+                                    "nodes_modes=tensor uint8[1] {6}, "
+                        "nodes_splits=tensor float[1] {0}, membership_values=tensor float[3] "
+                        "{1, 5, "
+                        "nan}, nodes_truenodeids=[0], nodes_falsenodeids=[1], "
+                        "nodes_trueleafs=[1], "
+                        "nodes_falseleafs=[1], leaf_targetids=[0, 0], leaf_weights=tensor "
+                        "float[2] "
+                        "{1, 2}, tree_roots=[0]}\n"
+                        "  e = " ML
+                        "LabelEncoder(w) {keys_strings=[\"u\", \"v\"], values_int64s=[5, 6]}\n"
+                        "  h = " ML "OneHotEncoder(w) {cats_strings=[\"v\", \"u\"]}\n"
+                        "  t = TfIdfVectorizer(w) {mode=\"TF\", min_gram_length=1, "
+                        "max_gram_length=2, max_skip_count=0, ngram_counts=[0, 1], "
+                        "ngram_indexes=[0, 1], pool_strings=[\"u\", \"u\", \"v\"]}\n"
+                        "}\n";
+
+static us_err run_prepared(us_ctx *c, us_session *s, float x0, us_value *out)
+{
+    float x[3] = {x0, 0, 0};
+    us_sv w[2] = {US_SV("u"), US_SV("v")};
+    us_tensor t[2];
+    US_TRY(us_tensor_init(c, &t[0], US_F32, 2, (int64_t[]){1, 3}, x));
+    US_TRY(us_tensor_init(c, &t[1], US_STRING, 1, (int64_t[]){2}, w));
+    us_value in[2] = {us_value_of(&t[0]), us_value_of(&t[1])};
+    return us_session_run(c, s, in, out);
+}
+
+static us_err check_outputs(us_ctx *c, us_session *s)
+{
+    us_value out[6];
+    US_TRY(run_prepared(c, s, 1, out));
+    CHECK(us_tensor_f64_at(&out[0].t, 0) == 22);
+    CHECK(us_sv_is(us_tensor_str_at(&out[1].t, 0), "b"));
+    CHECK(us_tensor_f64_at(&out[2].t, 0) == 1);
+    CHECK(us_tensor_i64_at(&out[3].t, 1) == 6);
+    CHECK(us_tensor_f64_at(&out[4].t, 1) == 1);
+    CHECK(us_tensor_f64_at(&out[5].t, 1) == 1);
+    US_TRY(run_prepared(c, s, 0, out));
+    CHECK(us_tensor_f64_at(&out[0].t, 0) == 21);
+    CHECK(us_tensor_f64_at(&out[2].t, 0) == 2);
+    return US_OK;
+}
+
+static us_err prepare_and_run(us_ctx *c, void *arg)
+{
+    us_model *m;
+    us_plan *p = NULL;
+    us_session *s[2] = {NULL, NULL};
+    (void)arg;
+    US_TRY(us_model_parse(c, us_sv_of(prepared_model), &m));
+    us_err e = us_plan_new(c, m, NULL, &p);
+    if (e != US_OK) us_model_free(m);
+    for (int i = 0; i < 2 && e == US_OK; i++)
+        e = us_session_new(c, p, NULL, &s[i]);
+    for (int i = 0; i < 4 && e == US_OK; i++)
+        e = check_outputs(c, s[i % 2]);
+    us_session_free(s[0]);
+    us_session_free(s[1]);
+    us_plan_free(p);
+    return e;
+}
+
+static void test_ml__prepared_once_for_all_sessions(void)
+{
+    us_ctx c;
+    us_ctx_init(&c);
+    CHECK_OK(&c, prepare_and_run(&c, NULL));
+    us_ctx_deinit(&c);
+}
+
+static void test_ml__preparing_runs_out_of_memory(void)
+{
+    us_torture("plan with prepared nodes", prepare_and_run, NULL);
+}
+
+/* What is wrong with a node's lists is said when the plan is made. */
+static void test_ml__bad_trees_make_no_plan(void)
+{
+    us_ctx c;
+    us_model *m;
+    us_plan *p;
+    us_ctx_init(&c);
+    CHECK_OK(&c, us_model_parse(
+                     &c,
+                     US_SV("model ir=8 " OP_OPSETS "\ngraph main(x: float[N,3]) -> (y) {\n"
+                           "y = " ML "TreeEnsembleRegressor(x) {nodes_modes=[\"LEAF\"]}\n}\n"),
+                     &m));
+    CHECK(us_plan_new(&c, m, NULL, &p) == US_FORMAT);
+    us_model_free(m);
+    us_ctx_deinit(&c);
+}
+
+static const us_test_case cases[] = {US_CASE(test_ml__by_hand), US_CASE(test_ml__zip_map),
+                                     US_CASE(test_ml__prepared_once_for_all_sessions),
+                                     US_CASE(test_ml__preparing_runs_out_of_memory),
+                                     US_CASE(test_ml__bad_trees_make_no_plan)};
 int main(int argc, char **argv)
 {
     return us_test_main(cases, US_LEN(cases), argc, argv);

@@ -1,0 +1,61 @@
+/* exec/prepare.c - runs an operator's prepare on a node of a plan that is being made.
+ *
+ * What it keeps lies in the plan's arena, its working memory in one that goes at once. Constants are known, other inputs are
+ * not; variables change, so they count among the others.
+ */
+#include "base/ctx.h"
+#include "exec/plan.h"
+
+#define WORK_ARENA_CAP ((size_t)2 << 30)
+
+typedef struct prepare_env {
+    us_eval_env base; /* first: an env is its prepare_env */
+    us_arena *keep, *work;
+} prepare_env;
+
+static us_err no_output(us_eval_env *env, us_eval *k, size_t i, us_tensor *t)
+{
+    (void)env;
+    (void)t;
+    return us_eval_fail(k, US_BUG, "output %zu is made while the plan is", i);
+}
+
+static us_err env_work(us_eval_env *env, us_eval *k, size_t bytes, void **out)
+{
+    prepare_env *e = (prepare_env *)env;
+    void *p = us_arena_alloc(e->work, 1, bytes, 64);
+    if (!p) return us_arena_fail(k->c, e->work);
+    *out = p;
+    return US_OK;
+}
+
+static us_arena *env_keep(us_eval_env *env, us_eval *k)
+{
+    (void)k;
+    return ((prepare_env *)env)->keep;
+}
+
+static us_err prepare(us_ctx *c, const us_graph *g, us_step *s, prepare_env *e)
+{
+    const us_node *n = s->node;
+    const us_value **in = us_new_n(e->work, const us_value *, n->n_in);
+    if (!in) return us_arena_fail(c, e->work);
+    for (uint32_t i = 0; i < n->n_in; i++)
+        if (n->in[i] != US_NIL && g->vals.at[n->in[i]].storage == US_ST_CONST)
+            in[i] = g->vals.at[n->in[i]].data;
+    us_eval k = {
+        .c = c, .n = n, .params = n->params, .in = in, .n_in = n->n_in, .env = &e->base};
+    return us_op_prepare(s->op)(&k, &s->prepared);
+}
+
+us_err us_step_prepare(us_ctx *c, us_plan *p, const us_graph *g, us_step *s)
+{
+    if (!us_op_prepare(s->op)) return US_OK;
+    prepare_env e = {
+        .base = {.out_tensor = no_output, .scratch = env_work, .dynamic = env_keep},
+        .keep = p->arena};
+    US_TRY(us_arena_new(c, "prepare", WORK_ARENA_CAP, &e.work));
+    us_err err = prepare(c, g, s, &e);
+    us_arena_free(e.work);
+    return err;
+}
