@@ -10,6 +10,7 @@
 
 #define SAMPLE_CAP  ((size_t)4 << 30)
 #define DYNAMIC_CAP ((size_t)2 << 30)
+#define MAX_STEPS   1000000 /* random trip counts may be huge: then another input is tried */
 
 /* Sizes of unnamed and symbolic dimensions, tried in turn: small ones that tell dynamic axes from constants first, then
  * what image and text models often insist on. */
@@ -36,7 +37,8 @@ static us_err open_side(prover *k, const us_model *m, side *s)
 {
     us_model *copy;
     us_plan_opts po = {.no_passes = true};
-    us_session_opts so = {.dynamic_cap_bytes = DYNAMIC_CAP, .seed = k->o.seed};
+    us_session_opts so = {
+        .dynamic_cap_bytes = DYNAMIC_CAP, .max_steps = MAX_STEPS, .seed = k->o.seed};
     US_TRY(us_model_clone(k->c, m, &copy));
     us_err e = us_plan_new(k->c, copy, &po, &s->plan);
     if (e != US_OK) {

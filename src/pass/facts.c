@@ -17,22 +17,24 @@ static us_err take_symbols(us_ctx *c, us_model *m, const us_model *from)
     return US_OK;
 }
 
-/* An output's declared type is part of what the model promises: its names of dimensions stay. */
-static bool is_settled(const us_val *v, bool is_output)
+/* What a file claims of computed values is not known: shapes that depend on the contents of inputs are often recorded as
+ * they once were. */
+static us_err forget_types(us_ctx *c, us_graph *g, void *arg)
 {
-    if (v->storage == US_ST_TEMP)
-        return is_output && v->type.kind != US_KIND_NONE &&
-               (v->type.kind != US_KIND_TENSOR || v->type.rank >= 0);
-    return v->storage != US_ST_OUTER;
+    (void)c, (void)arg;
+    for (us_vid v = 0; v < g->vals.n; v++)
+        if (g->vals.at[v].storage == US_ST_TEMP)
+            g->vals.at[v].type = (us_type){.kind = US_KIND_NONE, .rank = -1};
+    return US_OK;
 }
 
-static us_err take_types(us_ctx *c, us_graph *g, const us_graph *from, const us_rewire *r)
+static us_err take_types(us_ctx *c, us_graph *g, const us_graph *from)
 {
     for (us_vid v = 0; v < from->vals.n && v < g->vals.n; v++) {
         us_val *val = &g->vals.at[v];
-        const us_type *t = &from->vals.at[v].type;
-        if (!is_settled(val, us_rewire_is_output(r, v)) && t->kind != US_KIND_NONE)
-            US_TRY(us_type_dup(c, g->model->arena, t, &val->type));
+        bool computed = val->storage == US_ST_TEMP || val->storage == US_ST_OUTER;
+        if (computed)
+            US_TRY(us_type_dup(c, g->model->arena, &from->vals.at[v].type, &val->type));
     }
     return US_OK;
 }
@@ -132,7 +134,7 @@ static us_err take_graph(us_ctx *c, us_graph *g, const us_graph *from, size_t ma
     us_err e = us_rewire_begin(c, g, a, &k.r);
     k.keep = us_new_n(a, bool, g->vals.n);
     if (e == US_OK && !k.keep) e = us_arena_fail(c, a);
-    if (e == US_OK) e = take_types(c, g, from, &k.r);
+    if (e == US_OK) e = take_types(c, g, from);
     if (e == US_OK) e = fold_graph(&k);
     us_arena_free(a);
     return e;
@@ -143,7 +145,8 @@ us_err us_facts_take(us_ctx *c, us_model *m, size_t max_bytes, bool *changed)
     us_model *from;
     size_t n_graphs = m->graphs.n;
     US_TRY(us_model_clone(c, m, &from));
-    us_err e = us_pass_run(c, from, "inline,upgrade,fold-const");
+    us_err e = us_graph_each(c, from->main, forget_types, NULL);
+    if (e == US_OK) e = us_pass_run(c, from, "inline,upgrade,fold-const");
     if (e == US_OK) e = take_symbols(c, m, from);
     for (size_t i = 0; e == US_OK && i < n_graphs; i++)
         e = take_graph(c, m->graphs.at[i], from->graphs.at[i], max_bytes, changed);

@@ -9,7 +9,7 @@
 
 #include "ir/graph.h"
 
-/* Types of m's values as far as they can be inferred (inputs and declared outputs stay as declared). Values that are
+/* Types of m's computed values as far as they can be inferred, in place of what the file declares. Values that are
  * constant, of at most max_bytes, become constants of m; what made them is left to dce. *changed: one did. */
 us_err us_facts_take(us_ctx *c, us_model *m, size_t max_bytes, bool *changed) US_MUST;
 

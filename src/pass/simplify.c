@@ -58,6 +58,23 @@ static void settle_initialisers(us_model *m)
     m->ir_version = US_MAX(m->ir_version, 4);
 }
 
+/* The declared types of outputs are part of what the model promises: the names of their dimensions stay, and a loop that does not
+ * run once has nothing else to go by. */
+static void restore_outputs(us_model *s, const us_model *m)
+{
+    for (size_t i = 0; i < m->graphs.n; i++) {
+        us_graph *g = s->graphs.at[i];
+        const us_graph *from = m->graphs.at[i];
+        for (size_t k = 0; k < g->outputs.n && k < from->outputs.n; k++) {
+            us_val *v = &g->vals.at[g->outputs.at[k]];
+            const us_val *was = &from->vals.at[from->outputs.at[k]];
+            if (v->storage != US_ST_TEMP) continue;
+            v->type = was->type;
+            v->declared = was->declared;
+        }
+    }
+}
+
 static us_err attempt(us_ctx *c, const us_model *m, const us_simplify_opts *o, size_t max_fold,
                       us_model **out, us_simplify_report *r)
 {
@@ -73,10 +90,12 @@ static us_err attempt(us_ctx *c, const us_model *m, const us_simplify_opts *o, s
         if (e == US_OK)
             e = us_pass_run_watched(c, s, o->passes ? o->passes : US_SIMPLIFY_PASSES, &w);
     }
-    if (e == US_OK)
+    if (e == US_OK) {
+        restore_outputs(s, m);
         *out = s;
-    else
+    } else {
         us_model_free(s);
+    }
     return e;
 }
 

@@ -8,7 +8,9 @@
 
 #include "ir/graph.h"
 
-#define US_SIMPLIFY_PASSES "if-const,static-reshape,identity,cse,fold-bn,dce" /* the default, in order */
+/* The default, in order. */
+#define US_SIMPLIFY_PASSES                                                                     \
+    "if-const,static-reshape,identity,cancel,concat,cse,fold-bn,fold-pad,dce"
 #define US_SIMPLIFY_GROWTH 1.1 /* constants may take this many times their bytes, and 64 KiB */
 
 typedef struct us_simplify_opts {
