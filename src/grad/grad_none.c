@@ -39,7 +39,6 @@ US_NO_GRAD(ml_zip_map)
 US_NO_GRAD(bit_cast)
 US_NO_GRAD(cum_prod)
 US_NO_GRAD(det)
-US_NO_GRAD(tensor_scatter)
 US_NO_GRAD(unique)
 
 /* Text has no gradient. */
@@ -71,9 +70,6 @@ US_NO_GRAD(rnn)
 US_NO_GRAD(conv_transpose)
 
 /* Steps of training themselves. */
-US_NO_GRAD(train_adagrad)
-US_NO_GRAD(train_adam)
-US_NO_GRAD(train_momentum)
 
 /* Rounding has none that is of use; training with quantisation writes its own. */
 US_NO_GRAD(dequantize_linear)
@@ -108,7 +104,6 @@ US_NO_GRAD(mel_weight_matrix)
 US_NO_GRAD(multinomial)
 US_NO_GRAD(random_normal_like)
 US_NO_GRAD(random_uniform_like)
-US_NO_GRAD(stft)
 
 /* com.microsoft: finished models. */
 US_NO_GRAD(ms_attention)

@@ -246,6 +246,26 @@ us_err reverse_sequence_expand(us_ctx *c, us_model *m, us_graph *g, us_nid n)
         time, 1 - time, time, time, us_expand_axes_text(2, rank).text);
 }
 
+/* Row i of the update goes to place i behind the sequence's write index. */
+us_err tensor_scatter_expand(us_ctx *c, us_model *m, us_graph *g, us_nid n)
+{
+    const us_p_tensor_scatter *p = g->nodes.at[n].params;
+    int rank = us_expand_rank(g, n, 0), axis;
+    bool each = us_expand_has(g, n, 2);
+    us_expand_buf b = {.n = 0};
+    if (rank < 2 || !us_axis_norm(p->axis, rank, &axis) || axis == 0)
+        return us_expand_refuse(c, g, n, "the rank of its input is not known");
+    us_expand_add(&b, "at = Range(#0, Gather(Shape(x1), #%d), #1);", axis);
+    if (each) us_expand_add(&b, "at = Add(at, Unsqueeze(x2, [1]));");
+    if (us_sv_is(p->mode, "circular"))
+        us_expand_add(&b, "at = Mod(at, Gather(Shape(x0), #%d));", axis);
+    us_expand_add(&b, "at = Unsqueeze(at, [");
+    for (int i = each ? 1 : 0; i < rank; i++)
+        if (i != axis) us_expand_add(&b, "%d,", i);
+    us_expand_add(&b, "]); y = ScatterElements<axis=%d>(x0, Expand(at, Shape(x1)), x1)", axis);
+    return us_expand_buffer(c, m, g, n, &b);
+}
+
 US_EXPAND(scatter, "y = ScatterElements<axis=$axis>(x0, x1, x2)")
 
 /* --- made values -------------------------------------------------------------------------------------- */

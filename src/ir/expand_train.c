@@ -1,4 +1,4 @@
-/* ir/expand_train.c - what losses, Dropout, windows of signals and affine grids are made of. */
+/* ir/expand_train.c - what losses, Dropout, steps of training, windows and frames of signals, and affine grids are made of. */
 #include "ir/op_util.h"
 #include "ir/params_signal.h"
 
@@ -125,4 +125,76 @@ us_err affine_grid_expand(us_ctx *c, us_model *m, us_graph *g, us_nid n)
                   " Slice(x1, [2], [%d]), [%d])))",
                   t, (int)space + 2, (int)space);
     return us_expand_buffer(c, m, g, n, &b);
+}
+
+/* --- steps of training ------------------------------------------------------------------------------------ */
+
+/* One tensor of n, in double: its value v, gradient d and states s (and h); the texts say what becomes of them. */
+static us_err steps(us_ctx *c, us_model *m, us_graph *g, us_nid n, size_t groups,
+                    const char *rate, const char *text)
+{
+    static const char names[] = {'v', 'd', 's', 'h'};
+    static const char *const results[] = {"w", "p", "q"};
+    size_t n_in = g->nodes.at[n].n_in;
+    us_expand_buf b = {.n = 0};
+    if (n_in < 2 + groups || (n_in - 2) % groups)
+        return us_expand_refuse(c, g, n, "its inputs do not come in equal groups");
+    size_t each = (n_in - 2) / groups;
+    us_expand_add(
+        &b, "@11 r = Cast<to=11>(Reshape(x0, [])); t = Cast<to=11>(Reshape(x1, []));%s", rate);
+    for (size_t i = 0; i < each; i++) {
+        for (size_t k = 0; k < groups; k++)
+            us_expand_add(&b, "%c = Cast<to=11>(x%zu);", names[k], 2 + k * each + i);
+        us_expand_add(&b, "g = Add(Mul(v, $norm_coefficient), d);%s", text);
+        for (size_t k = 0; k + 1 < groups; k++)
+            us_expand_add(&b, "y%zu = Cast<to=@x%zu>(%s);", k * each + i, 2 + i, results[k]);
+    }
+    return us_expand_buffer(c, m, g, n, &b);
+}
+
+us_err train_adagrad_expand(us_ctx *c, us_model *m, us_graph *g, us_nid n)
+{
+    return steps(c, m, g, n, 3, "r = Div(r, Add(Mul(t, $decay_factor), 1));",
+                 "p = Add(s, Mul(g, g));"
+                 "w = Sub(v, Div(Mul(g, r), Add(Sqrt(p), $epsilon)));");
+}
+
+us_err train_adam_expand(us_ctx *c, us_model *m, us_graph *g, us_nid n)
+{
+    return steps(c, m, g, n, 4,
+                 "f = Div(Sqrt(Sub(1, Pow($beta, t))), Sub(1, Pow($alpha, t)));"
+                 "r = Where(Greater(t, 0), Mul(r, f), r);",
+                 "p = Add(Mul(s, $alpha), Mul(g, Sub(1, $alpha)));"
+                 "q = Add(Mul(h, $beta), Mul(Mul(g, g), Sub(1, $beta)));"
+                 "w = Mul(Sub(v, Div(Mul(p, r), Add(Sqrt(q), $epsilon))),"
+                 " Sub(1, $norm_coefficient_post));");
+}
+
+us_err train_momentum_expand(us_ctx *c, us_model *m, us_graph *g, us_nid n)
+{
+    const us_p_optimizer *p = g->nodes.at[n].params;
+    bool nesterov = us_sv_is(p->mode, "nesterov");
+    return steps(c, m, g, n, 3, "f = Where(Greater(t, 0), $beta, 1);",
+                 nesterov ? "p = Add(Mul(s, $alpha), Mul(g, f));"
+                            "w = Sub(v, Mul(Add(g, Mul(p, $alpha)), r));"
+                          : "p = Add(Mul(s, $alpha), Mul(g, f)); w = Sub(v, Mul(p, r));");
+}
+
+/* --- STFT ------------------------------------------------------------------------------------------------- */
+
+us_err stft_expand(us_ctx *c, us_model *m, us_graph *g, us_nid n)
+{
+    int rank = us_expand_rank(g, n, 0);
+    bool window = us_expand_has(g, n, 2);
+    if (rank != 2 && rank != 3)
+        return us_expand_refuse(c, g, n, "the rank of the signal is not known");
+    return us_expand_fmt(
+        c, m, g, n,
+        "step = Reshape(Cast<to=7>(x1), []); len = %s;"
+        "n = Add(Div(Sub(Gather(Shape(x0), #1), len), step), #1);"
+        "at = Add(Unsqueeze(Mul(Range(#0, n, #1), step), [1]), Range(#0, len, #1));"
+        "f = Gather<axis=1>(%s, at); %s y = DFT<onesided=$onesided>(f, _, #2)",
+        us_expand_has(g, n, 3) ? "Reshape(Cast<to=7>(x3), [])" : "Gather(Shape(x2), #0)",
+        rank == 2 ? "Unsqueeze(x0, [2])" : "x0",
+        window ? "f = Mul(f, Unsqueeze(x2, [1]));" : "");
 }

@@ -10,6 +10,7 @@ typedef struct expand_case {
 } expand_case;
 
 /* clang-format off */
+#define STEP   "const r: float[] = {0.1}\nconst t: int64[] = {3}\nconst o: int64[] = {0}\nconst w: float[2] = {0.5, 2}\nq = Mul(x, x)\n"
 #define QIN    "q = Cast(x) {to=3}\nconst s: float[] = {0.3}\nconst z: int8[] = {3}\nconst t: float[1] = {0.2}\nconst o: int8[] = {-5}\n"
 #define BIAS   "const b: float[4] = {1, -2, 0.5, 4}\n"
 #define SKIP   BIAS "const g: float[4] = {1, 2, -3, 4}\nconst d: float[4] = {0.5, 0, 1, -1}\nconst k: float[3,4] = {1,2,3,4,-1,2,-3,4,1,0,0,4}\n"
@@ -136,6 +137,16 @@ static const expand_case rows[] = {
     {"EyeLike", "const k: int64[2] = {4, 6}\nv = Reshape(x, k)\ne = EyeLike(v) {k=2, dtype=9}\ny = Cast(e) {to=1}"},
     {"Trilu", "y = Trilu(x)"},
     {"Trilu", "const k: int64[] = {-1}\ny = Trilu(x, k) {upper=0}"},
+    {"Adagrad", STEP "y, a, b, d = ai.onnx.preview.training.Adagrad(r, t, x, w, x, w, q, w) {decay_factor=0.1, epsilon=0.01, norm_coefficient=0.5}"},
+    {"Adam", STEP "z, a, y, d, e, f = ai.onnx.preview.training.Adam(r, t, x, w, x, w, q, w, q, w) {norm_coefficient=0.5, norm_coefficient_post=0.25, epsilon=0.01}"},
+    {"Adam", STEP "z, y, b, d, e, f = ai.onnx.preview.training.Adam(r, o, x, w, x, w, q, w, q, w) {alpha=0.8, beta=0.9, epsilon=0.01}"},
+    {"Momentum", STEP "y, p = ai.onnx.preview.training.Momentum(r, t, x, x, q) {alpha=0.9, beta=0.7, norm_coefficient=0.5, mode=\"nesterov\"}"},
+    {"Momentum", STEP "z, y = ai.onnx.preview.training.Momentum(r, o, x, x, q) {alpha=0.9, beta=0.7, norm_coefficient=0.5, mode=\"standard\"}"},
+    {"STFT", "const k: int64[2] = {2, 12}\nv = Reshape(x, k)\nconst s: int64[] = {3}\nconst w: float[4] = {1, 0.5, 2, -1}\nz = STFT(v, s, w)\nconst a: int64[1] = {0}\nconst e: int64[1] = {1}\nconst d: int64[1] = {0}\ny = Slice(z, a, e, d)"},
+    {"STFT", "const k: int64[3] = {1, 12, 2}\nv = Reshape(x, k)\nconst s: int64[] = {8}\nconst n: int64[] = {5}\ny = STFT(v, s, _, n) {onesided=0}"},
+    {"TensorScatter", "const u: float[2,2,4] = {1,2,3,4,5,6,7,8,9,1,2,3,4,5,6,7}\nconst w: int64[2] = {0, 1}\ny = TensorScatter(x, u, w)"},
+    {"TensorScatter", "const u: float[2,3,2] = {1,2,3,4,5,6,7,8,9,1,2,3}\nconst w: int64[2] = {3, 1}\ny = TensorScatter(x, u, w) {axis=2, mode=\"circular\"}"},
+    {"TensorScatter", "const u: float[2,2,4] = {1,2,3,4,5,6,7,8,9,1,2,3,4,5,6,7}\ny = TensorScatter(x, u) {axis=1}"},
     {"Scaler", "y = ai.onnx.ml.Scaler(x) {offset=[1.0, 0.0, 1.0, 2.0], scale=[2.0]}"},
     {"Scaler", "i = Cast(x) {to=7}\ny = ai.onnx.ml.Scaler(i) {scale=[0.1, 2.0, 3.0, 4.0]}"},
     {"Imputer", "const f: float[3,1] = {1, nan, 1}\nz = Mul(x, f)\ny = ai.onnx.ml.Imputer(z) {imputed_value_floats=[1.0, 2.0, 3.0, 4.0], replaced_value_float=nan}"},
@@ -250,10 +261,12 @@ static us_model *parse(us_ctx *c, const expand_case *t)
 {
     char text[2048];
     us_model *m;
-    (void)snprintf(text, sizeof text,
-                   "model ir=8 opset=28,ai.onnx.ml:5,com.microsoft:1\ngraph main(x: "
-                   "float[2,3,4]) -> (y) {\n%s\n}\n",
-                   t->body);
+    (void)snprintf(
+        text, sizeof text,
+        "model ir=8 opset=28,ai.onnx.ml:5,ai.onnx.preview.training:1,com.microsoft:1\ngraph "
+        "main(x: "
+        "float[2,3,4]) -> (y) {\n%s\n}\n",
+        t->body);
     us_err e = us_model_parse(c, us_sv_of(text), &m);
     if (e != US_OK) printf("# %s: %s\n", t->op, c->diag.text);
     CHECK(e == US_OK);
