@@ -9,6 +9,7 @@
 #include "base/pool.h"
 #include "cli/cli.h"
 #include "exec/session.h"
+#include "image/image.h"
 #include "kernel/kernels.h"
 #include "store/store.h"
 
@@ -72,6 +73,9 @@ static us_err libraries(doctor *d)
 #ifdef __GLIBC__
     US_TRY(finding(d, "libraries", "libc", FACT, gnu_get_libc_version()));
 #endif
+    const char *format, *library;
+    for (size_t i = 0; us_image_formats(i, &format, &library); i++)
+        US_TRY(finding(d, "images", format, FACT, library ? library : "not in this build"));
     return US_OK;
 }
 

@@ -24,6 +24,9 @@ typedef struct state {
 } state;
 
 static int on_error(TIFF *t, void *ud, const char *module, const char *fmt, va_list ap)
+    US_PRINTF(4, 0);
+
+static int on_error(TIFF *t, void *ud, const char *module, const char *fmt, va_list ap)
 {
     state *s = ud;
     (void)t;
