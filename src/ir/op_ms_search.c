@@ -164,6 +164,14 @@ static us_err open_rules(us_eval *k, const places *at, const us_ms_decoder *o, i
     return US_OK;
 }
 
+/* What a step costs besides the decoder: so much per score, and the n-grams that are looked at. */
+static us_err step_work(us_eval *k, const us_ms_rules *r, const us_ms_tokens *t,
+                        double per_score)
+{
+    double ngrams = (double)t->len * (double)US_MIN(r->no_repeat_ngram, t->len);
+    return us_eval_work(k, (double)r->rows * (per_score * (double)r->vocab + ngrams));
+}
+
 /* The sequences of the next step: each goes on from its beam with its token. spare is swapped with what is there. */
 static void append(us_ms_tokens *t, int32_t **spare, const int64_t *from, const int32_t *token)
 {
@@ -276,7 +284,7 @@ us_err ms_beam_search_eval(us_eval *k)
                 memset(all->data, 0, us_tensor_bytes(all));
             }
         }
-        US_TRY(us_eval_work(k, 10 * (double)r.rows * (double)vocab));
+        US_TRY(step_work(k, &r, &t, 10 + 2 * (double)o.beams));
         score(&b, &r, &t, step == 0, s,
               all ? (float *)all->data + step * r.rows * vocab : NULL);
         us_ms_beams_step(&b, &t, s, vocab);
@@ -409,7 +417,7 @@ static us_err one_by_one(us_eval *k, const places *at, us_rng *rng, float **s, u
             US_TRY(us_ms_zeros(k, sizeof(scored), 1, &vocab, &room));
             US_TRY(us_ms_zeros(k, sizeof(double), 1, &vocab, &share));
         }
-        US_TRY(us_eval_work(k, (rng ? 60 : 10) * (double)r->rows * (double)vocab));
+        US_TRY(step_work(k, r, &t, rng ? 60 : 10));
         us_ms_rules_apply(r, &t, step == 0, *s);
         bool all = choose(k, rng, *s, r, room, share, over, token);
         append(&t, &spare, NULL, token);

@@ -77,6 +77,8 @@ static const op_case rows[] = {
     {"keys and values packed", "const q: float[1,1,2] = {5, 6}\nconst k: float[1,2,1,2,2] = {0,0,1,2, 0,0,3,4}\ny = " MS "MultiHeadAttention(q, k) {num_heads=1}", 3, {1, 1, 2}, {2, 3}, {0}, 0},
     {"two heads, all packed", "const q: float[1,1,2,3,1] = {1,2,3, 4,5,6}\ny = " MS "MultiHeadAttention(q) {num_heads=2}", 3, {1, 1, 2}, {3, 6}, {0}, 0},
     {"values of another size", TWO_K "const u: float[1,2,3] = {1,2,3, 3,4,5}\ny = " MS "MultiHeadAttention(q, k, u) {num_heads=1}", 3, {1, 1, 3}, {2, 3, 4}, {0}, 0},
+    {"no keys", "const q: float[1,1,2] = {5, 6}\nconst k: float[1,0,2] = {}\ny = " MS "MultiHeadAttention(q, k, k) {num_heads=1}", 3, {1, 1, 2}, {0, 0}, {0}, 0},
+    {"heads of nothing", "const q: float[1,2,0] = {}\ny = " MS "MultiHeadAttention(q, q, q) {num_heads=3}", 3, {1, 2, 0}, {0}, {0}, 0},
     {"all packed for other heads", "const q: float[1,2,1,3,2] = {0,0,9,9,1,2, 0,0,8,8,3,4}\ny = " MS "MultiHeadAttention(q) {num_heads=2}", -1, {0}, {0}, {0}, US_SHAPE},
     {"no room for the heads", TWO_K "y = " MS "MultiHeadAttention(q, k, v) {num_heads=4}", -1, {0}, {0}, {0}, US_SHAPE},
     {"a value without a key", TWO_K "y = " MS "MultiHeadAttention(q, _, v) {num_heads=1}", -1, {0}, {0}, {0}, US_ARG},
