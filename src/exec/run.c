@@ -97,8 +97,9 @@ static uint64_t env_seed(us_eval_env *env, us_eval *k)
 /* Moves output v of a sub-graph into the hands of the calling step: the block itself when it is the sub-graph's own,
  * else a copy, because what it points to (a capture, a constant, an input) may be written over or die first. Sequences
  * and maps are passed on as they are: their parts are never in a block, and what they are in lasts until the run ends. */
-static us_err take_result(us_ctx *c, us_frame *sub, us_frame *f, us_vid vid, us_value *out)
+static us_err take_result(us_eval *k, us_frame *sub, us_frame *f, us_vid vid, us_value *out)
 {
+    us_ctx *c = k->c;
     const us_val *val = &sub->gp->g->vals.at[vid];
     us_slot *slot = &sub->slots[vid];
     const us_value *v =
@@ -125,6 +126,7 @@ static us_err take_result(us_ctx *c, us_frame *sub, us_frame *f, us_vid vid, us_
     }
     us_dyn_block *b;
     us_value copy = {.kind = US_KIND_TENSOR};
+    US_TRY(us_eval_work(k, (double)us_tensor_count(&v->t)));
     US_TRY(us_dyn_get(c, &f->s->dyn, &f->results, US_MAX(us_tensor_bytes(&v->t), 1), &b));
     US_TRY(us_tensor_init(c, &copy.t, v->t.dtype, v->t.rank, v->t.dims, us_dyn_data(b)));
     US_TRY(us_tensor_copy(c, &copy.t, &v->t));
@@ -162,7 +164,7 @@ static us_err env_sub_run(us_eval_env *env, us_eval *k, us_graph *g, size_t n_in
         if (!tmp) e = us_arena_fail(k->c, f->s->dynamic);
     }
     for (size_t i = 0; i < n_out && e == US_OK; i++)
-        e = take_result(k->c, sub, f, g->outputs.at[i], &tmp[i]);
+        e = take_result(k, sub, f, g->outputs.at[i], &tmp[i]);
     us_frame_release(sub);
     if (e != US_OK) return e;
     memcpy(out, tmp, n_out * sizeof *out);

@@ -130,7 +130,7 @@ static us_err expand_round(ad *s, bool *any)
         todo[n++] = s->g->order.at[i];
     }
     for (size_t i = 0; i < n; i++) {
-        US_TRY(s->g->nodes.at[todo[i]].op->expand(s->c, s->m, s->g, todo[i]));
+        US_TRY(us_node_expand(s->c, s->m, s->g, todo[i]));
         us_graph_remove_node(s->g, todo[i]);
         *any = true;
     }

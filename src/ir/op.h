@@ -183,6 +183,9 @@ typedef us_err us_prepare_fn(us_eval *k, const void **out);
 /* Replace node n by core nodes (added before it, outputs rewired; n removed by the caller). */
 typedef us_err us_expand_fn(us_ctx *c, us_model *m, us_graph *g, us_nid n);
 
+/* The operator's expand on node n, its attributes decoded before; n is still there. */
+us_err us_node_expand(us_ctx *c, us_model *m, us_graph *g, us_nid n) US_MUST;
+
 /* --- the table -------------------------------------------------------------------------------------- */
 
 enum {

@@ -212,8 +212,8 @@ us_err attention_infer(us_infer *k)
     const us_type *q = us_infer_ranked(k, 0), *past = us_infer_ranked(k, 4);
     us_dim n, dq[3], dk[3], dv[3], total;
     if (!q) return US_OK;
-    n = q->dims[0];
     US_TRY(infer_heads(k, 0, p->q_num_heads, dq));
+    n = q->dims[0];
     US_TRY(infer_heads(k, 1, p->kv_num_heads, dk));
     US_TRY(infer_heads(k, 2, p->kv_num_heads, dv));
     if (q->rank == 4) {

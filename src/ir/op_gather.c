@@ -205,10 +205,13 @@ us_err gather_nd_infer(us_infer *k)
     const us_type *x = us_infer_ranked(k, 0), *i = us_infer_ranked(k, 1);
     if (!x || !i || i->rank < 1 || !us_dim_known(i->dims[i->rank - 1]))
         return us_infer_out(k, 0, US_DT_NONE, -1, NULL);
-    int64_t depth = i->dims[i->rank - 1].add, used = p->batch_dims + depth;
-    if (p->batch_dims < 0 || depth < 0 || used > x->rank ||
-        i->rank - 1 + x->rank - used > US_MAX_RANK)
+    int64_t depth = i->dims[i->rank - 1].add;
+    if (p->batch_dims < 0 || p->batch_dims > x->rank || depth < 0 || depth > x->rank ||
+        p->batch_dims + depth > x->rank)
         return us_infer_fail(k, US_SHAPE, "index tuples are longer than the data's rank");
+    int64_t used = p->batch_dims + depth;
+    if (i->rank - 1 + x->rank - used > US_MAX_RANK)
+        return us_infer_fail(k, US_SHAPE, "result has too many dimensions");
     us_dim d[2 * US_MAX_RANK];
     int r = 0;
     for (int j = 0; j + 1 < i->rank; j++)
@@ -230,6 +233,7 @@ us_err gather_nd_eval(us_eval *k)
     US_TRY(us_eval_ints(k, 1, &n, &index));
     int64_t depth = it->rank ? it->dims[it->rank - 1] : 0;
     int b = (int)US_MIN(US_MAX(p->batch_dims, 0), US_MAX_RANK);
+    if (depth > US_MAX_RANK) depth = US_MAX_RANK + 1;
     int64_t used = b + depth;
     int rank = (int)(it->rank - 1 + x.rank - used);
     if (it->rank < 1 || depth < 1 || used > x.rank || b >= it->rank || rank > US_MAX_RANK)

@@ -168,6 +168,7 @@ us_err grid_sample_eval(us_eval *k)
     US_TRY(us_eval_room(k, x.rank, dims, &y));
     int64_t places = us_dims_product(dims, 2, x.rank),
             plane = us_dims_product(x.dims, 2, x.rank);
+    US_TRY(us_eval_work(k, (double)us_dims_product(dims, 0, x.rank) * pow(s.taps, s.n)));
     for (int64_t b = 0; b < dims[0]; b++)
         for (int64_t o = 0; o < places; o++) {
             const double *g = (const double *)grid.data + (b * places + o) * s.n;

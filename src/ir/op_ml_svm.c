@@ -150,6 +150,7 @@ us_err ml_svm_regressor_eval(us_eval *k)
         return us_eval_fail(k, US_ARG, "no rho, or %zu coefficients for %zu vectors",
                             p->coefficients.n, n_vectors);
     US_TRY(rows_of(k, d, &x, &n));
+    US_TRY(us_eval_work(k, (double)n * (double)d * (double)(n_vectors + 1)));
     US_TRY(us_eval_out(k, 0, US_F32, 2, (int64_t[]){n, 1}, &y));
     for (int64_t i = 0; i < n; i++) {
         const double *row = (const double *)x.data + i * (int64_t)d;
@@ -412,6 +413,8 @@ us_err ml_svm_classifier_eval(us_eval *k)
     int64_t n;
     US_TRY(open_classifier(k, &s));
     US_TRY(rows_of(k, s.d, &x, &n));
+    double c = (double)s.n_classes, per_row = (double)(s.n_vectors + 1) * ((double)s.d + c);
+    US_TRY(us_eval_work(k, (double)n * (per_row + (s.proba ? 200 * c * c : c * (double)s.d))));
     if (us_eval_wants(k, 0)) US_TRY(us_eval_out(k, 0, us_labels_type(&s.labels), 1, &n, &yl));
     if (us_eval_wants(k, 1))
         US_TRY(us_eval_out(k, 1, US_F32, 2, (int64_t[]){n, (int64_t)s.width}, &ys));

@@ -359,6 +359,7 @@ typedef enum aggregate { AGG_SUM, AGG_AVERAGE, AGG_MIN, AGG_MAX } aggregate;
 static us_err row_scores(us_eval *k, const forest *f, aggregate how, const us_tensor *x,
                          int64_t row, int64_t d, double *s, uint8_t *has)
 {
+    US_TRY(us_eval_work(k, 32 * (double)f->n_roots)); /* a leaf is some steps away */
     memset(has, 0, f->n_out);
     memset(s, 0, f->n_out * sizeof *s);
     for (size_t r = 0; r < f->n_roots; r++) {

@@ -198,6 +198,7 @@ static us_err row_scores(us_eval *k, const forest *f, const double *row, double 
                          size_t width)
 {
     const us_p_ml_tree_ensemble *p = f->p;
+    US_TRY(us_eval_work(k, 32 * (double)p->tree_roots.n)); /* a leaf is some steps away */
     memset(s, 0, width * sizeof *s);
     memset(seen, 0, width * sizeof *seen);
     for (size_t t = 0; t < p->tree_roots.n; t++) {

@@ -576,6 +576,7 @@ us_err lrn_eval(us_eval *k)
     int64_t c = shape.dims[1], inner = us_dims_product(shape.dims, 2, shape.rank),
             n = us_tensor_count(&shape);
     US_TRY(us_eval_scratch(k, (size_t)(n + 1) * sizeof *out, (void **)&out));
+    US_TRY(us_eval_work(k, (double)n * (double)US_MIN(p->size, c)));
     for (int64_t i = 0; i < n; i++) {
         int64_t ch = i / inner % c, lo = US_MAX(ch - (p->size - 1) / 2, 0),
                 hi = US_MIN(ch + p->size / 2, c - 1);

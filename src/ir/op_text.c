@@ -304,7 +304,9 @@ us_err regex_full_match_eval(us_eval *k)
     US_TRY(us_regex_new(k->c, k->env->dynamic(k->env, k), p->pattern, &r));
     US_TRY(us_eval_out(k, 0, US_BOOL, x.rank, x.dims, &y));
     for (int64_t i = 0, n = us_tensor_count(&x); i < n; i++) {
+        double n_bytes = (double)((const us_sv *)x.data)[i].n;
         US_TRY(us_ctx_poll(k->c));
+        US_TRY(us_eval_work(k, (n_bytes + 1) * (double)(p->pattern.n + 1)));
         ((uint8_t *)y->data)[i] = us_regex_full_match(r, ((const us_sv *)x.data)[i]);
     }
     return US_OK;

@@ -126,6 +126,19 @@ static void count_grams(const us_p_tfidf_vectorizer *p, const grams *g, const ui
     }
 }
 
+/* Steps that count_row takes. */
+static double row_work(const us_p_tfidf_vectorizer *p, const grams *g, int64_t n)
+{
+    int64_t longest = US_MIN(US_MIN(p->max_gram_length, (int64_t)g->longest), n);
+    double sum = (double)n;
+    for (int64_t length = US_MAX(p->min_gram_length, 1); length <= longest; length++) {
+        double steps = (double)US_MIN(US_MAX(p->max_skip_count, 0), n) + 1;
+        if (length > 1) steps = US_MIN(steps, (double)n / (double)(length - 1) + 1);
+        sum += length == 1 ? (double)n : steps * (double)n * (double)length;
+    }
+    return sum;
+}
+
 static void count_row(const us_p_tfidf_vectorizer *p, const grams *g, const uint32_t *row,
                       int64_t n, uint32_t *key, float *y)
 {
@@ -198,6 +211,7 @@ us_err tfidf_vectorizer_eval(us_eval *k)
     if (us_tensor_bytes(y)) memset(y->data, 0, us_tensor_bytes(y));
     for (int64_t i = 0; i < rows; i++) {
         US_TRY(us_ctx_poll(k->c));
+        US_TRY(us_eval_work(k, row_work(p, g, n)));
         count_row(p, g, words + i * n, n, key, (float *)y->data + i * width);
     }
     return weigh(k, y->data, rows, width);

@@ -110,6 +110,7 @@ us_err col2im_eval(us_eval *k)
     dims[1] = x.dims[1] / taps;
     memcpy(dims + 2, image, n * sizeof *dims);
     US_TRY(us_eval_room(k, w.n + 2, dims, &y));
+    US_TRY(us_eval_work(k, (double)us_tensor_count(&x) * w.n));
     for (int64_t i = 0; i < dims[0] * dims[1]; i++)
         add_columns(&w, taps, places, (const double *)x.data + i * taps * places, y + i * size);
     return us_eval_put_f64(k, 0, us_eval_opt(k, 0)->dtype, w.n + 2, dims, y);

@@ -121,3 +121,13 @@ size_t us_schema_n_out(const us_schema *s, size_t *n_min)
 {
     return arity(s->out, n_min);
 }
+
+us_err us_node_expand(us_ctx *c, us_model *m, us_graph *g, us_nid n)
+{
+    us_node *nd = &g->nodes.at[n];
+    if (!nd->op || !nd->op->expand)
+        return us_fail(c, US_UNSUPP, US_SV_FMT " '" US_SV_FMT "' has no expansion",
+                       US_SV_ARG(nd->op_type), US_SV_ARG(nd->name));
+    if (!nd->params) US_TRY(us_node_decode(c, m, nd));
+    return nd->op->expand(c, m, g, n);
+}

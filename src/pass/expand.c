@@ -20,7 +20,7 @@ typedef struct expansion {
 /* What an expansion refuses for this node stays whole where it has a kernel. */
 static us_err expand_node(expansion *x, us_graph *g, us_nid n)
 {
-    us_err e = g->nodes.at[n].op->expand(x->c, x->m, g, n);
+    us_err e = us_node_expand(x->c, x->m, g, n);
     if (e == US_UNSUPP && g->nodes.at[n].op->eval) {
         x->sum->n_refused++;
         return US_OK;

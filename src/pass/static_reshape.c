@@ -27,7 +27,8 @@ static bool target_of(const us_type *x, const us_type *y, int64_t *to)
 static us_err settle(us_ctx *c, us_model *m, us_graph *g, us_nid nid, bool *changed)
 {
     us_node *n = &g->nodes.at[nid];
-    if (!us_is_op(n, "", "Reshape") || n->n_in != 2 || n->in[1] == US_NIL || n->in[0] == US_NIL)
+    if (!us_is_op(n, "", "Reshape") || n->n_in != 2 || n->in[1] == US_NIL ||
+        n->in[0] == US_NIL || n->n_out == 0 || n->out[0] == US_NIL)
         return US_OK;
     const us_attr *allowzero = us_node_attr(n, "allowzero");
     const us_type *x = &g->vals.at[n->in[0]].type, *y = &g->vals.at[n->out[0]].type;

@@ -117,8 +117,8 @@ static us_err compare_tensors(us_ctx *c, const us_tensor *g, const us_tensor *w,
                                  : compare_integers(c, g, w);
 }
 
-us_err us_value_compare(us_ctx *c, const us_value *got, const us_value *want, double rtol,
-                        double atol)
+static us_err compare_at(us_ctx *c, const us_value *got, const us_value *want, double rtol,
+                         double atol, int depth)
 {
     static const char *const kinds[] = {"nothing", "a tensor",    "a sequence",
                                         "a map",   "an optional", "a sparse tensor"};
@@ -130,9 +130,17 @@ us_err us_value_compare(us_ctx *c, const us_value *got, const us_value *want, do
     }
     if (got->n_items != want->n_items)
         return us_fail(c, US_NO, "has %zu items, expected %zu", got->n_items, want->n_items);
+    if (got->n_items && depth == US_MAX_VALUE_DEPTH)
+        return us_fail(c, US_LIMIT, "value nested deeper than %d", US_MAX_VALUE_DEPTH);
     for (size_t i = 0; i < got->n_items; i++) {
-        us_err e = us_value_compare(c, &got->items[i], &want->items[i], rtol, atol);
+        us_err e = compare_at(c, &got->items[i], &want->items[i], rtol, atol, depth + 1);
         if (e != US_OK) return us_wrap(c, e, "item %zu", i);
     }
     return US_OK;
+}
+
+us_err us_value_compare(us_ctx *c, const us_value *got, const us_value *want, double rtol,
+                        double atol)
+{
+    return compare_at(c, got, want, rtol, atol, 0);
 }
