@@ -64,6 +64,12 @@ e2e-simplify:    ## simplify every official test and corpus model; onnx and ONNX
 	@build/peers/bin/python tests/e2e/simplify_peers.py $(BUILD)/src/cli/usta /usr/share/libonnx-testdata \
 	    $(wildcard $(BUILD)/conformance) $${USTA_CORPUS:-../shared/corpus}/models $${USTA_CORPUS:-../shared/corpus}/tiny
 
+conformance-types: ## the official operator tests with every element type and in older versions, against ONNX's reference and ONNX Runtime
+	@tools/setup -q build test
+	@tools/setup -q --peers
+	@tools/build $(BUILD)
+	@US_TESTS=tests US_SOURCE=. USTA= sh tests/ops/types.sh $(BUILD)/tests/ops/run_batch $(BUILD) --all -v
+
 docs:            ## docs/operators.md from the tables and the official cases
 	@tools/setup -q build test
 	@tools/build $(BUILD)

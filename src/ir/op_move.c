@@ -1,7 +1,7 @@
 /* ir/op_move.c - operators that move elements without looking at them.
  *
- * All are copies between strided views, so they work for every element type that has whole bytes; packed
- * 4-bit tensors, which cannot be strided, are refused by the view functions.
+ * All are copies between strided views, so they work for every element type that has whole bytes; packed ones, which
+ * cannot be strided, are unpacked first where the standard has them (us_eval_unpacked), else refused by the view functions.
  */
 #include "ir/op_util.h"
 
@@ -171,6 +171,7 @@ us_err transpose_eval(us_eval *k)
     const us_tensor *x;
     int perm[US_MAX_RANK];
     US_TRY(us_eval_in(k, 0, &x));
+    if (us_is_packed(x->dtype)) return us_eval_unpacked(k, x->dtype, transpose_eval);
     if (!permutation(p->perm, x->rank, perm))
         return us_eval_fail(k, US_SHAPE, "perm is no permutation");
     us_tensor v = *x;

@@ -156,7 +156,8 @@ static us_err doubles(us_eval *k, size_t i, int64_t want, const double **out)
 }
 
 /* Input 0 as doubles in memory of its own, and output 0. */
-static us_err open_x(us_eval *k, double **x, us_tensor *shape, us_tensor **y)
+static us_err open_x_to(us_eval *k, const us_tensor *like, double **x, us_tensor *shape,
+                        us_tensor **y)
 {
     const us_tensor *t;
     us_tensor w;
@@ -167,7 +168,11 @@ static us_err open_x(us_eval *k, double **x, us_tensor *shape, us_tensor **y)
     US_TRY(us_tensor_convert(k->c, &w, t));
     *x = w.data;
     *shape = w;
-    return us_eval_out(k, 0, t->dtype, t->rank, t->dims, y);
+    return us_eval_out(k, 0, like ? like->dtype : t->dtype, t->rank, t->dims, y);
+}
+static us_err open_x(us_eval *k, double **x, us_tensor *shape, us_tensor **y)
+{
+    return open_x_to(k, NULL, x, shape, y);
 }
 static void put(us_tensor *y, const double *v)
 {
@@ -275,6 +280,14 @@ static void normalise(double *x, int64_t n, int64_t len, double eps, bool centre
     }
 }
 
+/* Type of the mean and of the inverse deviation: the attribute's, also when X is double. */
+static us_dtype stash_of(const us_p_layer_normalization *p)
+{
+    return p->stash_type == US_BF16 || p->stash_type == US_F64 || p->stash_type == US_F16
+               ? (us_dtype)p->stash_type
+               : US_F32;
+}
+
 static us_err layer_infer(us_infer *k)
 {
     const us_p_layer_normalization *p = k->params;
@@ -286,8 +299,7 @@ static us_err layer_infer(us_infer *k)
     US_TRY(us_infer_axis(k, p->axis, x->rank, &axis));
     for (int i = 0; i < x->rank; i++)
         d[i] = i < axis ? x->dims[i] : US_DIM(1);
-    us_dtype t =
-        p->stash_type > 0 && p->stash_type < US_DTYPE_N ? (us_dtype)p->stash_type : US_F32;
+    us_dtype t = stash_of(p);
     US_TRY(us_infer_out(k, 1, t, x->rank, d));
     return us_infer_out(k, 2, t, x->rank, d);
 }
@@ -307,13 +319,15 @@ static us_err affine(us_eval *k, size_t i, const us_tensor *shape, int axis, con
     return US_OK;
 }
 
-static us_err layer(us_eval *k, int64_t axis_attr, double eps, bool centre)
+/* stat_type: of the mean and the inverse deviation; NONE: float, or double for doubles. */
+static us_err layer(us_eval *k, int64_t axis_attr, double eps, bool centre, us_dtype stat_type)
 {
     us_tensor shape, *y, *stat[2] = {NULL, NULL};
     double *x, *mean, *inv;
     const double *scale, *bias;
     int axis;
-    US_TRY(open_x(k, &x, &shape, &y));
+    /* without a centre (RMS) the result has the scale's type */
+    US_TRY(open_x_to(k, centre ? NULL : us_eval_opt(k, 1), &x, &shape, &y));
     US_TRY(us_eval_axis(k, axis_attr, shape.rank, &axis));
     int64_t len = us_dims_product(shape.dims, axis, shape.rank),
             n = us_dims_product(shape.dims, 0, axis);
@@ -331,6 +345,7 @@ static us_err layer(us_eval *k, int64_t axis_attr, double eps, bool centre)
     for (int i = 0; i < shape.rank; i++)
         dims[i] = i < axis ? shape.dims[i] : 1;
     us_dtype t = y->dtype == US_F64 ? US_F64 : US_F32;
+    if (stat_type != US_DT_NONE) t = stat_type;
     for (size_t i = 1; i <= 2; i++) {
         if (!us_eval_wants(k, i)) continue;
         US_TRY(us_eval_out(k, i, t, shape.rank, dims, &stat[i - 1]));
@@ -342,14 +357,14 @@ static us_err layer(us_eval *k, int64_t axis_attr, double eps, bool centre)
 us_err layer_normalization_eval(us_eval *k)
 {
     const us_p_layer_normalization *p = k->params;
-    return layer(k, p->axis, (double)p->epsilon, true);
+    return layer(k, p->axis, (double)p->epsilon, true, stash_of(p));
 }
 
 US_INFER_AS(rms_normalization, us_infer_same)
 us_err rms_normalization_eval(us_eval *k)
 {
     const us_p_rms_normalization *p = k->params;
-    return layer(k, p->axis, (double)p->epsilon, false);
+    return layer(k, p->axis, (double)p->epsilon, false, US_DT_NONE);
 }
 
 us_err simplified_layer_norm_infer(us_infer *k)
@@ -404,19 +419,25 @@ us_err layer_normalization_expand(us_ctx *c, us_model *m, us_graph *g, us_nid n)
                        bias ? "a = ReduceMean<keepdims=1>(x0, [#]); d = Sub(x0, a);"
                               "v = ReduceMean<keepdims=1>(Mul(d, d), [#]);"
                               "i = Reciprocal(Sqrt(Add(v, $epsilon)));"
-                              "y = Add(Mul(Mul(d, i), x1), x2); y1 = a; y2 = i"
+                              "y = Add(Mul(Mul(d, i), x1), x2); y1 = Cast<to=$stash_type>(a); "
+                              "y2 = Cast<to=$stash_type>(i)"
                             : "a = ReduceMean<keepdims=1>(x0, [#]); d = Sub(x0, a);"
                               "v = ReduceMean<keepdims=1>(Mul(d, d), [#]);"
                               "i = Reciprocal(Sqrt(Add(v, $epsilon)));"
-                              "y = Mul(Mul(d, i), x1); y1 = a; y2 = i");
+                              "y = Mul(Mul(d, i), x1); y1 = Cast<to=$stash_type>(a); y2 = "
+                              "Cast<to=$stash_type>(i)");
 }
 
 us_err rms_normalization_expand(us_ctx *c, us_model *m, us_graph *g, us_nid n)
 {
     int64_t axis = ((const us_p_rms_normalization *)g->nodes.at[n].params)->axis;
-    return expand_axes(c, m, g, n, axis,
-                       "v = ReduceMean<keepdims=1>(Mul(x0, x0), [#]);"
-                       "y = Mul(Mul(x0, Reciprocal(Sqrt(Add(v, $epsilon)))), x1)");
+    return expand_axes(
+        c, m, g, n, axis,
+        us_expand_dtype(g, n, 0) == us_expand_dtype(g, n, 1)
+            ? "v = ReduceMean<keepdims=1>(Mul(x0, x0), [#]);"
+              "y = Mul(Mul(x0, Reciprocal(Sqrt(Add(v, $epsilon)))), x1)"
+            : "v = ReduceMean<keepdims=1>(Mul(x0, x0), [#]);"
+              "y = Mul(Cast<to=@x1>(Mul(x0, Reciprocal(Sqrt(Add(v, $epsilon))))), x1)");
 }
 
 us_err simplified_layer_norm_expand(us_ctx *c, us_model *m, us_graph *g, us_nid n)

@@ -169,6 +169,7 @@ us_err pad_eval(us_eval *k)
     int64_t begin[US_MAX_RANK], end[US_MAX_RANK], dims[US_MAX_RANK], at[US_MAX_RANK] = {0};
     size_t n, n_axes, mode = 0;
     US_TRY(us_eval_in_dense(k, 0, &x));
+    if (us_is_packed(x.dtype)) return us_eval_unpacked(k, x.dtype, pad_eval);
     US_TRY(us_eval_ints(k, 1, &n, &pads));
     US_TRY(us_eval_ints(k, 3, &n_axes, &axes));
     while (mode < US_LEN(names) && !us_sv_is(p->mode, names[mode]))

@@ -182,6 +182,7 @@ us_err tensor_scatter_eval(us_eval *k)
     const int64_t *at = NULL;
     bool circular = us_sv_is(p->mode, "circular");
     US_TRY(us_eval_in_dense(k, 0, &x));
+    if (us_is_packed(x.dtype)) return us_eval_unpacked(k, x.dtype, tensor_scatter_eval);
     US_TRY(us_eval_in_dense(k, 1, &u));
     US_TRY(us_eval_ints(k, 2, &n_at, &at));
     US_TRY(whole_bytes(k, &x));

@@ -173,7 +173,19 @@ UNARY(floor, FLOOR)
 UNARY(ceil, CEIL)
 UNARY(round, ROUND)
 UNARY(sign, SIGN)
-UNARY(erf, ERF)
+
+/* The standard has integers here: what is behind the point is cut off. */
+US_INFER_AS(erf, us_infer_same)
+us_err erf_eval(us_eval *k)
+{
+    const us_tensor *x;
+    US_TRY(us_eval_in(k, 0, &x));
+    uint8_t cls = us_dtype_get(x->dtype)->cls;
+    if (cls == US_DC_INT || cls == US_DC_UINT)
+        return us_eval_through(k, x->dtype, US_F32, erf_eval);
+    return us_eval_unary(k, US_UN_ERF, NULL, erf_eval);
+}
+
 UNARY(sin, SIN)
 UNARY(cos, COS)
 UNARY(tan, TAN)

@@ -195,20 +195,22 @@ static wide_env wide_of(us_eval *k)
                       .outer = k};
 }
 
-us_err us_eval_widened(us_eval *k, us_dtype half, us_eval_fn *fn)
+us_err us_eval_through(us_eval *k, us_dtype narrow, us_dtype wide_t, us_eval_fn *fn)
 {
     if (k->n_in > WIDE_MAX || k->n_out > WIDE_MAX)
-        return us_eval_fail(k, US_UNSUPP, "half precision with more than %d inputs", WIDE_MAX);
+        return us_eval_fail(k, US_UNSUPP, "%s with more than %d inputs",
+                            us_dtype_get(narrow)->name, WIDE_MAX);
     wide_env env = wide_of(k);
     us_value in[WIDE_MAX], out[WIDE_MAX];
     const us_value *pin[WIDE_MAX];
     us_value *pout[WIDE_MAX];
     for (size_t i = 0; i < k->n_in; i++) {
         pin[i] = k->in[i];
-        if (!k->in[i] || k->in[i]->kind != US_KIND_TENSOR || !us_is_half(k->in[i]->t.dtype))
-            continue;
+        if (!k->in[i] || k->in[i]->kind != US_KIND_TENSOR) continue;
+        us_dtype is = k->in[i]->t.dtype;
+        if (is != narrow && !(us_is_half(narrow) && us_is_half(is))) continue;
         us_tensor t;
-        US_TRY(us_eval_as(k, &k->in[i]->t, US_F32, &t));
+        US_TRY(us_eval_as(k, &k->in[i]->t, wide_t, &t));
         in[i] = us_value_of(&t);
         pin[i] = &in[i];
     }
@@ -224,13 +226,33 @@ us_err us_eval_widened(us_eval *k, us_dtype half, us_eval_fn *fn)
     US_TRY(fn(&wide));
     for (size_t i = 0; i < k->n_out; i++) {
         if (!k->out[i] || out[i].kind != US_KIND_TENSOR) continue;
-        us_dtype t = out[i].t.dtype == US_F32 ? half : out[i].t.dtype;
+        us_dtype t = out[i].t.dtype == wide_t ? narrow : out[i].t.dtype;
         us_tensor *y;
         US_TRY(us_eval_out(k, i, t, out[i].t.rank, out[i].t.dims, &y));
         US_TRY(t == out[i].t.dtype ? us_tensor_copy(k->c, y, &out[i].t)
                                    : us_tensor_convert(k->c, y, &out[i].t));
     }
     return US_OK;
+}
+
+us_err us_eval_widened(us_eval *k, us_dtype half, us_eval_fn *fn)
+{
+    return us_eval_through(k, half, US_F32, fn);
+}
+
+bool us_is_packed(us_dtype t)
+{
+    return us_dtype_get(t)->bits < 8;
+}
+
+us_err us_eval_unpacked(us_eval *k, us_dtype packed, us_eval_fn *fn)
+{
+    us_dclass cls = (us_dclass)us_dtype_get(packed)->cls;
+    return us_eval_through(k, packed,
+                           cls == US_DC_FLOAT ? US_F32
+                           : cls == US_DC_INT ? US_I8
+                                              : US_U8,
+                           fn);
 }
 
 us_err us_eval_inner(us_eval *k, us_eval_fn *fn, const void *params, size_t n_in,

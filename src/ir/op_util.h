@@ -66,6 +66,11 @@ bool us_is_half(us_dtype t); /* float16 or bfloat16 */
 /* Run fn with every half-precision input converted to float; float outputs are rounded back. Types come from
  * `half`, usually input 0's. */
 us_err us_eval_widened(us_eval *k, us_dtype half, us_eval_fn *fn) US_MUST;
+/* fn with the inputs of type `narrow` as ones of type `wide`, and its outputs of that type made narrow again. */
+us_err us_eval_through(us_eval *k, us_dtype narrow, us_dtype wide, us_eval_fn *fn) US_MUST;
+/* For operators that only move elements: fn on packed elements (fewer than 8 bits), each in a byte or a float. */
+bool us_is_packed(us_dtype t);
+us_err us_eval_unpacked(us_eval *k, us_dtype packed, us_eval_fn *fn) US_MUST;
 /* Another operator's function on these tensors (NULL: absent) with these attributes; its output 0 is in scratch. */
 us_err us_eval_inner(us_eval *k, us_eval_fn *fn, const void *params, size_t n_in,
                      const us_tensor *const *in, us_tensor *out) US_MUST;
