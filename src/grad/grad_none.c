@@ -106,6 +106,9 @@ US_NO_GRAD(random_normal_like)
 US_NO_GRAD(random_uniform_like)
 
 /* com.microsoft: finished models. */
+US_NO_GRAD(ms_matmul_nbits)
+US_NO_GRAD(ms_matmul_bnb4)
+US_NO_GRAD(ms_gather_block_quantized)
 US_NO_GRAD(ms_attention)
 US_NO_GRAD(ms_decoder_masked_mha)
 US_NO_GRAD(ms_group_query_attention)

@@ -105,8 +105,7 @@ us_err ms_qlinear_global_average_pool_infer(us_infer *k)
 
 /* --- evaluation ---------------------------------------------------------------------------------- */
 
-/* Inputs i, i + 1, i + 2 (value, scale, zero point) as float. */
-static us_err load(us_eval *k, size_t i, us_tensor *out)
+us_err us_q_load(us_eval *k, size_t i, us_tensor *out)
 {
     const us_tensor *x, *z = us_eval_opt(k, i + 2);
     us_tensor zero, centred;
@@ -125,8 +124,7 @@ static us_err load(us_eval *k, size_t i, us_tensor *out)
     return US_OK;
 }
 
-/* Output 0 of type t from floats (contiguous), by inputs i and i + 1 (scale, zero point). */
-static us_err store(us_eval *k, us_dtype t, const us_tensor *x, size_t i)
+us_err us_q_store(us_eval *k, us_dtype t, const us_tensor *x, size_t i)
 {
     us_tensor *y;
     double scale, zero;
@@ -149,13 +147,13 @@ static us_err two_eval(us_eval *k, us_binary f)
     int rank;
     int64_t dims[US_MAX_RANK];
     US_TRY(us_eval_in(k, 0, &in));
-    US_TRY(load(k, 0, &a));
-    US_TRY(load(k, 3, &b));
+    US_TRY(us_q_load(k, 0, &a));
+    US_TRY(us_q_load(k, 3, &b));
     US_TRY(us_dims_broadcast(k->c, a.rank, a.dims, b.rank, b.dims, &rank, dims));
     US_TRY(us_tensor_init(k->c, &r, US_F32, rank, dims, NULL));
     US_TRY(us_eval_scratch(k, us_tensor_bytes(&r), &r.data));
     US_TRY(us_eval_binary_into(k, f, &r, &a, &b));
-    return store(k, in->dtype, &r, 6);
+    return us_q_store(k, in->dtype, &r, 6);
 }
 us_err ms_qlinear_add_eval(us_eval *k)
 {
@@ -171,9 +169,9 @@ static us_err one_eval(us_eval *k, us_eval_fn *plain, const void *params)
     const us_tensor *in;
     us_tensor x, y;
     US_TRY(us_eval_in(k, 0, &in));
-    US_TRY(load(k, 0, &x));
+    US_TRY(us_q_load(k, 0, &x));
     US_TRY(us_eval_inner(k, plain, params, 1, (const us_tensor *[]){&x}, &y));
-    return store(k, in->dtype, &y, 3);
+    return us_q_store(k, in->dtype, &y, 3);
 }
 us_err ms_qlinear_sigmoid_eval(us_eval *k)
 {
@@ -187,8 +185,15 @@ us_err ms_qlinear_leaky_relu_eval(us_eval *k)
 static us_err pool_eval(us_eval *k, us_eval_fn *plain)
 {
     const us_p_ms_qlinear_pool *p = k->params;
-    if (p->channels_last) return us_eval_fail(k, US_UNSUPP, "channels_last is not possible");
-    return one_eval(k, plain, &p->pool);
+    const us_tensor *in;
+    us_tensor x, y;
+    if (!p->channels_last) return one_eval(k, plain, &p->pool);
+    US_TRY(us_eval_in(k, 0, &in));
+    US_TRY(us_q_load(k, 0, &x));
+    US_TRY(us_ms_channels(k, &x, false, &x));
+    US_TRY(us_eval_inner(k, plain, &p->pool, 1, (const us_tensor *[]){&x}, &y));
+    US_TRY(us_ms_channels(k, &y, true, &y));
+    return us_q_store(k, in->dtype, &y, 3);
 }
 us_err ms_qlinear_average_pool_eval(us_eval *k)
 {
@@ -197,6 +202,20 @@ us_err ms_qlinear_average_pool_eval(us_eval *k)
 us_err ms_qlinear_global_average_pool_eval(us_eval *k)
 {
     return pool_eval(k, global_average_pool_eval);
+}
+
+us_err us_ms_channels(us_eval *k, const us_tensor *x, bool last, us_tensor *out)
+{
+    us_tensor v = *x;
+    int r = x->rank, from = last ? 1 : r - 1, to = last ? r - 1 : 1;
+    if (r < 3) return us_eval_fail(k, US_SHAPE, "input of rank %d, expected at least 3", r);
+    for (int i = from; i != to; i += last ? 1 : -1) {
+        v.dims[i] = x->dims[last ? i + 1 : i - 1];
+        v.strides[i] = x->strides[last ? i + 1 : i - 1];
+    }
+    v.dims[to] = x->dims[from];
+    v.strides[to] = x->strides[from];
+    return us_eval_as(k, &v, x->dtype, out);
 }
 
 /* Before opset 13 the axes from `axis` on were one. */
@@ -209,7 +228,7 @@ us_err ms_qlinear_softmax_eval(us_eval *k)
     int axis = 0;
     US_TRY(us_eval_in(k, 0, &in));
     US_TRY(us_eval_axis(k, p->axis, in->rank, &axis));
-    US_TRY(load(k, 0, &x));
+    US_TRY(us_q_load(k, 0, &x));
     flat = x;
     if (p->opset < 13) {
         int64_t dims[2] = {us_dims_product(x.dims, 0, axis),
@@ -219,5 +238,5 @@ us_err ms_qlinear_softmax_eval(us_eval *k)
     }
     US_TRY(us_eval_inner(k, softmax_eval, &plain, 1, (const us_tensor *[]){&flat}, &y));
     x.data = y.data;
-    return store(k, in->dtype, &x, 3);
+    return us_q_store(k, in->dtype, &x, 3);
 }

@@ -8,6 +8,8 @@
 
 #include "ir/op_util.h"
 
+#include <math.h>
+
 /* A scale or zero point of one dimension as a view along the axis that has `trailing` axes behind it; a single number
  * as a scalar; anything else as it is. */
 us_err us_q_along(us_eval *k, const us_tensor *t, int trailing, us_tensor *out) US_MUST;
@@ -25,6 +27,24 @@ typedef struct us_q_product {
 } us_q_product;
 us_err us_q_product_open(us_eval *k, int64_t m, int64_t n, us_q_product *p) US_MUST;
 us_err us_q_product_run(us_eval *k, const us_q_product *p) US_MUST;
+
+/* The sums of all matrix products of centred a and b, batches broadcast as MatMul does; contiguous int64, in scratch. */
+us_err us_q_multiply(us_eval *k, const us_tensor *a, const us_tensor *b,
+                     us_tensor *sums) US_MUST;
+
+/* Inputs i, i + 1, i + 2 (value, scale, zero point) as float; output 0 of type t from floats (contiguous) by inputs i, i + 1
+ * (scale, zero point). One scale and zero point each. */
+us_err us_q_load(us_eval *k, size_t i, us_tensor *out) US_MUST;
+us_err us_q_store(us_eval *k, us_dtype t, const us_tensor *x, size_t i) US_MUST;
+/* DynamicQuantizeLinear's scale and zero point for these numbers. */
+void us_q_range(const float *x, int64_t n, float *scale, float *zero);
+static inline uint8_t us_q_byte(float x, float scale, float zero)
+{
+    return (uint8_t)fminf(fmaxf(nearbyintf(x / scale) + zero, 0), 255);
+}
+
+/* Tensor x with its channels (axis 1) last, or with the last axis as axis 1: contiguous, in scratch when it is not already. */
+us_err us_ms_channels(us_eval *k, const us_tensor *x, bool last, us_tensor *out) US_MUST;
 
 /* sa * sb / sy, broadcast to each other. */
 us_err us_q_scale(us_eval *k, const us_tensor *sa, const us_tensor *sb, const us_tensor *sy,

@@ -79,8 +79,7 @@ static us_err lay_out(us_eval *k, const us_tensor *a, const us_tensor *b, layout
     return US_OK;
 }
 
-/* The sums of all batches, contiguous, in scratch. */
-static us_err multiply(us_eval *k, const us_tensor *a, const us_tensor *b, us_tensor *sums)
+us_err us_q_multiply(us_eval *k, const us_tensor *a, const us_tensor *b, us_tensor *sums)
 {
     layout l;
     us_q_product p;
@@ -121,7 +120,7 @@ us_err matmul_integer_eval(us_eval *k)
     us_tensor a, b, sums;
     US_TRY(operand(k, 0, 2, 1, &a));
     US_TRY(operand(k, 1, 3, 0, &b));
-    US_TRY(multiply(k, &a, &b, &sums));
+    US_TRY(us_q_multiply(k, &a, &b, &sums));
     return us_q_put_i32(k, &sums);
 }
 
@@ -140,6 +139,6 @@ us_err qlinear_matmul_eval(us_eval *k)
     US_TRY(us_eval_in(k, 7, &z));
     US_TRY(us_q_along(k, z, a.rank > 1, &zero));
     US_TRY(us_q_scale(k, &sa, &sb, &sy, &s));
-    US_TRY(multiply(k, &a, &b, &sums));
+    US_TRY(us_q_multiply(k, &a, &b, &sums));
     return us_q_put(k, &sums, &s, &zero);
 }

@@ -4,7 +4,7 @@
  * indices along it. Quantising rounds half to even and saturates to the type; float8 goes through its
  * own conversion.
  */
-#include "ir/op_util.h"
+#include "ir/op_qint.h"
 
 #include <math.h>
 #include <string.h>
@@ -150,6 +150,17 @@ us_err quantize_linear_infer(us_infer *k)
     return x ? us_infer_out(k, 0, t, x->rank, x->dims) : us_infer_out(k, 0, t, -1, NULL);
 }
 
+/* Rounded to float, and from there to a half-precision type. */
+static double quotient(double q, us_dtype precision)
+{
+    uint64_t cell = 0;
+    q = (double)(float)q;
+    if (!us_is_half(precision)) return q;
+    us_dtype_get(precision)->from_f64(&cell, 0, 1, &q);
+    us_dtype_get(precision)->to_f64(&cell, 0, 1, &q);
+    return q;
+}
+
 us_err quantize_linear_eval(us_eval *k)
 {
     const us_p_quantize_linear *p = k->params;
@@ -172,12 +183,14 @@ us_err quantize_linear_eval(us_eval *k)
     limits(t, &lo, &hi);
     US_TRY(us_eval_out(k, 0, t, x.rank, x.dims, &y));
     const double *v = x.data, *sc = scale.data;
-    /* the quotient is a float when both operands are: the same halves are met as there */
-    bool single = in->dtype != US_F64 && s->dtype != US_F64;
+    /* The quotient is of the scale's type unless `precision` says another: the same halves are met as there. */
+    us_dtype precision = p->precision > 0 && p->precision < US_DTYPE_N ? (us_dtype)p->precision
+                         : us_is_half(s->dtype)                        ? s->dtype
+                                                                       : US_F32;
     for (int64_t i = 0, n = us_tensor_count(&x); i < n; i++) {
         int64_t j = scale_at(&b, p->block_size, i);
         double q = v[i] / sc[j];
-        if (single) q = (double)(float)q;
+        q = quotient(q, precision);
         if (whole) {
             q = nearbyint(q) + (z ? ((double *)zero.data)[j] : 0);
             q = isnan(q) ? 0 : fmin(fmax(q, lo), hi);
@@ -237,25 +250,30 @@ us_err dynamic_quantize_linear_infer(us_infer *k)
 }
 
 /* The range, widened to hold 0, onto 0..255. */
+void us_q_range(const float *x, int64_t n, float *scale, float *zero)
+{
+    float lo = 0, hi = 0;
+    for (int64_t i = 0; i < n; i++) {
+        lo = fminf(lo, x[i]);
+        hi = fmaxf(hi, x[i]);
+    }
+    *scale = hi == lo ? 1 : (hi - lo) / 255;
+    *zero = nearbyintf(fminf(fmaxf(0 - lo / *scale, 0), 255));
+}
+
 us_err dynamic_quantize_linear_eval(us_eval *k)
 {
     us_tensor x, *y;
+    float scale, zero;
     US_TRY(us_eval_in_dense(k, 0, &x));
     if (x.dtype != US_F32) return us_eval_no_type(k, x.dtype);
     const float *v = x.data;
-    float lo = 0, hi = 0;
     int64_t n = us_tensor_count(&x);
-    for (int64_t i = 0; i < n; i++) {
-        lo = fminf(lo, v[i]);
-        hi = fmaxf(hi, v[i]);
-    }
-    float scale = hi == lo ? 1 : (hi - lo) / 255,
-          zero = nearbyintf(fminf(fmaxf(0 - lo / scale, 0), 255));
+    us_q_range(v, n, &scale, &zero);
     if (us_eval_wants(k, 0)) {
         US_TRY(us_eval_out(k, 0, US_U8, x.rank, x.dims, &y));
         for (int64_t i = 0; i < n; i++)
-            ((uint8_t *)y->data)[i] =
-                (uint8_t)fminf(fmaxf(nearbyintf(v[i] / scale) + zero, 0), 255);
+            ((uint8_t *)y->data)[i] = us_q_byte(v[i], scale, zero);
     }
     if (us_eval_wants(k, 1)) {
         US_TRY(us_eval_out(k, 1, US_F32, 0, NULL, &y));

@@ -27,6 +27,38 @@ typedef struct us_p_ms_fused_conv { /* com.microsoft.FusedConv */
     us_floats activation_params;
 } us_p_ms_fused_conv;
 
+typedef struct us_p_ms_fused_matmul { /* com.microsoft.FusedMatMul, TransposeMatMul */
+    float alpha;
+    int64_t transA;
+    int64_t transB;
+    int64_t transBatchA;
+    int64_t transBatchB;
+} us_p_ms_fused_matmul;
+
+typedef struct us_p_ms_qgemm { /* com.microsoft.QGemm */
+    float alpha;
+    int64_t transA;
+    int64_t transB;
+} us_p_ms_qgemm;
+
+typedef struct us_p_ms_nbits { /* com.microsoft.MatMulNBits, MatMulBnb4, GatherBlockQuantized */
+    int64_t n_cols;            /* N */
+    int64_t n_rows;            /* K */
+    int64_t accuracy_level;
+    int64_t bits;
+    int64_t block_size;
+    int64_t gather_axis;
+    int64_t quant_type;
+    int64_t quantize_axis;
+    int64_t training_mode;
+    int64_t transB;
+} us_p_ms_nbits;
+
+typedef struct us_p_ms_qlinear_conv { /* com.microsoft.QLinearConv */
+    us_p_conv conv;                   /* first: read by QLinearConv's functions */
+    int64_t channels_last;
+} us_p_ms_qlinear_conv;
+
 typedef struct us_p_ms_skip_layer_norm { /* com.microsoft.SkipLayerNormalization */
     float epsilon;
 } us_p_ms_skip_layer_norm;

@@ -18,6 +18,8 @@ typedef struct expand_case {
     "const ids: int32[2,3] = {5, 0, 3, 3, 1, 2}\nconst seg: int32[2,3] = {0, 0, 1, 1, 2, 0}\nconst mask: int32[2,3] = {1, 1, 0, 1, 2, 0}\n"
 #define QEMBED "const qw: uint8[6,4] = {1,92,43,204,55,6,170,8,190,200,11,72,13,214,105,16,17,180,19,220,121,22,63,240}\nconst qp: uint8[3,4] = {9,8,7,6,5,4,3,2,1,0,99,255}\n" \
     "const qg: uint8[4] = {1, 200, 3, 90}\nconst qb: uint8[4] = {1, 2, 3, 100}\nconst s1: float[] = {0.05}\nconst s2: float[1] = {0.02}\nconst z1: uint8[] = {120}\nconst z2: uint8[1] = {3}\n"
+#define QUANT  "const s: float[] = {0.05}\nconst r: float[1] = {0.11}\nconst z: uint8[] = {120}\nconst n: uint8[1] = {7}\nq = QuantizeLinear(x, s, z)\n" \
+    "const w: uint8[4,2] = {1,92,43,204,55,6,170,8}\nconst e: float[2] = {0.1, 0.02}\nconst f: uint8[2] = {3, 200}\nconst b: float[2] = {1, -2}\n"
 static const expand_case rows[] = {
     {"Sum", "const z: float[4] = {1, 2, 3, 4}\ny = Sum(x, z, x)"},
     {"Mean", "const z: float[4] = {1, 2, 3, 4}\ny = Mean(x, z, x)"},
@@ -212,6 +214,23 @@ static const expand_case rows[] = {
     {"EmbedLayerNormalization", EMBED "z, _, y = com.microsoft.EmbedLayerNormalization(ids, _, w, p, _, g, b, _, seg)"},
     {"QEmbedLayerNormalization", EMBED QEMBED "y, c = com.microsoft.QEmbedLayerNormalization(ids, seg, qw, qp, qw, qg, qb, mask, s1, s2, s1, s1, s2, z1, z2, z1, z1, z2)"},
     {"QEmbedLayerNormalization", EMBED QEMBED "z, c = com.microsoft.QEmbedLayerNormalization(ids, _, qw, qp, _, qg, qb, mask, s1, s2, _, s1, s2, z1, z2, _, z1, z2)\ny = Cast(c) {to=1}"},
+    {"QuantizeLinear", QUANT "h = com.microsoft.QuantizeLinear(x, s, z)\ny = Cast(h) {to=1}"},
+    {"DequantizeLinear", QUANT "y = com.microsoft.DequantizeLinear(q, s, z)"},
+    {"QLinearConcat", QUANT "h = com.microsoft.QLinearConcat(r, n, w, s, z, w, r, n) {axis=1}\ny = Cast(h) {to=1}"},
+    {"QLinearWhere", QUANT "const c: bool[3,1] = {1, 0, 1}\nh = com.microsoft.QLinearWhere(c, q, s, z, q, r, n, s, n)\ny = Cast(h) {to=1}"},
+    {"QLinearConv", QUANT "const k: uint8[2,3,2] = {1,2,3,4,5,6,70,8,9,10,11,12}\nconst i: int32[2] = {100, -900}\nh = com.microsoft.QLinearConv(q, s, z, k, e, f, r, n, i) {pads=[1,0]}\ny = Cast(h) {to=1}"},
+    {"QLinearConv", QUANT "const k: uint8[2,4,2] = {1,2,3,4,5,6,70,8,9,10,11,12,13,14,15,16}\nh = com.microsoft.QLinearConv(q, s, z, k, e, f, r, n) {channels_last=1}\ny = Cast(h) {to=1}"},
+    {"NhwcMaxPool", QUANT "h = com.microsoft.NhwcMaxPool(q) {kernel_shape=[2]}\ny = Cast(h) {to=1}"},
+    {"FusedMatMul", "const w: float[2,4,2] = {1,2,3,4,5,6,-7,0.5,1,2,3,-4,5,6,7,8}\ny = com.microsoft.FusedMatMul(x, w) {alpha=0.5}"},
+    {"FusedMatMul", "const w: float[2,2,4] = {1,2,3,4,5,6,-7,0.5,1,2,3,-4,5,6,7,8}\ny = com.microsoft.FusedMatMul(x, w) {transBatchB=1, transB=1, alpha=-1.5}"},
+    {"TransposeMatMul", "const w: float[3,2] = {1,2,3,4,5,6}\ny = com.microsoft.TransposeMatMul(x, w) {transA=1}"},
+    {"DynamicQuantizeMatMul", QUANT "const g: float[2,4] = {1,2,3,-4,0.5,-0.75,0.25,2}\ny = com.microsoft.DynamicQuantizeMatMul(g, w, e, f, b)"},
+    {"DynamicQuantizeMatMul", QUANT "const g: float[2,4] = {1,2,3,-4,0.5,-0.75,0.25,2}\ny = com.microsoft.DynamicQuantizeMatMul(g, w, s)"},
+    {"MatMulIntegerToFloat", QUANT "y = com.microsoft.MatMulIntegerToFloat(q, w, s, e, z, f, b)"},
+    {"MatMulIntegerToFloat", QUANT "y = com.microsoft.MatMulIntegerToFloat(q, w, s, r)"},
+    {"QGemm", QUANT "const k: int64[2] = {6, 4}\nm = Reshape(q, k)\nconst c: int32[2] = {500, -70}\ny = com.microsoft.QGemm(m, s, z, w, e, f, c) {alpha=0.5}"},
+    {"QGemm", QUANT "const k: int64[2] = {4, 6}\nm = Reshape(q, k)\nh = com.microsoft.QGemm(m, s, z, w, e, f, _, r, n) {transA=1}\ny = Cast(h) {to=1}"},
+    {"MatMulInteger16", "const a: int16[2,3] = {1,2,3,-4,5,300}\nconst b: int16[3,2] = {1000,2,3,4,5,6}\nh = com.microsoft.MatMulInteger16(a, b)\ny = Cast(h) {to=1}"},
     {"BatchNormalization", "const s: float[3] = {1, 2, 3}\nconst b: float[3] = {0, 1, -1}\nconst e: float[3] = {0.5, 1, -1}\nconst v: float[3] = {0.5, 1, 0}\ny = BatchNormalization(x, s, b, e, v) {epsilon=0.01}"},
     {"BatchNormalization", "const s: float[3] = {1, 2, 3}\nconst b: float[3] = {0, 1, -1}\nconst e: float[3] = {0.5, 1, -1}\nconst v: float[3] = {0.5, 1, 0}\ny, m, w = BatchNormalization(x, s, b, e, v) {training_mode=1}"},
     {"BatchNormalization", "const s: float[3] = {1, 2, 3}\nconst b: float[3] = {0, 1, -1}\nconst e: float[3] = {0.5, 1, -1}\nconst v: float[3] = {0.5, 1, 0}\nz, m, y = BatchNormalization(x, s, b, e, v) {training_mode=1, momentum=0.7}"},

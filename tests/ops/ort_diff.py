@@ -83,7 +83,7 @@ def plain(v):
     return v
 
 
-def close(a, b, tol):
+def close(a, b, tol, steps=0):
     if isinstance(b, dict):
         return isinstance(a, dict) and a.keys() == b.keys() and all(close(a[k], b[k], tol) for k in b)
     if isinstance(b, list):
@@ -91,6 +91,8 @@ def close(a, b, tol):
     if isinstance(b, np.ndarray):
         if not isinstance(a, np.ndarray) or a.shape != b.shape or a.dtype != b.dtype:
             return False
+        if b.dtype.kind in "iu" and steps:
+            return bool((np.abs(a.astype(np.int64) - b.astype(np.int64)) <= steps).all())
         if b.dtype.kind in "iub":
             return bool((a == b).all())
         with np.errstate(all="ignore"):
@@ -107,13 +109,13 @@ class Report:
         self.groups, self.show = {}, int(os.environ.get("SHOW", "3"))
         self.pool, self.jobs = ThreadPoolExecutor(2), []
 
-    def check(self, group, nodes, inputs, outputs, tol=1e-5, opsets=None, inits=(), fix=None, want=None, fixed=False):
+    def check(self, group, nodes, inputs, outputs, tol=1e-5, opsets=None, inits=(), fix=None, want=None, fixed=False, tol_int=0):
         """want: what must come out where ONNX Runtime refuses the model or is not followed (None: its own outputs, or an
-        error on both sides). fix: applied to its outputs where it is not followed; it may also take out what is not to be compared."""
+        error on both sides). tol_int: the steps an integer may be off. fix: applied to its outputs where it is not followed; it may also take out what is not to be compared."""
         model = make_model(nodes, inputs, outputs, opsets, inits, fixed)
-        self.jobs.append((group, model, inputs, outputs, tol, fix, want, self.pool.submit(run_usta, model, inputs, outputs)))
+        self.jobs.append((group, model, inputs, outputs, tol, tol_int, fix, want, self.pool.submit(run_usta, model, inputs, outputs)))
 
-    def settle(self, group, model, inputs, outputs, tol, fix, want, job):
+    def settle(self, group, model, inputs, outputs, tol, steps, fix, want, job):
         w = run_ort(model, inputs, outputs) if want is None else want
         g = job.result()
         n = self.groups.setdefault(group, [0, 0, [], 0])
@@ -123,7 +125,7 @@ class Report:
             return
         if isinstance(w, dict) and isinstance(g, dict):
             w = fix(w) if fix else w
-            bad = [o for o in w if not close(g[o], plain(w[o]), tol)]
+            bad = [o for o in w if not close(g[o], plain(w[o]), tol, steps)]
             if not bad:
                 return
             what = "".join(f"\n#   {o}: got {str(g[o])[:900]}\n#   {o}: ort {str(w[o])[:900]}".replace("\n ", "\n#  ") for o in bad)
