@@ -37,7 +37,7 @@ static const op_case rows[] = {
 
     {"unique words", "const x: string[5] = {\"b\", \"\", \"b\", \"B\", \"a\"}\ny = Unique(x)", 1, {4}, {0}, {"", "B", "a", "b"}, 0},
     {"unique words as they come", "const x: string[5] = {\"b\", \"\", \"b\", \"B\", \"a\"}\ny = Unique(x) {sorted=0}", 1, {4}, {0}, {"b", "", "B", "a"}, 0},
-    {"unique, NaN is the largest and one", "const x: float[6] = {nan, 2, nan, -inf, inf, 2}\ny = Unique(x)", 1, {4}, {-INFINITY, 2, INFINITY, NAN}, {0}, 0},
+    {"unique, NaN is the largest and one", "const x: float[6] = {nan, 2, nan, -inf, inf, 2}\ny = Unique(x)", 1, {4}, {-(double)INFINITY, 2, (double)INFINITY, (double)NAN}, {0}, 0},
     {"unique, where each went", "const x: float[6] = {nan, 2, nan, -inf, inf, 2}\nu, f, y = Unique(x)", 1, {6}, {3, 1, 3, 0, 2, 1}, {0}, 0},
     {"unique, how often", "const x: float[6] = {nan, 2, nan, -inf, inf, 2}\nu, f, i, y = Unique(x)", 1, {4}, {1, 2, 1, 2}, {0}, 0},
     {"unique rows", "const x: int64[3,2] = {1, 2, 0, 5, 1, 2}\ny = Unique(x) {axis=0}", 2, {2, 2}, {0, 5, 1, 2}, {0}, 0},
