@@ -502,8 +502,7 @@ static us_err sequence(parser *p, piece *out)
             p->literal = literal;
             US_TRY(repeat(p, from, x, least, most, &x));
             p->literal = false;
-            if (repeats(p, &least, &most))
-                return bad(p, US_ARG, "a repeat of a repeat");
+            if (repeats(p, &least, &most)) return bad(p, US_ARG, "a repeat of a repeat");
         }
         chain(p, out, x);
     }

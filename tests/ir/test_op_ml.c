@@ -142,7 +142,7 @@ static const char *const prepared_model =
     "  l, p = " ML "TreeEnsembleClassifier(x) {" CLF(
         "[0, 1, 2, 1]") ", classlabels_strings=[\"a\", \"b\", \"c\"]}\n"
                         "  b = " ML "TreeEnsemble@5(x) {nodes_featureids=[0], "
-                                    "nodes_modes=tensor uint8[1] {6}, "
+                        "nodes_modes=tensor uint8[1] {6}, "
                         "nodes_splits=tensor float[1] {0}, membership_values=tensor float[3] "
                         "{1, 5, "
                         "nan}, nodes_truenodeids=[0], nodes_falsenodeids=[1], "
