@@ -132,9 +132,94 @@ static void test_random__distributions(void)
     CHECK(fabs(m.below - 0.25) < 0.011 && fabs(m.mean - 1.5) < 0.022);
 }
 
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double normal_cdf(double x)
+{
+    return 0.5 * erfc(-x / sqrt(2));
+}
+static double uniform_cdf(double x)
+{
+    return x < 0 ? 0 : x > 1 ? 1 : x;
+}
+
+/* The Kolmogorov-Smirnov statistic times the root of the number of draws: above 1.95 once in a thousand seeds. */
+static double smirnov(const char *body, double (*cdf)(double))
+{
+    op_run r;
+    static double v[40000];
+    op_open(&r, body, "y");
+    if (r.err != US_OK) printf("# %s\n", r.c.diag.text);
+    CHECK(r.err == US_OK && us_tensor_count(&r.out[0].t) == (int64_t)US_LEN(v));
+    for (size_t i = 0; i < US_LEN(v); i++)
+        v[i] = us_tensor_f64_at(&r.out[0].t, (int64_t)i);
+    op_close(&r);
+    qsort(v, US_LEN(v), sizeof *v, by_value);
+    double worst = 0, n = (double)US_LEN(v);
+    for (size_t i = 0; i < US_LEN(v); i++) {
+        double f = cdf(v[i]);
+        worst = fmax(worst, fmax(f - (double)i / n, (double)(i + 1) / n - f));
+    }
+    return worst * sqrt(n);
+}
+
+static void test_random__kolmogorov_smirnov(void)
+{
+#define N40 "const n: int64[1] = {40000}\nx = ConstantOfShape(n)\n"
+    CHECK(smirnov("y = RandomNormal() {shape=[40000], seed=7.0}", normal_cdf) < 1.95);
+    CHECK(smirnov("y = RandomUniform() {shape=[40000], seed=7.0}", uniform_cdf) < 1.95);
+    CHECK(smirnov(N40 "y = RandomNormalLike(x) {seed=7.0, dtype=11}", normal_cdf) < 1.95);
+    CHECK(smirnov(N40 "y = RandomUniformLike(x) {seed=7.0}", uniform_cdf) < 1.95);
+    /* the statistic itself can fail: a uniform sample is not normal */
+    CHECK(smirnov("y = RandomUniform() {shape=[40000], seed=7.0}", normal_cdf) > 50);
+}
+
+/* Kept with the chance 1 - ratio and made larger by 1 / (1 - ratio), so that the mean stays; the mask says the same. */
+static void test_random__dropout_in_training(void)
+{
+    static const char *const outputs[] = {
+        "y = Dropout(x, r, t) {seed=3}",
+        "d, m = Dropout(x, r, t) {seed=3}\ny = Cast(m) {to=1}"};
+    for (int i = 0; i < 2; i++) {
+        char body[512];
+        (void)snprintf(body, sizeof body,
+                       "const n: int64[1] = {40000}\nconst o: float[] = {1}\n"
+                       "const r: float[] = {0.25}\nconst t: bool[] = {1}\n"
+                       "x = Expand(o, n)\n%s",
+                       outputs[i]);
+        moments m = moments_of(body, 0.5);
+        CHECK(m.n == 40000 && m.type == US_F32);
+        CHECK(fabs(m.below - 0.25) < 0.011); /* five standard errors */
+        CHECK(fabs(m.mean - (i ? 0.75 : 1)) < 0.015);
+    }
+}
+
+/* Chi-square of four unequal classes over 40000 draws: above 16.3 once in a thousand seeds (3 degrees of freedom). */
+static void test_random__multinomial_chi_square(void)
+{
+    static const double share[] = {0.1, 0.2, 0.3, 0.4};
+    double chi = 0, seen = 0;
+    for (int class = 0; class < 4; class ++) {
+        moments m = moments_of("const x: float[1,4] = {0, 0.6931472, 1.0986123, 1.3862944}\n"
+                               "y = Multinomial(x) {sample_size=40000, seed=5.0}",
+                               class + 0.5);
+        double want = share[class] * 40000, got = m.below * 40000 - seen;
+        seen += got;
+        chi += (got - want) * (got - want) / want;
+    }
+    CHECK(chi < 16.3);
+}
+
 static const us_test_case cases[] = {US_CASE(test_rows__table),
                                      US_CASE(test_fft__every_length_is_the_sum),
-                                     US_CASE(test_random__distributions)};
+                                     US_CASE(test_random__distributions),
+                                     US_CASE(test_random__kolmogorov_smirnov),
+                                     US_CASE(test_random__dropout_in_training),
+                                     US_CASE(test_random__multinomial_chi_square)};
 int main(int argc, char **argv)
 {
     return us_test_main(cases, US_LEN(cases), argc, argv);
