@@ -14,14 +14,14 @@ static const us_param step_in[] = {
 static const us_param step_out[] = {
     {"outputs", 'V', US_M(F32) | US_M(F64), US_P_HETERO | US_P_VARIADIC}, US_PARAM_END};
 static const us_attr_row adagrad_attrs[] = {
-    US_AF(us_p_optimizer, decay_factor, "decay_factor", 0), US_AF(us_p_optimizer, epsilon, "epsilon", 0),
+    US_AF(us_p_optimizer, decay_factor, "decay_factor", 0), US_AF(us_p_optimizer, epsilon, "epsilon", 1e-6F),
     US_AF(us_p_optimizer, norm_coefficient, "norm_coefficient", 0), US_ATTR_END};
 const us_schema train_adagrad_schemas[] = {
     {1, step_in, step_out, adagrad_attrs, sizeof(us_p_optimizer), NULL},
     {0}};
 static const us_attr_row adam_attrs[] = {
     US_AF(us_p_optimizer, alpha, "alpha", 0.9F), US_AF(us_p_optimizer, beta, "beta", 0.999F),
-    US_AF(us_p_optimizer, epsilon, "epsilon", 0),
+    US_AF(us_p_optimizer, epsilon, "epsilon", 1e-6F),
     US_AF(us_p_optimizer, norm_coefficient, "norm_coefficient", 0),
     US_AF(us_p_optimizer, norm_coefficient_post, "norm_coefficient_post", 0), US_ATTR_END};
 const us_schema train_adam_schemas[] = {

@@ -21,7 +21,10 @@
 #define ATTRS                                                                                               \
     US_AFS(us_p_rnn, activation_alpha, "activation_alpha"), US_AFS(us_p_rnn, activation_beta, "activation_beta"), \
     US_ASS(us_p_rnn, activations, "activations"), US_AF(us_p_rnn, clip, "clip", 0),                          \
-    US_AS(us_p_rnn, direction, "direction", "forward"), US_AI(us_p_rnn, hidden_size, "hidden_size", 0)
+    US_AI(us_p_rnn, hidden_size, "hidden_size", 0)
+#define FORWARD US_AS(us_p_rnn, direction, "direction", "forward")
+/* The first forms said whether Y was wanted; since 7 its name does. */
+#define SEQUENCE US_AI(us_p_rnn, output_sequence, "output_sequence", 0)
 #define LAYOUT US_AI(us_p_rnn, layout, "layout", 0)
 #define LBR US_AI(us_p_rnn, linear_before_reset, "linear_before_reset", 0)
 #define COUPLED US_AI(us_p_rnn, input_forget, "input_forget", 0)
@@ -29,17 +32,25 @@
 static const us_param rnn_in[] = {HEAD, US_PARAM_END};
 static const us_param rnn_out[] = {
     {"Y", 'T', US_M_FLOATS, US_P_OPTIONAL}, {"Y_h", 'T', US_M_FLOATS, US_P_OPTIONAL}, US_PARAM_END};
-static const us_attr_row rnn_attrs_7[] = {ATTRS, US_ATTR_END};
-static const us_attr_row rnn_attrs[] = {ATTRS, LAYOUT, US_ATTR_END};
+static const us_attr_row rnn_attrs_7[] = {ATTRS, FORWARD, US_ATTR_END};
+static const us_attr_row rnn_attrs[] = {ATTRS, FORWARD, LAYOUT, US_ATTR_END};
+static const us_attr_row rnn_attrs_1[] = {ATTRS, FORWARD, SEQUENCE, US_ATTR_END};
 const us_schema rnn_schemas[] = {
+    {1, rnn_in, rnn_out, rnn_attrs_1, sizeof(us_p_rnn), us_upgrade_drop},
     {7, rnn_in, rnn_out, rnn_attrs_7, sizeof(us_p_rnn), NULL},
     {14, rnn_in, rnn_out, rnn_attrs, sizeof(us_p_rnn), NULL},
     {22, rnn_in, rnn_out, rnn_attrs, sizeof(us_p_rnn), NULL},
     {0}};
 
-static const us_attr_row gru_attrs_7[] = {ATTRS, LBR, US_ATTR_END};
-static const us_attr_row gru_attrs[] = {ATTRS, LBR, LAYOUT, US_ATTR_END};
+static const us_attr_row gru_attrs_7[] = {ATTRS, FORWARD, LBR, US_ATTR_END};
+static const us_attr_row gru_attrs[] = {ATTRS, FORWARD, LBR, LAYOUT, US_ATTR_END};
+/* The registry misspells the default of version 1: it means forward, and only what a file says itself is upgraded. */
+static const us_attr_row gru_attrs_1[] = {
+    ATTRS, US_AS(us_p_rnn, direction, "direction", "foward"), SEQUENCE, US_ATTR_END};
+static const us_attr_row gru_attrs_3[] = {ATTRS, FORWARD, LBR, SEQUENCE, US_ATTR_END};
 const us_schema gru_schemas[] = {
+    {1, rnn_in, rnn_out, gru_attrs_1, sizeof(us_p_rnn), NULL},
+    {3, rnn_in, rnn_out, gru_attrs_3, sizeof(us_p_rnn), us_upgrade_drop},
     {7, rnn_in, rnn_out, gru_attrs_7, sizeof(us_p_rnn), NULL},
     {14, rnn_in, rnn_out, gru_attrs, sizeof(us_p_rnn), NULL},
     {22, rnn_in, rnn_out, gru_attrs, sizeof(us_p_rnn), NULL},
@@ -50,9 +61,11 @@ static const us_param lstm_in[] = {
 static const us_param lstm_out[] = {
     {"Y", 'T', US_M_FLOATS, US_P_OPTIONAL}, {"Y_h", 'T', US_M_FLOATS, US_P_OPTIONAL},
     {"Y_c", 'T', US_M_FLOATS, US_P_OPTIONAL}, US_PARAM_END};
-static const us_attr_row lstm_attrs_7[] = {ATTRS, COUPLED, US_ATTR_END};
-static const us_attr_row lstm_attrs[] = {ATTRS, COUPLED, LAYOUT, US_ATTR_END};
+static const us_attr_row lstm_attrs_7[] = {ATTRS, FORWARD, COUPLED, US_ATTR_END};
+static const us_attr_row lstm_attrs[] = {ATTRS, FORWARD, COUPLED, LAYOUT, US_ATTR_END};
+static const us_attr_row lstm_attrs_1[] = {ATTRS, FORWARD, COUPLED, SEQUENCE, US_ATTR_END};
 const us_schema lstm_schemas[] = {
+    {1, lstm_in, lstm_out, lstm_attrs_1, sizeof(us_p_rnn), us_upgrade_drop},
     {7, lstm_in, lstm_out, lstm_attrs_7, sizeof(us_p_rnn), NULL},
     {14, lstm_in, lstm_out, lstm_attrs, sizeof(us_p_rnn), NULL},
     {22, lstm_in, lstm_out, lstm_attrs, sizeof(us_p_rnn), NULL},

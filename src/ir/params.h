@@ -213,6 +213,7 @@ typedef struct us_p_rnn { /* RNN GRU LSTM */
     int64_t input_forget; /* LSTM */
     int64_t layout;
     int64_t linear_before_reset; /* GRU */
+    int64_t output_sequence;     /* before version 7; the names of the outputs say it */
 } us_p_rnn;
 
 typedef struct us_p_attention { /* Attention */
