@@ -116,39 +116,59 @@ us_err us_gplan_new(us_ctx *c, us_plan *p, us_graph *g, us_gplan *parent, us_gpl
 
 /* --- what cannot run ---------------------------------------------------------------------------- */
 
+#define MAX_WORD         ((size_t)40) /* of a domain, an operator's or a node's name in the message */
+#define MAX_MISSING      ((size_t)16)  /* operators that are named; more are counted */
+#define MAX_NAMED        ((size_t)3)   /* nodes of each that are named */
+#define MAX_MISSING_TEXT ((size_t)440) /* what us_diag.text holds, less the words around it */
+
+/* One operator that cannot run, with the first of its nodes. */
+typedef struct missing_op {
+    us_sv domain, op;
+    int version;
+    us_sv nodes[MAX_NAMED];
+    size_t n_nodes;
+} missing_op;
+
 typedef struct missing {
-    us_buf text;
+    missing_op ops[MAX_MISSING];
     size_t n;
+    size_t n_unnamed; /* nodes of operators beyond those */
 } missing;
 
-#define MAX_WORD ((size_t)64) /* of a domain or an operator's name in the message */
-
-static void note_missing(missing *mi, const us_node *n)
+static us_sv word_of(us_sv s)
 {
-    us_buf one;
-    us_sv domain = {n->domain.p, US_MIN(n->domain.n, MAX_WORD)},
-          op = {n->op_type.p, US_MIN(n->op_type.n, MAX_WORD)};
-    us_buf_init(&one, mi->text.c, 3 * MAX_WORD);
-    us_buf_addf(&one, US_SV_FMT "%s" US_SV_FMT "@%d", US_SV_ARG(domain), domain.n ? "." : "",
-                US_SV_ARG(op), (int)n->version);
-    us_sv word = us_buf_sv(&one), all = us_buf_sv(&mi->text);
-    bool seen = false;
-    for (size_t i = 0; !seen && word.n <= all.n && i <= all.n - word.n; i++)
-        seen = memcmp(all.p + i, word.p, word.n) == 0 &&
-               (i + word.n == all.n || all.p[i + word.n] == ',');
-    if (!seen) {
-        if (mi->n++ > 0) us_buf_adds(&mi->text, ", ");
-        us_buf_addsv(&mi->text, word);
+    return (us_sv){s.p, US_MIN(s.n, MAX_WORD)};
+}
+
+static void note_missing(const us_graph *g, missing *mi, const us_node *n)
+{
+    size_t i = 0;
+    while (i < mi->n &&
+           !(mi->ops[i].version == n->version && us_sv_eq(mi->ops[i].domain, n->domain) &&
+             us_sv_eq(mi->ops[i].op, n->op_type)))
+        i++;
+    if (i == MAX_MISSING) {
+        mi->n_unnamed++;
+        return;
     }
-    us_buf_deinit(&one);
+    missing_op *m = &mi->ops[i];
+    if (i == mi->n) {
+        *m = (missing_op){.domain = n->domain, .op = n->op_type, .version = n->version};
+        mi->n++;
+    }
+    us_sv name = n->name; /* a node without a name is known by what it makes */
+    for (uint32_t o = 0; name.n == 0 && o < n->n_out; o++)
+        if (n->out[o] != US_NIL) name = g->vals.at[n->out[o]].name;
+    if (m->n_nodes < MAX_NAMED) m->nodes[m->n_nodes] = name;
+    m->n_nodes++;
 }
 
 static void find_missing(const us_graph *g, missing *mi, int depth)
 {
-    if (depth > US_MAX_GRAPH_DEPTH || mi->n > 16) return;
+    if (depth > US_MAX_GRAPH_DEPTH) return;
     for (size_t i = 0; i < g->order.n; i++) {
         const us_node *n = &g->nodes.at[g->order.at[i]];
-        if (!n->op || !n->op->eval) note_missing(mi, n);
+        if (!n->op || !n->op->eval) note_missing(g, mi, n);
         for (uint32_t k = 0; k < n->n_attrs; k++)
             if (is_subgraph_attr(&n->attrs[k]))
                 for (size_t j = 0; j < n->attrs[k].n; j++)
@@ -156,16 +176,46 @@ static void find_missing(const us_graph *g, missing *mi, int depth)
     }
 }
 
+/* "my.domain.Wonder@1 (4 nodes: 'a', 'b', ...)", with at most n_named nodes by name. */
+static void say_missing(us_buf *b, const missing_op *m, size_t n_named)
+{
+    us_sv domain = word_of(m->domain), op = word_of(m->op);
+    us_buf_addf(b, US_SV_FMT "%s" US_SV_FMT "@%d (%zu node%s", US_SV_ARG(domain),
+                domain.n ? "." : "", US_SV_ARG(op), m->version, m->n_nodes,
+                m->n_nodes == 1 ? "" : "s");
+    for (size_t i = 0; i < US_MIN(m->n_nodes, n_named); i++) {
+        us_sv name = word_of(m->nodes[i]);
+        us_buf_addf(b, "%s '" US_SV_FMT "'", i ? "," : ":", US_SV_ARG(name));
+    }
+    us_buf_adds(b, n_named > 0 && m->n_nodes > n_named ? ", ...)" : ")");
+}
+
+static void say_all_missing(us_buf *b, const missing *mi, size_t n_named)
+{
+    us_buf_clear(b);
+    for (size_t i = 0; i < mi->n; i++) {
+        if (i > 0) us_buf_adds(b, ", ");
+        say_missing(b, &mi->ops[i], n_named);
+    }
+    if (mi->n_unnamed > 0) us_buf_addf(b, " and %zu nodes of others", mi->n_unnamed);
+}
+
+/* Every operator without a kernel in one error: whoever has to convert the model sees the whole of it at once. The text
+ * of an error is short: where there are many, fewer nodes of each are named. */
 static us_err check_runnable(us_ctx *c, const us_graph *g)
 {
     missing mi = {.n = 0};
-    us_buf_init(&mi.text, c, 400);
     find_missing(g, &mi, 0);
-    us_err e = US_OK;
-    if (mi.n > 0)
-        e = us_fail(c, US_UNSUPP, "operators this build cannot run: " US_SV_FMT,
-                    US_SV_ARG(us_buf_sv(&mi.text)));
-    us_buf_deinit(&mi.text);
+    if (mi.n == 0) return US_OK;
+    us_buf text;
+    us_buf_init(&text, c, 8192);
+    for (size_t n_named = MAX_NAMED + 1; n_named-- > 0;) {
+        say_all_missing(&text, &mi, n_named);
+        if (us_buf_sv(&text).n <= MAX_MISSING_TEXT) break;
+    }
+    us_err e = us_fail(c, US_UNSUPP, "operators this build cannot run: " US_SV_FMT,
+                       US_SV_ARG(us_buf_sv(&text)));
+    us_buf_deinit(&text);
     return e;
 }
 

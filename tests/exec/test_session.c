@@ -51,6 +51,30 @@ static void test_run__empty_batch(void)
     fixture_end(&f);
 }
 
+/* One error names each operator that is missing, with its nodes, those of sub-graphs too. */
+static void test_plan__names_all_missing_operators(void)
+{
+    fixture f;
+    fixture_begin(&f);
+    us_model *m =
+        model_of(&f.c, "model ir=8 opset=17,my.domain:1\n"
+                       "graph main(x: float[2], k: bool[]) -> (y) {\n"
+                       "  a = my.domain.Wonder@1(x)\n"
+                       "  b = my.domain.Wonder@1(a)\n"
+                       "  d = my.domain.Wonder@1(b)\n"
+                       "  e = my.domain.Wonder@1(d)\n"
+                       "  y = If(k) {then_branch=graph t () -> (p) { p = NoSuch(^e) }, "
+                       "else_branch=graph u () -> (q) { q = Identity(^e) }}\n"
+                       "}\n");
+    CHECK_ERR(us_plan_new(&f.c, m, NULL, &f.plan), US_UNSUPP);
+    const char *text = f.c.diag.text;
+    CHECK(strstr(text, "my.domain.Wonder@1 (4 nodes: 'a', 'b', 'd', ...)") != NULL);
+    CHECK(strstr(text, "NoSuch@17 (1 node: 'p')") != NULL);
+    f.plan = NULL;
+    us_model_free(m);
+    fixture_end(&f);
+}
+
 static void test_run__wrong_inputs(void)
 {
     fixture f;
@@ -422,6 +446,7 @@ int main(int argc, char **argv)
         US_CASE(test_run__small_net),
         US_CASE(test_run__nan_stays),
         US_CASE(test_run__empty_batch),
+        US_CASE(test_plan__names_all_missing_operators),
         US_CASE(test_run__wrong_inputs),
         US_CASE(test_run__symbol_has_one_size),
         US_CASE(test_run__output_is_no_input),
