@@ -57,7 +57,15 @@ static const us_attr_row scan_attrs[] = {
     US_AIS(us_p_scan, scan_input_directions, "scan_input_directions"),
     US_AIS(us_p_scan, scan_output_axes, "scan_output_axes"),
     US_AIS(us_p_scan, scan_output_directions, "scan_output_directions"), US_ATTR_END};
+static const us_param scan_in_8[] = {
+    {"sequence_lens", 'I', US_M(I64), US_P_OPTIONAL},
+    {"initial_state_and_scan_inputs", 'V', US_M_ALL, US_P_HETERO | US_P_VARIADIC}, US_PARAM_END};
+static const us_attr_row scan_attrs_8[] = {
+    US_AG(us_p_scan, body, "body"), US_AIS(us_p_scan, scan_input_directions, "directions"),
+    {.name = "num_scan_inputs", .kind = US_AT_INT, .offset = offsetof(us_p_scan, num_scan_inputs), .required = true},
+    US_ATTR_END};
 const us_schema scan_schemas[] = {
+    {8, scan_in_8, scan_out, scan_attrs_8, sizeof(us_p_scan), us_upgrade_scan_batch},
     {9, scan_in, scan_out, scan_attrs, sizeof(us_p_scan), NULL},
     {11, scan_in, scan_out, scan_attrs, sizeof(us_p_scan), NULL},
     {16, scan_in, scan_out, scan_attrs, sizeof(us_p_scan), NULL},
@@ -68,8 +76,6 @@ const us_schema scan_schemas[] = {
     {25, scan_in, scan_out, scan_attrs, sizeof(us_p_scan), NULL},
     {0}};
 /* clang-format on */
-
-/* Scan's first form (opset 8, with a batch dimension and sequence lengths) has no row: nothing writes it any more. */
 
 static us_err sub_run(us_eval *k, us_graph *sub, size_t n_in, const us_value *const *in,
                       size_t n_out, us_value *out)

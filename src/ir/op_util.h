@@ -32,6 +32,7 @@ us_upgrade_fn us_upgrade_drop; /* removes attributes that the next version does 
 us_upgrade_fn
     us_upgrade_broadcast;      /* broadcast=1, axis=k of opset 6: Unsqueeze of B, or nothing */
 us_upgrade_fn us_upgrade_axes; /* attribute axes becomes input 1 */
+us_upgrade_fn us_upgrade_scan_batch; /* opset 8's Scan: a Scan over the batch around one over time */
 /* Make attribute `name` (INTS) input i as an int64 vector and delete it; absent: input left out. */
 us_err us_upgrade_ints_to_input(us_ctx *c, us_model *m, us_graph *g, us_nid n, const char *name,
                                 size_t i) US_MUST;
