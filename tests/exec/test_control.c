@@ -26,6 +26,34 @@ static void test_if__captures(void)
     fixture_end(&f);
 }
 
+/* Opset 8: batch 2, lengths 2 and 1, a running sum scaled by a captured value; what is beyond a length is zero. */
+static void test_scan__first_form_with_lengths(void)
+{
+    fixture f;
+    fixture_begin(&f);
+    fixture_open(
+        &f,
+        "model ir=8 opset=8\n"
+        "graph main(n: int64[2], s: float[2,1], x: float[2,2,1], w: float[1]) -> (sf, ys) {\n"
+        "  sf, ys = Scan(n, s, x) {body=graph b (u: float[1], v: float[1]) -> (p, q) {\n"
+        "      t = Add(u, v)\n"
+        "      p = Mul(t, ^w)\n"
+        "      q = Identity(p)\n"
+        "    }, num_scan_inputs=1}\n"
+        "}\n",
+        NULL, NULL);
+    us_value in[4] = {I64S(&f, DIMS(2), 2, 1), F32S(&f, DIMS(2, 1), 1, 2),
+                      F32S(&f, DIMS(2, 2, 1), 3, 4, 5, 6), F32S(&f, DIMS(1), 10)};
+    us_value out[2];
+    CHECK_OK(&f.c, us_session_run(&f.c, f.s, in, out));
+    const float sf[] = {440, 70}, ys[] = {40, 440, 70, 0};
+    for (int i = 0; i < 2; i++)
+        CHECK_NEAR(f32_at(&out[0])[i], sf[i], 0);
+    for (int i = 0; i < 4; i++)
+        CHECK_NEAR(f32_at(&out[1])[i], ys[i], 0);
+    fixture_end(&f);
+}
+
 static const char *const summer =
     "model ir=8 opset=17\n"
     "graph main(n: int64[], go: bool[], x: float[2]) -> (y, all) {\n"
@@ -99,6 +127,7 @@ int main(int argc, char **argv)
 {
     static const us_test_case cases[] = {
         US_CASE(test_if__captures),
+        US_CASE(test_scan__first_form_with_lengths),
         US_CASE(test_loop__sums),
         US_CASE(test_loop__endless_stops),
         US_CASE(test_loop__long_in_little_memory),
