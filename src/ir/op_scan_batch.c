@@ -126,6 +126,7 @@ static us_err rewire(batch *k, us_nid nid)
 
 us_err us_upgrade_scan_batch(us_ctx *c, us_model *m, us_graph *g, us_nid nid)
 {
+    if (!g->nodes.at[nid].params) US_TRY(us_node_decode(c, m, &g->nodes.at[nid]));
     const us_node *n = &g->nodes.at[nid];
     const us_p_scan *p = n->params;
     if (!p || p->num_scan_inputs < 1 || n->n_in < 2 || p->num_scan_inputs > n->n_in - 1)
