@@ -143,6 +143,7 @@ us_err us_pass_run_watched(us_ctx *c, us_model *m, const char *names, us_pass_wa
 {
     us_sv rest = us_sv_of(names);
     uint32_t facts = 0;
+    US_TRY(us_graph_verify(c, m->main)); /* passes rely on arity and definitions */
     while (rest.n > 0) {
         us_sv word = next_name(&rest);
         if (word.n == 0) continue;
