@@ -220,7 +220,8 @@ static us_err make_calls(binder *b)
     const us_value **in = us_new_n(b->a, const us_value *, gp->n_vids);
     us_value **out = us_new_n(b->a, us_value *, gp->n_vids);
     f->evals = us_new_n(b->a, us_eval, gp->n_steps);
-    if (!in || !out || !f->evals) return us_arena_fail(b->c, b->a);
+    f->checked = us_new_n(b->a, uint64_t, gp->n_steps);
+    if (!in || !out || !f->evals || !f->checked) return us_arena_fail(b->c, b->a);
     for (size_t i = 0; i < gp->n_steps; i++) {
         const us_step *s = &gp->steps[i];
         for (uint32_t k = 0; k < s->n_in; k++) {

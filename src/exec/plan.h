@@ -89,6 +89,8 @@ struct us_frame {
     us_value *vals;
     us_slot *slots;
     us_eval *evals; /* per step */
+    uint64_t
+        *checked; /* per step: signature of the element types that us_eval_check has passed */
     uint32_t *
         free_at; /* n_steps + 1: values to give back after step i: free_ids[free_at[i] .. free_at[i+1]) */
     us_vid *free_ids;

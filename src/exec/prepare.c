@@ -45,6 +45,7 @@ static us_err prepare(us_ctx *c, const us_graph *g, us_step *s, prepare_env *e)
             in[i] = g->vals.at[n->in[i]].data;
     us_eval k = {
         .c = c, .n = n, .params = n->params, .in = in, .n_in = n->n_in, .env = &e->base};
+    US_TRY(us_eval_check(&k));
     return us_op_prepare(s->op)(&k, &s->prepared);
 }
 

@@ -13,6 +13,8 @@
 
 #include "base/clock.h"
 
+#define SIGNED_INPUTS 12 /* of a step, whose element types fit a signature */
+_Static_assert(US_DTYPE_N <= 32, "an element type fits 5 bits");
 #define POLL_STEPS 256 /* steps between looks at the caller's wish to stop */
 
 /* --- memory ----------------------------------------------------------------------------------------- */
@@ -233,11 +235,33 @@ static void drop_scratch(us_session *s, size_t used, const us_dyn_block *first)
     s->scratch_used = used;
 }
 
+/* Element types of the inputs in 5 bits each; 0: too many for that. */
+static uint64_t types_of(const us_eval *k)
+{
+    uint64_t s = 1; /* tells none from not looked at */
+    if (k->n_in > SIGNED_INPUTS) return 0;
+    for (size_t i = 0; i < k->n_in; i++)
+        s = s << 5 |
+            (k->in[i] && k->in[i]->kind == US_KIND_TENSOR ? (uint64_t)k->in[i]->t.dtype : 0);
+    return s;
+}
+
+/* Almost always the types of the run before. */
+static us_err check_types(us_frame *f, uint32_t i)
+{
+    uint64_t now = types_of(&f->evals[i]);
+    if (now && f->checked[i] == now) return US_OK;
+    US_TRY(us_eval_check(&f->evals[i]));
+    f->checked[i] = now;
+    return US_OK;
+}
+
 static us_err run_step(us_ctx *c, us_frame *f, uint32_t i)
 {
     const us_step *step = &f->gp->steps[i];
     us_eval *k = &f->evals[i];
     k->c = c;
+    US_TRY(check_types(f, i));
     if (!f->s->rows) return step->eval(k);
     us_profile_row *row = &f->s->rows[f->gp->row0 + i];
     uint64_t t0 = us_now_ns();

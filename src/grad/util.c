@@ -108,6 +108,10 @@ us_vid us_g_num(us_grad *k, us_vid like, double v)
 {
     us_dtype t = us_g_dtype(k, like);
     uint64_t room = 0; /* widest element */
+    if (k->b->err == US_OK && !us_dtype_get(t)->from_f64)
+        k->b->err =
+            us_fail(k->c, US_UNSUPP, "there is no gradient of %s", us_dtype_get(t)->name);
+    if (k->b->err != US_OK) return US_NIL;
     us_dtype_get(t)->from_f64(&room, 0, 1, &v);
     return us_b_const(k->b, NULL, t, 0, NULL, &room);
 }

@@ -1,4 +1,5 @@
 /* ir/eval.c - what every operator's eval function uses: inputs, outputs, working memory, messages. */
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -30,6 +31,27 @@ us_err us_eval_in(us_eval *k, size_t i, const us_tensor **out)
                                 : "missing");
     if (us_tensor_count(t) == 0) US_TRY(us_eval_work(k, cost_of(t)));
     *out = t;
+    return US_OK;
+}
+
+us_err us_eval_check(us_eval *k)
+{
+    us_dtype bound[UCHAR_MAX + 1] = {US_DT_NONE};
+    const us_param *p = us_op_current(k->n->op)->in;
+    for (size_t i = 0; i < k->n_in && p && p->name; i++) {
+        const us_tensor *t = us_eval_opt(k, i);
+        us_dtype *same = &bound[(unsigned char)p->var];
+        if (t && !(p->types >> t->dtype & 1))
+            return us_eval_fail(k, US_ARG, "input %zu (%s) holds %s, which it may not", i,
+                                p->name, us_dtype_get(t->dtype)->name);
+        bool free = !p->var || (p->flags & US_P_HETERO);
+        if (t && !free && *same != US_DT_NONE && *same != t->dtype)
+            return us_eval_fail(k, US_ARG, "input %zu (%s) holds %s, an input before it %s", i,
+                                p->name, us_dtype_get(t->dtype)->name,
+                                us_dtype_get(*same)->name);
+        if (t && !free) *same = t->dtype;
+        if (!(p->flags & US_P_VARIADIC)) p++;
+    }
     return US_OK;
 }
 

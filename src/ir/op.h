@@ -155,6 +155,9 @@ us_err us_eval_in(us_eval *k, size_t i, const us_tensor **out) US_MUST;
 const us_tensor *us_eval_opt(us_eval *k, size_t i);
 /* The same, contiguous: a copy in scratch when it is not. */
 us_err us_eval_in_dense(us_eval *k, size_t i, us_tensor *out) US_MUST;
+/* Element types of the inputs against the current schema: what a variable may be, and one type per variable. Whoever calls eval
+ * asks before, when types are new: kernels look at one input's type and trust the others to fit. */
+us_err us_eval_check(us_eval *k) US_MUST;
 bool us_eval_wants(const us_eval *k, size_t i); /* output i exists and is used */
 /* Output i as contiguous tensor of this type and shape. */
 us_err us_eval_out(us_eval *k, size_t i, us_dtype dtype, int rank, const int64_t *dims,

@@ -181,7 +181,8 @@ static us_err fold_node(us_ctx *c, us_model *m, us_graph *g, us_nid nid, fold_en
                  .n_out = n->n_out,
                  .env = &env->env};
     us_mark mark = us_arena_mark(env->arena);
-    us_err e = n->op->eval(&k);
+    us_err e = us_eval_check(&k);
+    if (e == US_OK) e = n->op->eval(&k);
     if (e == US_OK && worth_keeping(n, results, in_bytes, spent)) {
         e = keep(c, m, g, nid, results, r);
         *changed = true;

@@ -85,6 +85,14 @@ static const hostile loop_cases[] = {
     {"a scan over a long sequence", "const s: int64[1] = {1000000}\nx = ConstantOfShape(s)\nconst z: float[] = {0}\ny, o = Scan(z, x) {body=graph b (a: float[], e: float[]) -> (r, t) {\n r = Add(a, e)\n t = Identity(r)\n}, num_scan_inputs=1}", US_LIMIT},
     {"a map over a sequence in a map", "const s: int64[1] = {100000}\nx = ConstantOfShape(s)\nconst l: int64[] = {1}\nq = SplitToSequence(x, l)\no = SequenceMap(q, q) {body=graph b (a: float[N], e: float[N]) -> (r) {\n r = Add(a, e)\n}}\ny = SequenceLength(o)", US_LIMIT},
 };
+
+/* Element types that do not fit each other: kernels trust what the schema says. */
+static const hostile type_cases[] = {
+    {"bias of half the width", "const x: float[1,1,2,2] = {1, 2, 3, 4}\nconst w: float[1,1,1,1] = {1}\nconst b: float16[1] = {1}\ny = Conv(x, w, b)", US_ARG},
+    {"mean of texts", "const x: string[1] = {\"a\"}\ny = Mean(x)", US_ARG},
+    {"axis that is no number", "const x: float[2] = {1, 2}\nconst a: float[] = {nan}\ny = CumSum(x, a)", US_ARG},
+    {"condition of text", "const x: string[1] = {\"a\"}\ny = Where(x, x, x)", US_ARG},
+};
 /* clang-format on */
 
 static us_err attempt(fixture *f, us_model *m, const us_plan_opts *po)
@@ -147,12 +155,18 @@ static void test_loops__are_bounded(void)
     CHECK(all_refused(loop_cases, US_LEN(loop_cases)));
 }
 
+static void test_types__are_checked(void)
+{
+    CHECK(all_refused(type_cases, US_LEN(type_cases)));
+}
+
 int main(int argc, char **argv)
 {
     static const us_test_case cases[] = {
         US_CASE(test_memory__is_bounded),
         US_CASE(test_work__is_bounded),
         US_CASE(test_loops__are_bounded),
+        US_CASE(test_types__are_checked),
     };
     return us_test_main(cases, US_LEN(cases), argc, argv);
 }

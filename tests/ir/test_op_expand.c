@@ -161,7 +161,7 @@ static const expand_case rows[] = {
     {"Normalizer", "const k: int64[2] = {6, 4}\nconst f: float[4] = {1, 0, nan, 1}\nz = Mul(x, f)\nv = Reshape(z, k)\ny = ai.onnx.ml.Normalizer(v) {norm=\"MAX\"}"},
     {"ArrayFeatureExtractor", "const i: int64[1,2] = {3, 0}\ny = ai.onnx.ml.ArrayFeatureExtractor(x, i)"},
     {"ArrayFeatureExtractor", "const k: int64[1] = {24}\nv = Reshape(x, k)\nconst i: int64[2] = {23, 0}\ny = ai.onnx.ml.ArrayFeatureExtractor(v, i)"},
-    {"FeatureVectorizer", "const k: int64[2] = {4, 6}\nv = Reshape(x, k)\nconst z: int64[4,1] = {7, 8, 9, 1}\ny = ai.onnx.ml.FeatureVectorizer(v, z) {inputdimensions=[3, 2]}"},
+    {"FeatureVectorizer", "const k: int64[2] = {4, 6}\nv = Reshape(x, k)\nconst z: float[4,1] = {7, 8, 9, 1}\ny = ai.onnx.ml.FeatureVectorizer(v, z) {inputdimensions=[3, 2]}"},
     {"LinearRegressor", "const k: int64[2] = {6, 4}\nv = Reshape(x, k)\ny = ai.onnx.ml.LinearRegressor(v) {coefficients=[1.0, 2.0, 3.0, -4.0, 0.1, 0.2, 0.3, 0.5], intercepts=[0.5, 1.0], targets=2}"},
     {"LinearRegressor", "const k: int64[2] = {6, 4}\nv = Reshape(x, k)\ny = ai.onnx.ml.LinearRegressor(v) {coefficients=[1.0, 2.0, 3.0, -4.0, 0.1, 0.2, 0.3, 0.5], targets=2, post_transform=\"SOFTMAX_ZERO\"}"},
     {"LinearRegressor", "const k: int64[2] = {6, 4}\nv = Reshape(x, k)\ny = ai.onnx.ml.LinearRegressor(v) {coefficients=[0.01, 0.02, 0.03, -0.04], intercepts=[0.5], post_transform=\"PROBIT\"}"},
