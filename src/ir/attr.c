@@ -138,6 +138,7 @@ static const us_attr_row *find_row(const us_attr_row *rows, us_sv name)
 static us_err decode_one(us_ctx *c, const us_node *n, const us_attr *a, char *params)
 {
     const us_attr_row *r = find_row(n->schema->attrs, a->name);
+    if (!r && us_sv_starts(a->name, "__")) return US_OK; /* some tool's own, as in onnx */
     if (!r) return bad(c, n, a->name, "is not one of this operator");
     if (a->ref.n) return US_OK;
     if (a->kind != (int32_t)r->kind) {

@@ -211,6 +211,10 @@ us_err us_graph_verify(us_ctx *c, us_graph *g) US_MUST;
 /* Infer types and shapes of every value from the inputs on (declared types are merged and checked). Nodes in
  * current form only (after the upgrade pass); unknown operators leave their outputs unknown. */
 us_err us_graph_infer(us_ctx *c, us_graph *g) US_MUST;
+/* The same for whoever wants to know of every contradiction, those in sub-graphs too: `failed` is called for each node that
+ * cannot be inferred, with c->diag saying why, and returns US_OK to go on. */
+typedef us_err us_infer_fail_fn(void *arg, const us_graph *g, us_nid n, us_err e);
+us_err us_graph_infer_all(us_ctx *c, us_graph *g, us_infer_fail_fn *failed, void *arg) US_MUST;
 /* A type that says at least what both say, for the value `what`; US_SHAPE when they contradict. */
 us_err us_type_merge(us_ctx *c, us_model *m, const us_type *a, const us_type *b, us_sv what,
                      us_type *out) US_MUST;

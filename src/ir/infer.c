@@ -277,25 +277,35 @@ static bool current_form(const us_node *n)
     return s[1].since == 0;
 }
 
+/* One walk, and what becomes of failures: NULL, the first one ends it. */
+typedef struct walk {
+    us_ctx *c;
+    us_infer_fail_fn *failed;
+    void *arg;
+} walk;
+
+static us_err infer_graph(walk *w, us_graph *g);
+
 /* Sub-graphs first: the node's own function reads their outputs' types. What contradicts itself in a branch is reported when
  * the branch runs, for it may never run at these shapes. */
-static us_err infer_sub_graphs(us_ctx *c, const us_node *n)
+static us_err infer_sub_graphs(walk *w, const us_node *n)
 {
     for (uint32_t i = 0; i < n->n_attrs; i++)
         for (size_t j = 0; n->attrs[i].graphs && j < n->attrs[i].n; j++) {
-            us_err e = us_graph_infer(c, n->attrs[i].graphs[j]);
-            if (e == US_SHAPE || e == US_ARG || e == US_FORMAT)
-                us_trace(c, IR, 1, "sub-graph not inferred: %s", c->diag.text);
+            us_err e = infer_graph(w, n->attrs[i].graphs[j]);
+            if (!w->failed && (e == US_SHAPE || e == US_ARG || e == US_FORMAT))
+                us_trace(w->c, IR, 1, "sub-graph not inferred: %s", w->c->diag.text);
             else if (e != US_OK)
                 return e;
         }
     return US_OK;
 }
 
-static us_err infer_node(us_ctx *c, us_graph *g, us_nid id)
+static us_err infer_node(walk *w, us_graph *g, us_nid id)
 {
+    us_ctx *c = w->c;
     us_node *n = &g->nodes.at[id];
-    US_TRY(infer_sub_graphs(c, n));
+    US_TRY(infer_sub_graphs(w, n));
     if (!n->op || !n->op->infer || !current_form(n)) return US_OK;
     if (!n->params) US_TRY(us_node_decode(c, g->model, n));
     us_infer k = {c, g->model, g, id, g->model->arena, n->params};
@@ -315,15 +325,30 @@ static us_err infer_captures(us_ctx *c, us_graph *g)
     return US_OK;
 }
 
-us_err us_graph_infer(us_ctx *c, us_graph *g)
+static us_err infer_graph(walk *w, us_graph *g)
 {
-    US_TRY(infer_captures(c, g));
+    US_TRY(infer_captures(w->c, g));
     for (size_t i = 0; i < g->order.n; i++) {
-        us_err e = infer_node(c, g, g->order.at[i]);
+        us_nid id = g->order.at[i];
+        us_err e = infer_node(w, g, id);
         if (e == US_OK) continue;
-        const us_node *n = &g->nodes.at[g->order.at[i]];
-        return us_wrap(c, e, US_SV_FMT " '" US_SV_FMT "'", US_SV_ARG(n->op_type),
-                       US_SV_ARG(n->name));
+        const us_node *n = &g->nodes.at[id];
+        if (!w->failed)
+            return us_wrap(w->c, e, US_SV_FMT " '" US_SV_FMT "'", US_SV_ARG(n->op_type),
+                           US_SV_ARG(n->name));
+        US_TRY(w->failed(w->arg, g, id, e));
     }
     return US_OK;
+}
+
+us_err us_graph_infer(us_ctx *c, us_graph *g)
+{
+    walk w = {.c = c};
+    return infer_graph(&w, g);
+}
+
+us_err us_graph_infer_all(us_ctx *c, us_graph *g, us_infer_fail_fn *failed, void *arg)
+{
+    walk w = {c, failed, arg};
+    return infer_graph(&w, g);
 }

@@ -23,6 +23,8 @@ const us_pass *us_pass_at(size_t i); /* NULL past the end */
 
 /* Run the comma-separated passes in order ("default": what a plan wants: upgrade, infer, expand, fold, dce, ...). */
 us_err us_pass_run(us_ctx *c, us_model *m, const char *names) US_MUST;
+/* Calls of functions replaced and all nodes in current form ("inline,upgrade"), sorted; types are not looked at. */
+us_err us_pass_current(us_ctx *c, us_model *m) US_MUST;
 
 /* Expand every composite that `keep` does not keep, in all graphs, until none is left. Nodes in current form with
  * inferred types ("upgrade,infer"); types are inferred afterwards too. */

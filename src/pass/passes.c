@@ -167,6 +167,15 @@ us_err us_pass_run_watched(us_ctx *c, us_model *m, const char *names, us_pass_wa
     return US_OK;
 }
 
+us_err us_pass_current(us_ctx *c, us_model *m)
+{
+    us_pass_watch w = {0};
+    uint32_t facts = US_FACT_TYPES;
+    US_TRY(run_pass(c, m, us_pass_find(US_SV("inline")), &facts, &w));
+    US_TRY(run_pass(c, m, us_pass_find(US_SV("upgrade")), &facts, &w));
+    return us_graph_each(c, m->main, sort_graph, NULL);
+}
+
 /* --- small questions passes share ---------------------------------------------------------------------- */
 
 bool us_is_op(const us_node *n, const char *domain, const char *name)
