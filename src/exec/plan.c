@@ -282,6 +282,7 @@ static us_err list_ends(us_ctx *c, us_plan *p, const us_graph *g)
 static us_err run_passes(us_ctx *c, us_plan *p, const us_plan_opts *o)
 {
     us_graph *g = p->m->main;
+    US_TRY(us_plan_gradients(c, p->m)); /* first: they name values */
     US_TRY(us_pass_run(c, p->m, o->no_passes ? NEEDED_PASSES : "default"));
     US_TRY(check_runnable(c, g));
     for (size_t i = 0; i < p->n_out; i++) {

@@ -140,6 +140,9 @@ struct us_session {
 us_err us_gplan_new(us_ctx *c, us_plan *p, us_graph *g, us_gplan *parent,
                     us_gplan **out) US_MUST;
 
+/* gradient.c: every Gradient of the model becomes the nodes that compute it. Leaves models without one alone. */
+us_err us_plan_gradients(us_ctx *c, us_model *m) US_MUST;
+
 /* prepare.c: s->prepared, when the operator has something to prepare. */
 us_err us_step_prepare(us_ctx *c, us_plan *p, const us_graph *g, us_step *s) US_MUST;
 

@@ -69,7 +69,8 @@ US_NO_GRAD(lstm)
 US_NO_GRAD(rnn)
 US_NO_GRAD(conv_transpose)
 
-/* Steps of training themselves. */
+/* Steps of training themselves: a plan has replaced each Gradient by what computes it, and that can be differentiated. */
+US_NO_GRAD(train_gradient)
 
 /* Rounding has none that is of use; training with quantisation writes its own. */
 US_NO_GRAD(dequantize_linear)

@@ -1,6 +1,7 @@
 /* ir/expand_train.c - what losses, Dropout, steps of training, windows and frames of signals, and affine grids are made of. */
 #include "ir/op_util.h"
 #include "ir/params_signal.h"
+#include "ir/params_train.h"
 
 /* --- losses -------------------------------------------------------------------------------------------- */
 

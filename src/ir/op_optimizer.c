@@ -4,6 +4,7 @@
  * are the new values and the new states, in the same groups.
  */
 #include "ir/op_f64.h"
+#include "ir/params_train.h"
 
 #include <math.h>
 

@@ -259,16 +259,6 @@ typedef struct us_p_swiglu { /* SwiGLU */
     float alpha;
 } us_p_swiglu;
 
-typedef struct us_p_optimizer { /* ai.onnx.preview.training: Adagrad Adam Momentum */
-    float alpha;
-    float beta;
-    float decay_factor;
-    float epsilon;
-    us_sv mode;
-    float norm_coefficient;
-    float norm_coefficient_post;
-} us_p_optimizer;
-
 typedef struct us_p_softmax { /* Softmax LogSoftmax Hardmax */
     int64_t axis;
 } us_p_softmax;
