@@ -289,9 +289,17 @@ us_err us_value_json(us_ctx *c, const us_value *v, json_t **out)
     return US_OK;
 }
 
+/* File systems take 255 bytes: longer names are cut and told apart by a hash. */
+#define FILE_NAME_MAX 230
+#define FILE_NAME_CUT 200
+
 static char *file_name(us_arena *a, us_sv name, const char *ext)
 {
-    char *z = us_str_printf(a, US_SV_FMT "%s", US_SV_ARG(name), ext);
+    us_sv cut = {name.p, US_MIN(name.n, FILE_NAME_CUT)};
+    char *z = name.n <= FILE_NAME_MAX
+                  ? us_str_printf(a, US_SV_FMT "%s", US_SV_ARG(name), ext)
+                  : us_str_printf(a, US_SV_FMT "-%016llx%s", US_SV_ARG(cut),
+                                  (unsigned long long)us_hash64(name.p, name.n, 0), ext);
     for (size_t i = 0; z && z[i]; i++)
         if (z[i] == '/' || z[i] == ':') z[i] = '_';
     return z;
@@ -312,14 +320,27 @@ static us_err write_json(us_ctx *c, const char *path, const us_value *v)
     return e;
 }
 
+static bool goes_to_npy(const us_value *v)
+{
+    return v->kind == US_KIND_TENSOR && v->t.dtype != US_STRING;
+}
+
+us_err us_value_file_path(us_ctx *c, us_arena *a, const char *dir, us_sv name,
+                          const us_value *v, char **path)
+{
+    char *file = file_name(a, name, goes_to_npy(v) ? ".npy" : ".json");
+    char *full = file ? us_path_join(a, dir, file) : NULL;
+    if (!full) return us_arena_fail(c, a);
+    *path = full;
+    return US_OK;
+}
+
 us_err us_value_file_write(us_ctx *c, us_arena *a, const char *dir, us_sv name,
                            const us_value *v, char **path)
 {
-    bool npy = v->kind == US_KIND_TENSOR && v->t.dtype != US_STRING;
-    char *file = file_name(a, name, npy ? ".npy" : ".json");
-    char *full = file ? us_path_join(a, dir, file) : NULL;
-    if (!full) return us_arena_fail(c, a);
-    if (npy)
+    char *full;
+    US_TRY(us_value_file_path(c, a, dir, name, v, &full));
+    if (goes_to_npy(v))
         US_TRY(us_npy_write(c, full, &v->t));
     else
         US_TRY(write_json(c, full, v));

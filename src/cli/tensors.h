@@ -13,9 +13,13 @@
  * hold them). */
 us_err us_value_file_read(us_ctx *c, us_arena *a, const char *path, const us_type *want,
                           us_value *out) US_MUST;
-/* Writes DIR/<name>.npy, or .json for strings and everything that is not a tensor; "/" and ":" of the name become "_". */
+/* Writes DIR/<name>.npy, or .json for strings and everything that is not a tensor; "/" and ":" of the name become "_", and
+ * a name of more than 230 bytes its first 200 and a hash. */
 us_err us_value_file_write(us_ctx *c, us_arena *a, const char *dir, us_sv name,
                            const us_value *v, char **path) US_MUST;
+/* Where that goes. */
+us_err us_value_file_path(us_ctx *c, us_arena *a, const char *dir, us_sv name,
+                          const us_value *v, char **path) US_MUST;
 /* Nested arrays; maps become objects (keys as text), absent values null. A new reference. */
 us_err us_value_json(us_ctx *c, const us_value *v, json_t **out) US_MUST;
 /* A tensor of random elements for this type; dimensions that are not known become 1. Floats are uniform in [0, 1),

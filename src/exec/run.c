@@ -256,6 +256,17 @@ static us_err check_types(us_frame *f, uint32_t i)
     return US_OK;
 }
 
+static us_err tell_watch(us_ctx *c, us_frame *f, uint32_t i)
+{
+    const us_session_opts *o = &f->s->opts;
+    const us_eval *k = &f->evals[i];
+    for (size_t j = 0; j < k->n_out; j++)
+        if (k->out[j])
+            US_TRY(o->watch(o->watch_arg, c, f->gp->g, k->n, (us_vid)(k->out[j] - f->vals),
+                            k->out[j]));
+    return US_OK;
+}
+
 static us_err run_step(us_ctx *c, us_frame *f, uint32_t i)
 {
     const us_step *step = &f->gp->steps[i];
@@ -286,6 +297,7 @@ us_err us_frame_run(us_ctx *c, us_frame *f)
     f->running = true;
     for (uint32_t i = 0; i < n && e == US_OK; i++) {
         e = run_step(c, f, i);
+        if (s->opts.watch && e == US_OK) e = tell_watch(c, f, i);
         if (f->gp->steps[i].n_sub && e == US_OK) settle_results(f, i);
         if (s->scratch_used != used) drop_scratch(s, used, more);
         if (f->any_frees && e == US_OK) free_after(f, i);

@@ -51,6 +51,11 @@ const us_type *us_plan_output_type(const us_plan *p, size_t i);
     ((uint64_t)1000000000)       /* nodes of one run, loops included, default */
 #define US_SESSION_MAX_WORK 1e15 /* elementary steps of one run (us_eval_work), default */
 
+/* Told each value right after it was made, in order, those of sub-graphs at every run of theirs: for looking into a run (it
+ * works for one that fails later, too). The value may be read during the call only; an error ends the run. */
+typedef us_err us_watch_fn(void *arg, us_ctx *c, const us_graph *g, const us_node *n, us_vid v,
+                           const us_value *value);
+
 typedef struct us_session_opts {
     size_t dynamic_cap_bytes; /* 0: default */
     size_t static_cap_bytes;
@@ -61,6 +66,8 @@ typedef struct us_session_opts {
     bool profile;
     const struct us_image_codec *
         images; /* for ImageDecoder (ir/image.h), borrowed for the session's life; NULL: no session for such models */
+    us_watch_fn *watch; /* NULL: nobody watches */
+    void *watch_arg;
 } us_session_opts;
 
 us_err us_session_new(us_ctx *c, us_plan *p, const us_session_opts *opts,
