@@ -192,6 +192,14 @@ static const us_value *output_value(const us_session *s, us_vid v)
     return held ? val->data : &s->now->main->vals[v];
 }
 
+/* An empty tensor may come without data; kernels add offsets to it, which NULL does not take. */
+static void place_input(us_binding *b, us_vid v, const us_value *in)
+{
+    us_value *at = &b->main->vals[v];
+    *at = *in;
+    if (at->kind == US_KIND_TENSOR && !at->t.data) at->t.data = b;
+}
+
 static us_err run(us_ctx *c, us_session *s, const us_value *in)
 {
     us_plan *p = s->p;
@@ -205,7 +213,7 @@ static us_err run(us_ctx *c, us_session *s, const us_value *in)
     s->n_steps_left = s->opts.max_steps;
     s->work_left = s->opts.max_work;
     for (size_t i = 0; i < p->n_in; i++)
-        b->main->vals[p->in[i]] = in[i];
+        place_input(b, p->in[i], &in[i]);
     us_err e = us_frame_run(c, b->main);
     us_err grown = grow_scratch(c, s);
     if (e == US_OK) e = grown;

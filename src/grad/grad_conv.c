@@ -28,6 +28,13 @@ static void same_pads(window *w, int i, bool lower)
     w->after[i] = need - w->before[i];
 }
 
+#define MOST ((int64_t)1 << 31) /* of a size or a step: products of two fit */
+
+static bool fits(int64_t v, int64_t least)
+{
+    return v >= least && v <= MOST;
+}
+
 static us_err window_of(us_grad *k, us_ints kernel, window *w)
 {
     us_vid x = us_gx(k, 0), y = us_gy(k, 0);
@@ -50,6 +57,10 @@ static us_err window_of(us_grad *k, us_ints kernel, window *w)
         w->after[i] = given ? pads.p[u + (size_t)w->n] : 0;
         if (w->in[i] < 0 || w->out[i] < 0 || w->kernel[i] < 1)
             return us_g_fail(k, "spatial sizes must be known when the gradient is built");
+        if (!fits(w->in[i], 0) || !fits(w->out[i], 0) || !fits(w->kernel[i], 1) ||
+            !fits(w->stride[i], 1) || !fits(w->dilation[i], 1) || !fits(w->before[i], -MOST) ||
+            !fits(w->after[i], -MOST))
+            return us_g_fail(k, "sizes, strides, dilations or pads are out of range");
         if (same) same_pads(w, i, us_sv_is(automatic, "SAME_LOWER"));
     }
     return US_OK;
@@ -170,6 +181,8 @@ us_err conv_grad(us_grad *k)
     int64_t g = us_g_int(k, "group", 1), m = us_g_dim(k, weights, 0),
             cg = us_g_dim(k, weights, 1);
     if (m < 1 || cg < 1) return us_g_fail(k, "the weights' size is not known");
+    if (g < 1 || m % g || !fits(g, 1) || !fits(cg, 1))
+        return us_g_fail(k, "the groups do not fit the weights");
     if (us_g_wants(k, 0)) k->dx[0] = conv_dx(k, dy, weights, &w, m, cg, g);
     if (us_g_wants(k, 1)) k->dx[1] = conv_dw(k, x, dy, &w, m, cg, g);
     if (us_g_wants(k, 2)) {

@@ -141,9 +141,10 @@ static bool cut_of(int64_t dim, int64_t start, int64_t end, int64_t step, cut *o
     int64_t last = step > 0 ? dim : dim - 1, low = step > 0 ? 0 : -1;
     start = clamp(start, 0, last);
     end = clamp(end, low, dim);
+    step = US_MAX(step, -INT64_MAX);
     int64_t span = step > 0 ? end - start : start - end, by = step > 0 ? step : -step;
     *out = (cut){
-        .dim = dim, .first = start, .step = step, .n = span > 0 ? (span + by - 1) / by : 0};
+        .dim = dim, .first = start, .step = step, .n = span > 0 ? (span - 1) / by + 1 : 0};
     return true;
 }
 

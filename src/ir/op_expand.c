@@ -124,6 +124,8 @@ static us_err integer(expander *x, int64_t *out)
     }
     x->p = p;
     US_TRY(number(x, &v));
+    if (!(fabs(v) < 9.2e18))
+        return us_expand_refuse(x->c, x->g, x->n, "a whole number is out of range");
     *out = (int64_t)v;
     return US_OK;
 }
@@ -315,11 +317,9 @@ static us_err attr_value(expander *x, const us_op *op, us_attr *a)
         a->i = (int64_t)t;
         return US_OK;
     }
+    if (r->kind == US_AT_INT) return integer(x, &a->i);
     US_TRY(number(x, &v));
-    if (r->kind == US_AT_FLOAT)
-        a->f = (float)v;
-    else
-        a->i = (int64_t)v;
+    a->f = (float)v;
     return US_OK;
 }
 

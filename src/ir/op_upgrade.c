@@ -84,9 +84,10 @@ us_err us_upgrade_broadcast(us_ctx *c, us_model *m, us_graph *g, us_nid n)
             b->rank < 0)
             return us_upgrade_fail(c, g, n,
                                    "broadcasting along an axis needs the ranks of A and B");
-        int64_t first = axis->i < 0 ? axis->i + a->rank : axis->i,
-                pad = a->rank - first - b->rank;
-        if (first < 0 || pad < 0 || pad > US_MAX_RANK)
+        int first = 0;
+        bool fits = us_axis_norm(axis->i, a->rank, &first);
+        int64_t pad = a->rank - first - b->rank;
+        if (!fits || pad < 0)
             return us_upgrade_fail(c, g, n, "B does not fit into A at this axis");
         int64_t axes[US_MAX_RANK];
         for (int64_t i = 0; i < pad; i++)

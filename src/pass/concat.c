@@ -26,8 +26,8 @@ static int64_t axis_of(const us_node *n, int32_t rank, int64_t absent)
 {
     const us_attr *a = us_node_attr(n, "axis");
     int64_t axis = a ? a->i : absent;
-    if (axis < 0) axis += rank;
-    return rank >= 0 && axis >= 0 && axis < rank ? axis : -1;
+    if (rank < 0 || axis < -rank || axis >= rank) return -1;
+    return axis < 0 ? axis + rank : axis;
 }
 
 static int64_t concat_axis(const us_graph *g, const us_node *n)

@@ -101,7 +101,7 @@ static int keeps_order(const us_graph *g, const us_node *n)
 {
     (void)g;
     const us_attr *a = us_node_attr(n, "perm");
-    if (!a) return -1;
+    if (!a || a->n == 0) return -1; /* reverses */
     for (size_t i = 0; i < a->n; i++)
         if (a->ints[i] != (int64_t)i) return -1;
     return 0;
