@@ -165,7 +165,7 @@ static bool small_limits(us_dtype t, double *most, double *over)
     return false;
 }
 
-/* To an 8-bit float through double: halves of the last step past the largest finite round up to overflow. */
+/* To an 8-bit float through double: half a step past the largest finite rounds to even, which is overflow except for E4M3FN. */
 static us_err to_small(us_eval *k, const us_tensor *x, us_tensor *y, bool saturate, double most,
                        double over)
 {
@@ -179,17 +179,22 @@ static us_err to_small(us_eval *k, const us_tensor *x, us_tensor *y, bool satura
                                               : 4096; /* half a step above the largest finite */
     for (int64_t i = 0; i < n; i++) {
         double a = fabs(v[i]);
+        bool beyond = y->dtype == US_F8E4M3FN ? a > most + half : a >= most + half;
         w[i] = v[i];
-        if (saturate && a > most) w[i] = copysign(most, v[i]);
-        if (!saturate && a > most && (isinf(a) || a >= most + half))
-            w[i] = copysign(over, v[i]);
-        if (!saturate && a > most && a < most + half) w[i] = copysign(most, v[i]);
+        if (a > most) w[i] = copysign(beyond && !saturate ? over : most, v[i]);
     }
     us_dtype_get(y->dtype)->from_f64(y->data, 0, (size_t)n, w);
     for (int64_t i = 0; i < n; i++) /* from_f64 keeps to finite values; E5M2 has infinities */
         if (y->dtype == US_F8E5M2 && isinf(w[i]))
             ((uint8_t *)y->data)[i] = w[i] > 0 ? 0x7c : 0xfc;
     return US_OK;
+}
+
+us_err us_cast_f8(us_eval *k, const us_tensor *x, us_tensor *y, bool saturate)
+{
+    double most, over;
+    if (!small_limits(y->dtype, &most, &over)) return us_eval_no_type(k, y->dtype);
+    return to_small(k, x, y, saturate, most, over);
 }
 
 /* E8M0 holds powers of two from 2^-127 on: byte = exponent + 127, 255 is NaN. */

@@ -349,13 +349,36 @@ us_err non_zero_infer(us_infer *k)
     return us_infer_out(k, 0, US_I64, 2, d);
 }
 
+/* Input 0 as numbers that are 0 where it has nothing: 0, false, an empty text. */
+static us_err presence(us_eval *k, const double **out)
+{
+    us_tensor x, wide;
+    double *v;
+    US_TRY(us_eval_in_dense(k, 0, &x));
+    const us_dclass cls = (us_dclass)us_dtype_get(x.dtype)->cls;
+    if (cls != US_DC_COMPLEX && x.dtype != US_STRING) {
+        US_TRY(us_eval_as(k, &x, US_F64, &wide));
+        *out = wide.data;
+        return US_OK;
+    }
+    size_t n = (size_t)us_tensor_count(&x);
+    US_TRY(us_eval_scratch(k, (n + 1) * sizeof *v, (void **)&v));
+    if (cls == US_DC_COMPLEX) US_TRY(us_eval_parts(k, &x, &wide));
+    for (size_t i = 0; i < n; i++) {
+        const double *c = cls == US_DC_COMPLEX ? (const double *)wide.data + 2 * i : NULL;
+        v[i] = c ? c[0] != 0 || c[1] != 0 : ((const us_sv *)x.data)[i].n != 0;
+    }
+    *out = v;
+    return US_OK;
+}
+
 us_err non_zero_eval(us_eval *k)
 {
     const us_tensor *x;
-    us_tensor wide, *y;
+    us_tensor *y;
+    const double *v;
     US_TRY(us_eval_in(k, 0, &x));
-    US_TRY(us_eval_as(k, x, US_F64, &wide));
-    const double *v = wide.data;
+    US_TRY(presence(k, &v));
     int64_t n = us_tensor_count(x), count = 0, rank = x->rank ? x->rank : 1;
     for (int64_t i = 0; i < n; i++)
         count += v[i] != 0;

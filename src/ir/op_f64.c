@@ -1,6 +1,7 @@
 /* ir/op_f64.c - inputs as doubles, doubles as outputs; see op_f64.h. */
 #include "ir/op_f64.h"
 
+#include <math.h>
 #include <string.h>
 
 /* An empty tensor may claim any other dimensions; with these bounds no product of dimensions of two inputs
@@ -64,4 +65,13 @@ us_err us_eval_put_f64(us_eval *k, size_t i, us_dtype t, int rank, const int64_t
     US_TRY(us_eval_out(k, i, t, rank, dims, &y));
     us_dtype_get(t)->from_f64(y->data, 0, (size_t)us_tensor_count(y), v);
     return US_OK;
+}
+
+void us_means_to(us_dtype t, bool round, int64_t n, double *v)
+{
+    const us_dclass cls = (us_dclass)us_dtype_get(t)->cls;
+    for (int64_t i = 0; (cls == US_DC_INT || cls == US_DC_UINT) && i < n; i++) {
+        double whole = round ? floor(v[i] + 0.5 + 1e-6) : nearbyint(v[i]);
+        if (round || fabs(v[i] - whole) < 1e-6) v[i] = whole;
+    }
 }

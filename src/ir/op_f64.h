@@ -19,5 +19,8 @@ us_err us_eval_room(us_eval *k, int rank, const int64_t *dims, double **out) US_
 /* Output i of this type from doubles; nothing when it is not wanted. */
 us_err us_eval_put_f64(us_eval *k, size_t i, us_dtype t, int rank, const int64_t *dims,
                        const double *v) US_MUST;
+/* Weighted means for output of type t: an integer that came out a little below itself, because weights are rounded, is made
+ * whole, so that cutting off the rest does not lose one; with `round` the nearest integer. Other types: nothing. */
+void us_means_to(us_dtype t, bool round, int64_t n, double *v);
 
 #endif

@@ -268,25 +268,64 @@ us_err gather_nd_eval(us_eval *k)
 
 /* --- Scatter ------------------------------------------------------------------------------------- */
 
-/* What happens to n elements at `to` when updates arrive: overwrite, or a binary kernel. */
-static us_err reduction_of(us_eval *k, us_sv name, us_dtype t, us_bin_fn **out)
+/* What happens to n elements at `to` when updates arrive: overwrite, or a binary kernel; texts are joined or compared. */
+typedef struct reduction {
+    us_bin_fn *fn;   /* NULL: overwrite */
+    us_binary texts; /* of strings; US_BIN_N: they are no strings, or overwritten */
+} reduction;
+
+static us_err reduction_of(us_eval *k, us_sv name, us_dtype t, reduction *out)
 {
     static const struct {
         const char *name;
         us_binary f;
     } rows[] = {
         {"add", US_BIN_ADD}, {"mul", US_BIN_MUL}, {"max", US_BIN_MAX}, {"min", US_BIN_MIN}};
-    *out = NULL;
+    *out = (reduction){.texts = US_BIN_N};
     if (name.n == 0 || us_sv_is(name, "none")) return US_OK;
     for (size_t i = 0; i < US_LEN(rows); i++)
         if (us_sv_is(name, rows[i].name)) {
-            *out = us_ref_binary(rows[i].f, t);
-            return *out ? US_OK : us_eval_no_type(k, t);
+            if (t == US_STRING && rows[i].f != US_BIN_MUL)
+                out->texts = rows[i].f;
+            else
+                out->fn = us_binary_plain(rows[i].f, t);
+            return out->fn || out->texts != US_BIN_N ? US_OK : us_eval_no_type(k, t);
         }
     return us_eval_fail(k, US_ARG, "reduction '" US_SV_FMT "'", US_SV_ARG(name));
 }
 
-static us_err scatter(us_eval *k, us_sv reduction, us_eval_fn *self)
+/* n updates arrive; `bytes` of them. */
+static us_err arrive(us_eval *k, const reduction *r, void *to, const void *from, int64_t n,
+                     size_t bytes)
+{
+    us_sv *a = to;
+    const us_sv *b = from;
+    if (r->fn) {
+        r->fn(to, to, from, n, 1, 1);
+        return US_OK;
+    }
+    if (r->texts == US_BIN_N) {
+        memcpy(to, from, bytes);
+        return US_OK;
+    }
+    for (int64_t i = 0; i < n; i++) {
+        int d = us_sv_cmp(a[i], b[i]);
+        if (r->texts == US_BIN_ADD) {
+            us_arena *dynamic = k->env->dynamic(k->env, k);
+            US_TRY(us_eval_work(k, (double)a[i].n + (double)b[i].n));
+            char *z = us_arena_alloc(dynamic, a[i].n + b[i].n + 1, 1, 1);
+            if (!z) return us_arena_fail(k->c, dynamic);
+            if (a[i].n) memcpy(z, a[i].p, a[i].n);
+            if (b[i].n) memcpy(z + a[i].n, b[i].p, b[i].n);
+            a[i] = (us_sv){z, a[i].n + b[i].n};
+        } else if (r->texts == US_BIN_MAX ? d < 0 : d > 0) {
+            a[i] = b[i];
+        }
+    }
+    return US_OK;
+}
+
+static us_err scatter(us_eval *k, us_sv name, us_eval_fn *self)
 {
     const us_p_scatter *p = k->params;
     us_tensor x, up, *y;
@@ -294,7 +333,7 @@ static us_err scatter(us_eval *k, us_sv reduction, us_eval_fn *self)
     const int64_t *index;
     size_t n;
     int axis;
-    us_bin_fn *f;
+    reduction how;
     US_TRY(us_eval_in_dense(k, 0, &x));
     if (us_is_half(x.dtype)) return us_eval_widened(k, x.dtype, self);
     US_TRY(us_eval_in(k, 1, &it));
@@ -303,7 +342,7 @@ static us_err scatter(us_eval *k, us_sv reduction, us_eval_fn *self)
     US_TRY(us_eval_axis(k, p->axis, x.rank, &axis));
     if (!inside(it, &x, axis) || !us_tensor_same_dims(it, &up) || up.dtype != x.dtype)
         return us_eval_fail(k, US_SHAPE, "indices, updates and data do not fit together");
-    US_TRY(reduction_of(k, reduction, x.dtype, &f));
+    US_TRY(reduction_of(k, name, x.dtype, &how));
     US_TRY(us_eval_out(k, 0, x.dtype, x.rank, x.dims, &y));
     if (y->data != x.data) US_TRY(us_tensor_copy(k->c, y, &x));
     size_t size = us_dtype_get(x.dtype)->bits / 8;
@@ -313,10 +352,7 @@ static us_err scatter(us_eval *k, us_sv reduction, us_eval_fn *self)
         if (!wrap(&i, x.dims[axis])) return index_error(k, index[j], x.dims[axis]);
         at[axis] = i;
         void *to = us_at(y, offset_of(y->rank, y->strides, at));
-        if (f)
-            f(to, to, us_at(&up, (int64_t)j), 1, 1, 1);
-        else
-            memcpy(to, us_at(&up, (int64_t)j), size);
+        US_TRY(arrive(k, &how, to, us_at(&up, (int64_t)j), 1, size));
         at[axis] = keep;
     }
     return US_OK;
@@ -341,13 +377,13 @@ us_err scatter_nd_eval(us_eval *k)
     const us_tensor *it;
     const int64_t *index;
     size_t n;
-    us_bin_fn *f;
+    reduction how;
     US_TRY(us_eval_in_dense(k, 0, &x));
     if (us_is_half(x.dtype)) return us_eval_widened(k, x.dtype, scatter_nd_eval);
     US_TRY(us_eval_in(k, 1, &it));
     US_TRY(us_eval_in_dense(k, 2, &up));
     US_TRY(us_eval_ints(k, 1, &n, &index));
-    US_TRY(reduction_of(k, p->reduction, x.dtype, &f));
+    US_TRY(reduction_of(k, p->reduction, x.dtype, &how));
     int64_t depth = it->rank ? it->dims[it->rank - 1] : 0;
     if (depth < 1 || depth > x.rank || up.dtype != x.dtype)
         return us_eval_fail(k, US_SHAPE, "index tuples of %lld for data of rank %d",
@@ -368,10 +404,7 @@ us_err scatter_nd_eval(us_eval *k)
             at = at * x.dims[q] + i;
         }
         void *to = us_at(y, at * slice);
-        if (f)
-            f(to, to, us_at(&up, j * slice), slice, 1, 1);
-        else
-            memcpy(to, us_at(&up, j * slice), bytes);
+        US_TRY(arrive(k, &how, to, us_at(&up, j * slice), slice, bytes));
     }
     return US_OK;
 }

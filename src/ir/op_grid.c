@@ -120,16 +120,16 @@ static void along(const sampler *s, int64_t n, double g, int64_t *index, double 
     }
 }
 
-/* The sum over the taps of all axes from `axis` on. */
-static double gather(const sampler *s, int axis, const double *x, int64_t at,
+/* The sum over the taps of all axes from `axis` on; elements of x lie `step` apart. */
+static double gather(const sampler *s, int axis, const double *x, int64_t step, int64_t at,
                      int64_t (*index)[CUBIC], double (*weight)[CUBIC])
 {
     double sum = 0;
-    if (axis == s->n) return x[at];
+    if (axis == s->n) return x[at * step];
     for (int i = 0; i < s->taps; i++)
         if (index[axis][i] >= 0)
-            sum += weight[axis][i] *
-                   gather(s, axis + 1, x, at * s->dims[axis] + index[axis][i], index, weight);
+            sum += weight[axis][i] * gather(s, axis + 1, x, step,
+                                            at * s->dims[axis] + index[axis][i], index, weight);
     return sum;
 }
 
@@ -149,13 +149,44 @@ static us_err sampler_of(us_eval *k, const us_p_grid_sample *p, sampler *s)
                         US_SV_ARG(p->mode), US_SV_ARG(p->padding_mode));
 }
 
+/* Elements are moved as they are, so that every type has it: y starts as zeros, or empty texts. */
+static void pick_nearest(const sampler *s, const us_tensor *x, const us_tensor *grid,
+                         us_tensor *y)
+{
+    const size_t bytes = us_dtype_get(x->dtype)->bits / 8;
+    int64_t places = us_dims_product(y->dims, 2, y->rank),
+            plane = us_dims_product(x->dims, 2, x->rank), index;
+    double weight;
+    for (int64_t r = 0; r < y->dims[0] * places; r++) {
+        const double *g = (const double *)grid->data + r * s->n;
+        int64_t b = r / places, o = r % places, at = 0;
+        bool inside = true;
+        for (int i = 0; i < s->n; i++) {
+            along(s, s->dims[i], g[s->n - 1 - i], &index, &weight);
+            inside = inside && index >= 0;
+            at = at * s->dims[i] + index;
+        }
+        for (int64_t c = b * y->dims[1]; inside && c < (b + 1) * y->dims[1]; c++)
+            memcpy(us_at(y, c * places + o), us_at(x, c * plane + at), bytes);
+    }
+}
+
+/* x as doubles: complex numbers as two in turn. */
+static us_err parts_of(us_eval *k, const us_tensor *x, int64_t *n_parts, us_tensor *out)
+{
+    *n_parts = us_dtype_get(x->dtype)->cls == US_DC_COMPLEX ? 2 : 1;
+    if (*n_parts == 2) return us_eval_parts(k, x, out);
+    if (!us_dtype_get(x->dtype)->to_f64) return us_eval_no_type(k, x->dtype);
+    return us_eval_as(k, x, US_F64, out);
+}
+
 us_err grid_sample_eval(us_eval *k)
 {
-    us_tensor x, grid;
+    us_tensor x, grid, wide, *out;
     sampler s;
-    int64_t dims[US_MAX_RANK], index[US_MAX_RANK][CUBIC];
+    int64_t dims[US_MAX_RANK], index[US_MAX_RANK][CUBIC], parts;
     double *y, weight[US_MAX_RANK][CUBIC];
-    US_TRY(us_eval_f64(k, 0, -1, &x, NULL));
+    US_TRY(us_eval_in_dense(k, 0, &x));
     US_TRY(us_eval_f64(k, 1, x.rank, &grid, NULL));
     US_TRY(sampler_of(k, k->params, &s));
     s.n = x.rank - 2;
@@ -165,10 +196,20 @@ us_err grid_sample_eval(us_eval *k)
     s.dims = x.dims + 2;
     memcpy(dims, x.dims, 2 * sizeof *dims);
     memcpy(dims + 2, grid.dims + 1, (size_t)s.n * sizeof *dims);
-    US_TRY(us_eval_room(k, x.rank, dims, &y));
+    US_TRY(us_eval_out(k, 0, x.dtype, x.rank, dims, &out));
+    if (us_tensor_count(out) == 0) return US_OK;
+    memset(out->data, 0, us_tensor_bytes(out));
+    if (us_tensor_count(&x) == 0) return US_OK; /* its dimensions may be absurd */
     int64_t places = us_dims_product(dims, 2, x.rank),
-            plane = us_dims_product(x.dims, 2, x.rank);
-    US_TRY(us_eval_work(k, (double)us_dims_product(dims, 0, x.rank) * pow(s.taps, s.n)));
+            plane = us_dims_product(x.dims, 2, x.rank), n = us_tensor_count(out);
+    US_TRY(us_eval_work(k, (double)n * pow(s.taps, s.n)));
+    if (s.taps == NEAREST) {
+        pick_nearest(&s, &x, &grid, out);
+        return US_OK;
+    }
+    US_TRY(parts_of(k, &x, &parts, &wide));
+    n *= parts;
+    US_TRY(us_eval_room(k, 1, &n, &y));
     for (int64_t b = 0; b < dims[0]; b++)
         for (int64_t o = 0; o < places; o++) {
             const double *g = (const double *)grid.data + (b * places + o) * s.n;
@@ -176,11 +217,16 @@ us_err grid_sample_eval(us_eval *k)
                 along(&s, s.dims[i], g[s.n - 1 - i], index[i], weight[i]);
             for (int64_t c = 0; c < dims[1]; c++) {
                 int64_t at = b * dims[1] + c;
-                y[at * places + o] =
-                    gather(&s, 0, (const double *)x.data + at * plane, 0, index, weight);
+                for (int64_t q = 0; q < parts; q++)
+                    y[(at * places + o) * parts + q] =
+                        gather(&s, 0, (const double *)wide.data + at * plane * parts + q, parts,
+                               0, index, weight);
             }
         }
-    return us_eval_put_f64(k, 0, us_eval_opt(k, 0)->dtype, x.rank, dims, y);
+    us_means_to(x.dtype, false, n, y);
+    us_dtype part = x.dtype == US_C64 ? US_F32 : x.dtype == US_C128 ? US_F64 : x.dtype;
+    us_dtype_get(part)->from_f64(out->data, 0, (size_t)n, y);
+    return US_OK;
 }
 
 /* --- AffineGrid ---------------------------------------------------------------------------------- */

@@ -124,21 +124,76 @@ us_err matmul_integer_eval(us_eval *k)
     return us_q_put_i32(k, &sums);
 }
 
+/* r = f(a, b) in double, broadcast, in scratch. */
+static us_err in_double(us_eval *k, us_binary f, const us_tensor *a, const us_tensor *b,
+                        us_tensor *r)
+{
+    us_tensor wa, wb;
+    int rank;
+    int64_t dims[US_MAX_RANK];
+    US_TRY(us_eval_as(k, a, US_F64, &wa));
+    US_TRY(us_eval_as(k, b, US_F64, &wb));
+    US_TRY(us_dims_broadcast(k->c, a->rank, a->dims, b->rank, b->dims, &rank, dims));
+    US_TRY(us_tensor_init(k->c, r, US_F64, rank, dims, NULL));
+    US_TRY(us_eval_scratch(k, us_tensor_bytes(r) + 1, &r->data));
+    return us_eval_binary_into(k, f, r, &wa, &wb);
+}
+
+/* As operand, for 8-bit floats, whose differences no int16 holds. */
+static us_err float_operand(us_eval *k, size_t i, size_t iz, int trailing, us_tensor *out)
+{
+    const us_tensor *x, *z;
+    us_tensor zero;
+    US_TRY(us_eval_in(k, i, &x));
+    US_TRY(us_eval_in(k, iz, &z));
+    US_TRY(us_q_along(k, z, x->rank > 1 ? trailing : 0, &zero));
+    return in_double(k, US_BIN_SUB, x, &zero, out);
+}
+
+/* Output 0 of zero's type from v * s + zero; integers are rounded before the zero point is added. */
+static us_err put_float(us_eval *k, const us_tensor *v, const us_tensor *s,
+                        const us_tensor *zero)
+{
+    us_tensor scaled, sum, *y;
+    US_TRY(in_double(k, US_BIN_MUL, v, s, &scaled));
+    bool whole = us_dtype_get(zero->dtype)->cls != US_DC_FLOAT;
+    double *q = scaled.data;
+    for (int64_t i = 0, n = us_tensor_count(&scaled); i < n && whole; i++)
+        q[i] = isnan(q[i]) ? 0 : nearbyint(q[i]);
+    US_TRY(in_double(k, US_BIN_ADD, &scaled, zero, &sum));
+    US_TRY(us_eval_out(k, 0, zero->dtype, sum.rank, sum.dims, &y));
+    return whole ? us_tensor_convert(k->c, y, &sum) : us_cast_f8(k, &sum, y, true);
+}
+
+static bool is_float(us_eval *k, size_t i)
+{
+    const us_tensor *t = us_eval_opt(k, i);
+    return t && us_dtype_get(t->dtype)->cls == US_DC_FLOAT;
+}
+
 us_err qlinear_matmul_eval(us_eval *k)
 {
-    const us_tensor *scale, *z;
+    const us_tensor *scale, *z, *a_in;
     us_tensor a, b, sums, sa, sb, sy, zero, s;
-    US_TRY(operand(k, 0, 2, 1, &a));
-    US_TRY(operand(k, 3, 5, 0, &b));
+    US_TRY(us_eval_in(k, 0, &a_in));
+    const int trailing = a_in->rank > 1;
     US_TRY(us_eval_in(k, 1, &scale));
-    US_TRY(us_q_along(k, scale, a.rank > 1, &sa));
+    US_TRY(us_q_along(k, scale, trailing, &sa));
     US_TRY(us_eval_in(k, 4, &scale));
     US_TRY(us_q_along(k, scale, 0, &sb));
     US_TRY(us_eval_in(k, 6, &scale));
-    US_TRY(us_q_along(k, scale, a.rank > 1, &sy));
+    US_TRY(us_q_along(k, scale, trailing, &sy));
     US_TRY(us_eval_in(k, 7, &z));
-    US_TRY(us_q_along(k, z, a.rank > 1, &zero));
+    US_TRY(us_q_along(k, z, trailing, &zero));
     US_TRY(us_q_scale(k, &sa, &sb, &sy, &s));
+    if (is_float(k, 0) || is_float(k, 3) || is_float(k, 7)) {
+        US_TRY(float_operand(k, 0, 2, 1, &a));
+        US_TRY(float_operand(k, 3, 5, 0, &b));
+        US_TRY(us_eval_inner(k, matmul_eval, NULL, 2, (const us_tensor *[]){&a, &b}, &sums));
+        return put_float(k, &sums, &s, &zero);
+    }
+    US_TRY(operand(k, 0, 2, 1, &a));
+    US_TRY(operand(k, 3, 5, 0, &b));
     US_TRY(us_q_multiply(k, &a, &b, &sums));
     return us_q_put(k, &sums, &s, &zero);
 }

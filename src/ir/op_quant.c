@@ -183,21 +183,28 @@ us_err quantize_linear_eval(us_eval *k)
     limits(t, &lo, &hi);
     US_TRY(us_eval_out(k, 0, t, x.rank, x.dims, &y));
     const double *v = x.data, *sc = scale.data;
+    const bool small =
+        us_dtype_get(t)->bits == 8 && !whole; /* saturated or not, as Cast does it */
+    double *room = NULL;
+    if (small) US_TRY(us_eval_scratch(k, us_tensor_bytes(&x) + 1, (void **)&room));
     /* The quotient is of the scale's type unless `precision` says another: the same halves are met as there. */
     us_dtype precision = p->precision > 0 && p->precision < US_DTYPE_N ? (us_dtype)p->precision
                          : us_is_half(s->dtype)                        ? s->dtype
                                                                        : US_F32;
     for (int64_t i = 0, n = us_tensor_count(&x); i < n; i++) {
         int64_t j = scale_at(&b, p->block_size, i);
-        double q = v[i] / sc[j];
-        q = quotient(q, precision);
-        if (whole) {
-            q = nearbyint(q) + (z ? ((double *)zero.data)[j] : 0);
-            q = isnan(q) ? 0 : fmin(fmax(q, lo), hi);
-        }
-        us_dtype_get(t)->from_f64(y->data, (size_t)i, 1, &q);
+        double q = us_is_half(precision) ? quotient(v[i], precision) : v[i];
+        q = quotient(q / sc[j], precision);
+        q = (whole ? nearbyint(q) : q) + (z ? ((double *)zero.data)[j] : 0);
+        if (whole) q = isnan(q) ? 0 : fmin(fmax(q, lo), hi);
+        if (small)
+            room[i] = q;
+        else
+            us_dtype_get(t)->from_f64(y->data, (size_t)i, 1, &q);
     }
-    return US_OK;
+    if (!small) return US_OK;
+    US_TRY(us_tensor_init(k->c, &x, US_F64, x.rank, x.dims, room));
+    return us_cast_f8(k, &x, y, p->saturate != 0);
 }
 
 /* --- DequantizeLinear ---------------------------------------------------------------------------- */

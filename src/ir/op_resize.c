@@ -372,10 +372,10 @@ static us_err separable(us_eval *k, const tap_rule *r, const taps *t, const axis
     US_TRY(us_eval_f64(k, 0, -1, &x, NULL));
     int64_t dims[US_MAX_RANK];
     const double *from = x.data;
+    double *to = NULL;
     memcpy(dims, x.dims, sizeof dims);
     for (int i = x.rank - 1; i >= 0; i--) {
         if (!t[i].first) continue;
-        double *to;
         dims[i] = v[i].out;
         US_TRY(us_eval_room(k, x.rank, dims, &to));
         US_TRY(us_eval_work(k, (double)us_dims_product(dims, 0, x.rank) * (double)t[i].most));
@@ -383,7 +383,9 @@ static us_err separable(us_eval *k, const tap_rule *r, const taps *t, const axis
               us_dims_product(dims, i + 1, x.rank), from, to);
         from = to;
     }
-    return us_eval_put_f64(k, 0, us_eval_opt(k, 0)->dtype, x.rank, dims, from);
+    us_dtype t_out = us_eval_opt(k, 0)->dtype;
+    if (to) us_means_to(t_out, r->antialias, us_dims_product(dims, 0, x.rank), to);
+    return us_eval_put_f64(k, 0, t_out, x.rank, dims, from);
 }
 
 /* The tables, then the sums. An axis that stays as it is has no table (but for nearest). */

@@ -253,9 +253,9 @@ us_err unique_infer(us_infer *k)
     return US_OK;
 }
 
-/* n rows of `width` parts each, kept as what they are compared by. */
+/* n rows of outer * inner parts each, kept as what they are compared by. */
 typedef struct rows {
-    int64_t n, outer, inner, width;
+    int64_t n, outer, inner;
     us_tensor x; /* strings: us_sv; whole numbers: int64; all else: double */
     bool is_unsigned;
 } rows;
@@ -324,7 +324,10 @@ static us_err rows_of(us_eval *k, const us_tensor *x, int axis, rows *r)
     us_dtype t = x->dtype == US_STRING                               ? US_STRING
                  : info->cls == US_DC_INT || info->cls == US_DC_UINT ? US_I64
                                                                      : US_F64;
-    if (info->cls == US_DC_COMPLEX) return us_eval_no_type(k, x->dtype);
+    if (info->cls == US_DC_COMPLEX) { /* ordered by the real part, then by the imaginary one */
+        r->inner *= 2;
+        return us_eval_parts(k, x, &r->x);
+    }
     return us_eval_as(k, x, t, &r->x);
 }
 
@@ -391,11 +394,12 @@ us_err unique_eval(us_eval *k)
     memcpy(dims, x.dims, sizeof dims);
     dims[axis] = q.n;
     US_TRY(us_eval_out(k, 0, x.dtype, x.rank, dims, &y));
-    size_t row = (size_t)r.inner * (us_dtype_get(x.dtype)->bits / 8);
+    int64_t inner = us_dims_product(x.dims, axis + 1, x.rank);
+    size_t row = (size_t)inner * (us_dtype_get(x.dtype)->bits / 8);
     for (int64_t o = 0; o < r.outer && row; o++)
         for (int64_t i = 0; i < q.n; i++)
-            memcpy(us_at(y, (o * q.n + i) * r.inner),
-                   us_at(&x, (o * r.n + q.first[i]) * r.inner), row);
+            memcpy(us_at(y, (o * q.n + i) * inner), us_at(&x, (o * r.n + q.first[i]) * inner),
+                   row);
     US_TRY(put_ints(k, 1, q.n, q.first));
     US_TRY(put_ints(k, 2, r.n, q.of_row));
     return put_ints(k, 3, q.n, q.count);

@@ -58,9 +58,9 @@ us_err col2im_infer(us_infer *k)
     return us_infer_out(k, 0, US_DT_NONE, (int)n + 2, d);
 }
 
-/* Adds the columns of one plane to its picture. */
-static void add_columns(const us_window *w, int64_t taps, int64_t places, const double *x,
-                        double *y)
+/* Adds the columns of one plane, elements of `size` bytes, to its picture. */
+static void add_columns(const us_window *w, int64_t taps, int64_t places, const char *x,
+                        char *y, int64_t size, us_bin_fn *add)
 {
     int64_t kp[US_MAX_RANK] = {0};
     for (int64_t t = 0; t < taps; t++, us_window_next(w->n, w->kernel, kp)) {
@@ -73,7 +73,7 @@ static void add_columns(const us_window *w, int64_t taps, int64_t places, const 
                 inside = inside && q >= 0 && q < w->in[i];
                 at = at * w->in[i] + q;
             }
-            if (inside) y[at] += x[t * places + o];
+            if (inside) add(y + at * size, y + at * size, x + (t * places + o) * size, 1, 1, 1);
         }
     }
 }
@@ -81,13 +81,20 @@ static void add_columns(const us_window *w, int64_t taps, int64_t places, const 
 us_err col2im_eval(us_eval *k)
 {
     const us_p_col2im *p = k->params;
-    us_tensor x;
+    const us_tensor *in;
+    us_tensor x, *y, sums;
     us_window w;
     const int64_t *image, *block;
     size_t n, m;
     int64_t dims[US_MAX_RANK], taps, places, size;
-    double *y;
-    US_TRY(us_eval_f64(k, 0, 3, &x, NULL));
+    US_TRY(us_eval_in(k, 0, &in));
+    /* floats are summed in double; integers wrap and stay exact, as in every other sum of them */
+    bool is_float = us_dtype_get(in->dtype)->cls == US_DC_FLOAT;
+    us_dtype t = is_float ? US_F64 : in->dtype;
+    us_bin_fn *add = us_binary_plain(US_BIN_ADD, t);
+    if (!add) return us_eval_no_type(k, t);
+    if (in->rank != 3) return us_eval_fail(k, US_SHAPE, "input of rank %d", (int)in->rank);
+    US_TRY(us_eval_as(k, in, t, &x));
     US_TRY(us_eval_ints(k, 1, &n, &image));
     US_TRY(us_eval_ints(k, 2, &m, &block));
     if (n < 1 || n + 2 > US_MAX_RANK || n != m)
@@ -109,11 +116,20 @@ us_err col2im_eval(us_eval *k)
     dims[0] = x.dims[0];
     dims[1] = x.dims[1] / taps;
     memcpy(dims + 2, image, n * sizeof *dims);
-    US_TRY(us_eval_room(k, w.n + 2, dims, &y));
+    US_TRY(us_eval_out(k, 0, in->dtype, w.n + 2, dims, &y));
+    sums = *y;
+    if (is_float) {
+        US_TRY(us_tensor_init(k->c, &sums, t, w.n + 2, dims, NULL));
+        US_TRY(us_eval_scratch(k, us_tensor_bytes(&sums) + 1, &sums.data));
+    }
+    size_t bytes = us_tensor_bytes(&sums);
+    if (bytes) memset(sums.data, 0, bytes);
     US_TRY(us_eval_work(k, (double)us_tensor_count(&x) * w.n));
-    for (int64_t i = 0; i < dims[0] * dims[1]; i++)
-        add_columns(&w, taps, places, (const double *)x.data + i * taps * places, y + i * size);
-    return us_eval_put_f64(k, 0, us_eval_opt(k, 0)->dtype, w.n + 2, dims, y);
+    const bool any = bytes && us_tensor_count(&x); /* else dimensions may be absurd */
+    for (int64_t i = 0; any && i < dims[0] * dims[1]; i++)
+        add_columns(&w, taps, places, us_at(&x, i * taps * places), us_at(&sums, i * size),
+                    us_dtype_get(t)->bits / 8, add);
+    return is_float ? us_tensor_convert(k->c, y, &sums) : US_OK;
 }
 
 /* --- MaxUnpool ----------------------------------------------------------------------------------- */

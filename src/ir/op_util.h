@@ -32,7 +32,8 @@ us_upgrade_fn us_upgrade_drop; /* removes attributes that the next version does 
 us_upgrade_fn
     us_upgrade_broadcast;      /* broadcast=1, axis=k of opset 6: Unsqueeze of B, or nothing */
 us_upgrade_fn us_upgrade_axes; /* attribute axes becomes input 1 */
-us_upgrade_fn us_upgrade_scan_batch; /* opset 8's Scan: a Scan over the batch around one over time */
+us_upgrade_fn
+    us_upgrade_scan_batch; /* opset 8's Scan: a Scan over the batch around one over time */
 /* Make attribute `name` (INTS) input i as an int64 vector and delete it; absent: input left out. */
 us_err us_upgrade_ints_to_input(us_ctx *c, us_model *m, us_graph *g, us_nid n, const char *name,
                                 size_t i) US_MUST;
@@ -91,6 +92,13 @@ us_err us_eval_binary(us_eval *k, us_binary f, us_eval_fn *self) US_MUST;
 /* out (contiguous) = f(a, b) with broadcasting; same types. */
 us_err us_eval_binary_into(us_eval *k, us_binary f, us_tensor *out, const us_tensor *a,
                            const us_tensor *b) US_MUST;
+
+/* Numbers to an 8-bit float of Cast's table (y, contiguous); what is too large becomes the largest, or infinity or NaN. */
+us_err us_cast_f8(us_eval *k, const us_tensor *x, us_tensor *y, bool saturate) US_MUST;
+/* As us_ref_binary, and ADD, MUL, MAX, MIN of complex numbers and truth values (op_plain.c). */
+us_bin_fn *us_binary_plain(us_binary f, us_dtype t);
+/* A contiguous tensor of complex numbers as doubles, real and imaginary parts in turn, of rank 1. */
+us_err us_eval_parts(us_eval *k, const us_tensor *x, us_tensor *parts) US_MUST;
 
 /* A float matrix product through the kernel table and the pool; g->scratch is filled in. */
 us_err us_eval_gemm(us_eval *k, const us_gemm_args *g) US_MUST;
