@@ -48,7 +48,7 @@ us_err us_fail_at(us_ctx *c, us_err code, const char *file, int line, const char
     va_start(ap, fmt);
     (void)vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
-    memcpy(c->diag.text, text, sizeof text);
+    memcpy(c->diag.text, text, strlen(text) + 1);
     c->diag.code = code;
     c->diag.file = file;
     c->diag.line = line;
@@ -69,7 +69,7 @@ us_err us_wrap(us_ctx *c, us_err code, const char *fmt, ...)
             (void)snprintf(text + n, sizeof text - (size_t)n, ": %.*s", room,
                            c->diag.text[0] ? c->diag.text : us_err_text(code));
     }
-    memcpy(c->diag.text, text, sizeof text);
+    memcpy(c->diag.text, text, strlen(text) + 1);
     c->diag.code = code;
     return code;
 }

@@ -46,7 +46,7 @@ typedef struct us_diag {
     us_err code;
     const char *file; /* source file and line of the us_fail that spoke */
     int line;
-    char text[512];
+    char text[4096]; /* room to list what a model lacks; most details are a line */
 } us_diag;
 
 struct us_ctx;

@@ -117,9 +117,9 @@ us_err us_gplan_new(us_ctx *c, us_plan *p, us_graph *g, us_gplan *parent, us_gpl
 /* --- what cannot run ---------------------------------------------------------------------------- */
 
 #define MAX_WORD         ((size_t)40) /* of a domain, an operator's or a node's name in the message */
-#define MAX_MISSING      ((size_t)16)  /* operators that are named; more are counted */
-#define MAX_NAMED        ((size_t)3)   /* nodes of each that are named */
-#define MAX_MISSING_TEXT ((size_t)440) /* what us_diag.text holds, less the words around it */
+#define MAX_MISSING      ((size_t)64)   /* operators that are named; more are counted */
+#define MAX_NAMED        ((size_t)3)    /* nodes of each that are named */
+#define MAX_MISSING_TEXT ((size_t)3900) /* what us_diag.text holds, less the words around it */
 
 /* One operator that cannot run, with the first of its nodes. */
 typedef struct missing_op {
@@ -190,31 +190,41 @@ static void say_missing(us_buf *b, const missing_op *m, size_t n_named)
     us_buf_adds(b, n_named > 0 && m->n_nodes > n_named ? ", ...)" : ")");
 }
 
-static void say_all_missing(us_buf *b, const missing *mi, size_t n_named)
+/* True when all of them fit; the nodes of those that do not are counted. */
+static bool say_all_missing(us_buf *b, us_buf *one, const missing *mi, size_t n_named)
 {
+    size_t n_more = mi->n_unnamed, i = 0;
     us_buf_clear(b);
-    for (size_t i = 0; i < mi->n; i++) {
+    for (; i < mi->n; i++) {
+        us_buf_clear(one);
+        say_missing(one, &mi->ops[i], n_named);
+        if (us_buf_sv(b).n + us_buf_sv(one).n > MAX_MISSING_TEXT) break;
         if (i > 0) us_buf_adds(b, ", ");
-        say_missing(b, &mi->ops[i], n_named);
+        us_buf_addsv(b, us_buf_sv(one));
     }
-    if (mi->n_unnamed > 0) us_buf_addf(b, " and %zu nodes of others", mi->n_unnamed);
+    bool all = i == mi->n;
+    for (; i < mi->n; i++)
+        n_more += mi->ops[i].n_nodes;
+    if (n_more > 0) us_buf_addf(b, " and %zu node%s of others", n_more, n_more == 1 ? "" : "s");
+    return all;
 }
 
-/* Every operator without a kernel in one error: whoever has to convert the model sees the whole of it at once. The text
- * of an error is short: where there are many, fewer nodes of each are named. */
+/* Every operator without a kernel in one error: whoever has to convert the model sees the whole of it at once. Where there
+ * are so many that the text of an error is too short, fewer nodes of each are named. */
 static us_err check_runnable(us_ctx *c, const us_graph *g)
 {
     missing mi = {.n = 0};
     find_missing(g, &mi, 0);
     if (mi.n == 0) return US_OK;
-    us_buf text;
+    us_buf text, one;
     us_buf_init(&text, c, 8192);
-    for (size_t n_named = MAX_NAMED + 1; n_named-- > 0;) {
-        say_all_missing(&text, &mi, n_named);
-        if (us_buf_sv(&text).n <= MAX_MISSING_TEXT) break;
-    }
+    us_buf_init(&one, c, 1024);
+    size_t n_named = MAX_NAMED;
+    while (!say_all_missing(&text, &one, &mi, n_named) && n_named > 0)
+        n_named--;
     us_err e = us_fail(c, US_UNSUPP, "operators this build cannot run: " US_SV_FMT,
                        US_SV_ARG(us_buf_sv(&text)));
+    us_buf_deinit(&one);
     us_buf_deinit(&text);
     return e;
 }

@@ -75,6 +75,67 @@ static void test_plan__names_all_missing_operators(void)
     fixture_end(&f);
 }
 
+/* main has n_ops operators of its own, four nodes each; a branch and a function have one more each. */
+static us_model *lacking(fixture *f, int n_ops, const char *stem)
+{
+    us_buf b;
+    us_buf_init(&b, &f->c, (size_t)1 << 20);
+    us_buf_adds(&b, "model ir=8 opset=17,my.domain:1\n"
+                    "function my.domain \"\" opset=17,my.domain:1 [] {} body(u) -> (v) {\n"
+                    "  v = my.domain.InFunction@1(u)\n}\n"
+                    "graph main(x: float[2], k: bool[]) -> (y, z) {\n");
+    char last[32] = "x";
+    for (int i = 0; i < n_ops; i++)
+        for (int j = 0; j < 4; j++) {
+            us_buf_addf(&b, "  n%d_%d = my.domain.%s%d@1(%s)\n", i, j, stem, i, last);
+            (void)snprintf(last, sizeof last, "n%d_%d", i, j);
+        }
+    us_buf_addf(&b, "  z = my.domain.body(%s)\n", last);
+    us_buf_adds(&b,
+                "  y = If(k) {then_branch=graph t () -> (p) { p = my.domain.InBranch@1(^x) }, "
+                "else_branch=graph u () -> (^x) {}}\n}\n");
+    CHECK_OK(&f->c, us_buf_check(&b));
+    us_model *m = model_of(&f->c, b.p);
+    us_buf_deinit(&b);
+    return m;
+}
+
+static void test_plan__names_thirty_missing_operators(void)
+{
+    fixture f;
+    fixture_begin(&f);
+    us_model *m = lacking(&f, 30, "Wonder");
+    CHECK_ERR(us_plan_new(&f.c, m, NULL, &f.plan), US_UNSUPP);
+    for (int i = 0; i < 30; i++) {
+        char want[96];
+        (void)snprintf(want, sizeof want,
+                       "my.domain.Wonder%d@1 (4 nodes: 'n%d_0', 'n%d_1', 'n%d_2', ...)", i, i,
+                       i, i);
+        if (!strstr(f.c.diag.text, want)) CHECK_EQ_STR(f.c.diag.text, want);
+    }
+    CHECK(strstr(f.c.diag.text, "my.domain.InFunction@1 (1 node: 'z')") != NULL);
+    CHECK(strstr(f.c.diag.text, "my.domain.InBranch@1 (1 node: 'p')") != NULL);
+    CHECK(strstr(f.c.diag.text, "of others") == NULL);
+    f.plan = NULL;
+    us_model_free(m);
+    fixture_end(&f);
+}
+
+/* More than an error can hold: what is left out is counted, and the text ends as it should. */
+static void test_plan__counts_what_it_does_not_name(void)
+{
+    fixture f;
+    fixture_begin(&f);
+    us_model *m = lacking(&f, 100, "AnOperatorWithARatherLongName");
+    CHECK_ERR(us_plan_new(&f.c, m, NULL, &f.plan), US_UNSUPP);
+    CHECK(strstr(f.c.diag.text, "LongName50@1 (4 nodes)") != NULL);
+    const char *end = strstr(f.c.diag.text, " nodes of others");
+    CHECK(end != NULL && end[strlen(" nodes of others")] == 0);
+    f.plan = NULL;
+    us_model_free(m);
+    fixture_end(&f);
+}
+
 static void test_run__wrong_inputs(void)
 {
     fixture f;
@@ -447,6 +508,8 @@ int main(int argc, char **argv)
         US_CASE(test_run__nan_stays),
         US_CASE(test_run__empty_batch),
         US_CASE(test_plan__names_all_missing_operators),
+        US_CASE(test_plan__names_thirty_missing_operators),
+        US_CASE(test_plan__counts_what_it_does_not_name),
         US_CASE(test_run__wrong_inputs),
         US_CASE(test_run__symbol_has_one_size),
         US_CASE(test_run__output_is_no_input),
