@@ -1,16 +1,21 @@
-/* ir/op_old.c - Affine, Crop and ImageScaler: "experimental" operators of the first opsets, which the standard dropped with opset 10.
+/* ir/op_old.c - Affine, Crop, DynamicSlice, ImageScaler, ParametricSoftplus, Scale and ScaledTanh: "experimental" operators of the
+ * first opsets, which the standard dropped with opset 10.
  *
  * Files converted from Caffe and CoreML have them (fast neural style, for one), and ONNX Runtime still runs them; the meaning is
- * taken from there where the old text is silent. All three are said in core operators; they are also evaluated whole, because the
+ * taken from there where the old text is silent. All are said in core operators; they are also evaluated whole, because the
  * expansion of ImageScaler would make a constant per channel.
  */
 #include "ir/op_util.h"
 
+#include <math.h>
 #include <string.h>
 
 typedef struct us_p_affine {
     float alpha, beta;
 } us_p_affine;
+typedef struct us_p_old_scale {
+    float scale;
+} us_p_old_scale;
 typedef struct us_p_crop {
     us_ints border, scale;
 } us_p_crop;
@@ -26,11 +31,24 @@ static const us_param old_in[] = {{"X", 'T', US_M_FLOAT3, 0}, US_PARAM_END};
 static const us_param old_out[] = {{"Y", 'T', US_M_FLOAT3, 0}, US_PARAM_END};
 static const us_attr_row affine_attrs[] = {
     US_AF(us_p_affine, alpha, "alpha", 1), US_AF(us_p_affine, beta, "beta", 0), US_ATTR_END};
+static const us_attr_row curve_attrs[] = {
+    {.name = "alpha", .kind = US_AT_FLOAT, .offset = offsetof(us_p_affine, alpha), .required = true},
+    {.name = "beta", .kind = US_AT_FLOAT, .offset = offsetof(us_p_affine, beta), .required = true}, US_ATTR_END};
+static const us_attr_row old_scale_attrs[] = {US_AF(us_p_old_scale, scale, "scale", 1), US_ATTR_END};
+#define ANY (US_M_NUM | US_M_COMPLEX | US_M(STRING) | US_M(BOOL))
+static const us_param dynamic_slice_in[] = {
+    {"data", 'T', ANY, 0}, {"starts", 'I', US_M(I32) | US_M(I64), 0}, {"ends", 'I', US_M(I32) | US_M(I64), 0},
+    {"axes", 'I', US_M(I32) | US_M(I64), US_P_OPTIONAL}, US_PARAM_END};
+static const us_param dynamic_slice_out[] = {{"output", 'T', ANY, 0}, US_PARAM_END};
 static const us_attr_row crop_attrs[] = {
     US_AIS(us_p_crop, border, "border"), US_AIS(us_p_crop, scale, "scale"), US_ATTR_END};
 static const us_attr_row image_scaler_attrs[] = {
     US_AFS(us_p_image_scaler, bias, "bias"), US_AF(us_p_image_scaler, scale, "scale", 1), US_ATTR_END};
 const us_schema affine_schemas[] = {{1, old_in, old_out, affine_attrs, sizeof(us_p_affine), NULL}, {0}};
+const us_schema parametric_softplus_schemas[] = {{1, old_in, old_out, curve_attrs, sizeof(us_p_affine), NULL}, {0}};
+const us_schema scaled_tanh_schemas[] = {{1, old_in, old_out, curve_attrs, sizeof(us_p_affine), NULL}, {0}};
+const us_schema old_scale_schemas[] = {{1, old_in, old_out, old_scale_attrs, sizeof(us_p_old_scale), NULL}, {0}};
+const us_schema dynamic_slice_schemas[] = {{1, dynamic_slice_in, dynamic_slice_out, NULL, 0, NULL}, {0}};
 const us_schema crop_schemas[] = {{1, old_in, old_out, crop_attrs, sizeof(us_p_crop), NULL}, {0}};
 const us_schema image_scaler_schemas[] = {
     {1, old_in, old_out, image_scaler_attrs, sizeof(us_p_image_scaler), NULL}, {0}};
@@ -66,6 +84,79 @@ us_err affine_eval(us_eval *k)
 {
     const us_p_affine *p = k->params;
     return scaled(k, (double)p->alpha, &p->beta, 1, 1);
+}
+
+/* --- curves with two parameters ----------------------------------------------------------------------------- */
+
+typedef double curve_fn(double x, double alpha, double beta);
+
+static double softplus_of(double x, double alpha, double beta)
+{
+    x *= beta;
+    return alpha * ((x > 0 ? x : 0) + log1p(exp(-fabs(x)))); /* no overflow */
+}
+
+static double tanh_of(double x, double alpha, double beta)
+{
+    return alpha * tanh(beta * x);
+}
+
+static us_err curve(us_eval *k, curve_fn *fn)
+{
+    const us_p_affine *p = k->params;
+    us_tensor x, *y;
+    US_TRY(us_eval_in_dense(k, 0, &x));
+    const us_dtype_info *d = us_dtype_get(x.dtype);
+    if (d->cls != US_DC_FLOAT || d->bits < 16) return us_eval_no_type(k, x.dtype);
+    US_TRY(us_eval_out(k, 0, x.dtype, x.rank, x.dims, &y));
+    int64_t n = us_tensor_count(&x);
+    double run[256];
+    for (int64_t at = 0; at < n; at += (int64_t)US_LEN(run)) {
+        size_t m = (size_t)US_MIN(n - at, (int64_t)US_LEN(run));
+        d->to_f64(us_at(&x, at), 0, m, run);
+        for (size_t i = 0; i < m; i++)
+            run[i] = fn(run[i], (double)p->alpha, (double)p->beta);
+        d->from_f64(us_at(y, at), 0, m, run);
+    }
+    return US_OK;
+}
+
+US_INFER_AS(parametric_softplus, us_infer_same)
+US_EXPAND(parametric_softplus, "y = Mul(Softplus(Mul(x0, $beta)), $alpha)")
+us_err parametric_softplus_eval(us_eval *k)
+{
+    return curve(k, softplus_of);
+}
+
+US_INFER_AS(scaled_tanh, us_infer_same)
+US_EXPAND(scaled_tanh, "y = Mul(Tanh(Mul(x0, $beta)), $alpha)")
+us_err scaled_tanh_eval(us_eval *k)
+{
+    return curve(k, tanh_of);
+}
+
+US_INFER_AS(old_scale, us_infer_same)
+US_EXPAND(old_scale, "y = Mul(x0, $scale)")
+us_err old_scale_eval(us_eval *k)
+{
+    const us_p_old_scale *p = k->params;
+    return scaled(k, (double)p->scale, (float[]){0}, 1, 1);
+}
+
+/* --- DynamicSlice: what Slice became in opset 10, without steps ------------------------------------------------ */
+
+US_INFER_AS(dynamic_slice, slice_infer)
+us_err dynamic_slice_eval(us_eval *k)
+{
+    return slice_eval(k);
+}
+
+us_err dynamic_slice_expand(us_ctx *c, us_model *m, us_graph *g, us_nid n)
+{
+    const us_node *nd = &g->nodes.at[n];
+    bool axes = nd->n_in > 3 && nd->in[3] != US_NIL;
+    return us_expand_text(c, m, g, n,
+                          axes ? "y = Slice(x0, x1, x2, x3)" : "y = Slice(x0, x1, x2)");
 }
 
 us_err image_scaler_eval(us_eval *k)
