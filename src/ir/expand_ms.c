@@ -150,7 +150,27 @@ us_err ms_qlinear_average_pool_expand(us_ctx *c, us_model *m, us_graph *g, us_ni
         "count_include_pad=$count_include_pad,kernel_shape=[$kernel_shape],pads=[$pads],"
         "strides=[$strides]>(a);");
 }
+/* The sum is exact and is scaled and rounded once. */
 us_err ms_qlinear_global_average_pool_expand(us_ctx *c, us_model *m, us_graph *g, us_nid n)
 {
-    return of_pool(c, m, g, n, "z = GlobalAveragePool(a);");
+    const us_p_ms_qlinear_pool *p = g->nodes.at[n].params;
+    int rank = us_expand_rank(g, n, 0);
+    us_expand_buf b = {.n = 0};
+    if (p->channels_last) return us_expand_refuse(c, g, n, "channels come last");
+    if (rank < 2) return us_expand_refuse(c, g, n, "the rank of its input is not known");
+    if (rank == 2) /* nothing to sum over: an average of one */
+        us_expand_add(&b, "k = 1@1; a = Cast<to=7>(x0);");
+    else
+        us_expand_add(&b,
+                      "k = Cast<to=1>(ReduceProd<keepdims=0>(Shape<start=2>(x0)));"
+                      "a = ReduceSum(Cast<to=7>(x0), %s);",
+                      us_expand_axes_text(2, rank).text);
+    if (us_expand_has(g, n, 2))
+        us_expand_add(&b, "a = Sub(a, Cast<to=7>(Mul(k, Cast<to=1>(Reshape(x2, [])))));");
+    us_expand_add(&b, "f = Mul(Cast<to=1>(a), Div(Reshape(x1, []), Mul(Reshape(x3, []), k)));");
+    if (us_expand_has(g, n, 4))
+        us_expand_add(&b, "y = QuantizeLinear(f, 1@1, Reshape(x4, []))");
+    else
+        us_expand_add(&b, "y = QuantizeLinear<output_dtype=@x0>(f, 1@1)");
+    return us_expand_buffer(c, m, g, n, &b);
 }

@@ -140,28 +140,104 @@ us_err us_q_store(us_eval *k, us_dtype t, const us_tensor *x, size_t i)
     return US_OK;
 }
 
-static us_err two_eval(us_eval *k, us_binary f)
+/* One number each, as float and integer. */
+typedef struct quant {
+    float scale;
+    float zero;
+} quant;
+
+static us_err read_params(us_eval *k, size_t i, quant *out)
 {
-    const us_tensor *in;
-    us_tensor a, b, r;
+    double scale, zero;
+    US_TRY(us_eval_scalar(k, i, 1, &scale));
+    US_TRY(us_eval_scalar(k, i + 1, 0, &zero));
+    *out = (quant){(float)scale, (float)zero};
+    return US_OK;
+}
+
+/* Rounded half to even, saturated; what is no number becomes `otherwise`. */
+static float rounded(float q, float otherwise, const float range[2])
+{
+    return isnan(q) ? otherwise : nearbyintf(fminf(fmaxf(q, range[0]), range[1]));
+}
+
+typedef struct two {
+    quant a, b, y;
+    float range[2]; /* of the output's type */
+} two;
+
+/* n elements; strides of 0 repeat one number. */
+typedef void two_fn(const two *t, int64_t n, const float *a, int64_t sa, const float *b,
+                    int64_t sb, float *y);
+
+/* As ONNX Runtime adds on a processor with fused multiply-add: the zero points and, where it is one number, B are gathered in a constant first. */
+static void add_two(const two *t, int64_t n, const float *a, int64_t sa, const float *b,
+                    int64_t sb, float *y)
+{
+    float ra = t->a.scale / t->y.scale, rb = t->b.scale / t->y.scale;
+    bool a_first = sa == 0 && sb != 0;
+    float fixed = a_first ? t->y.zero - fmaf(rb, t->b.zero, ra * t->a.zero)
+                          : t->y.zero - fmaf(ra, t->a.zero, rb * t->b.zero);
+    for (int64_t i = 0; i < n; i++) {
+        float va = a[i * sa], vb = b[i * sb];
+        float q =
+            a_first ? fmaf(vb, rb, fmaf(va, ra, fixed)) : fmaf(va, ra, fmaf(vb, rb, fixed));
+        y[i] = rounded(q, t->y.zero, t->range);
+    }
+}
+
+static void multiply_two(const two *t, int64_t n, const float *a, int64_t sa, const float *b,
+                         int64_t sb, float *y)
+{
+    float ratio = t->a.scale * t->b.scale / t->y.scale;
+    for (int64_t i = 0; i < n; i++) {
+        float p = (a[i * sa] - t->a.zero) * (b[i * sb] - t->b.zero) * ratio;
+        y[i] = rounded(p + t->y.zero, t->y.zero, t->range);
+    }
+}
+
+static us_err two_eval(us_eval *k, two_fn *fn)
+{
+    const us_tensor *x[2];
+    us_tensor v[2], *y;
+    two t;
     int rank;
     int64_t dims[US_MAX_RANK];
-    US_TRY(us_eval_in(k, 0, &in));
-    US_TRY(us_q_load(k, 0, &a));
-    US_TRY(us_q_load(k, 3, &b));
-    US_TRY(us_dims_broadcast(k->c, a.rank, a.dims, b.rank, b.dims, &rank, dims));
-    US_TRY(us_tensor_init(k->c, &r, US_F32, rank, dims, NULL));
-    US_TRY(us_eval_scratch(k, us_tensor_bytes(&r), &r.data));
-    US_TRY(us_eval_binary_into(k, f, &r, &a, &b));
-    return us_q_store(k, in->dtype, &r, 6);
+    for (size_t i = 0; i < 2; i++) {
+        US_TRY(us_eval_in(k, 3 * i, &x[i]));
+        US_TRY(us_eval_as(k, x[i], US_F32, &v[i]));
+        US_TRY(read_params(k, 3 * i + 1, i ? &t.b : &t.a));
+    }
+    US_TRY(read_params(k, 6, &t.y));
+    bool is_signed = x[0]->dtype == US_I8;
+    t.range[0] = is_signed ? -128 : 0;
+    t.range[1] = is_signed ? 127 : 255;
+    US_TRY(us_dims_broadcast(k->c, v[0].rank, v[0].dims, v[1].rank, v[1].dims, &rank, dims));
+    US_TRY(us_eval_out(k, 0, x[0]->dtype, rank, dims, &y));
+    for (size_t i = 0; i < 2; i++)
+        US_TRY(us_tensor_broadcast_view(k->c, &v[i], rank, dims, &v[i]));
+    us_nd_iter it;
+    float row[256];
+    for (us_nd_iter_init(&it, 3, (const us_tensor *[]){y, &v[0], &v[1]}); !it.done;
+         us_nd_iter_next(&it))
+        for (int64_t at = 0; at < it.inner; at += (int64_t)US_LEN(row)) {
+            int64_t n = US_MIN(it.inner - at, (int64_t)US_LEN(row));
+            fn(&t, n, (const float *)v[0].data + it.offset[1] + at * it.inner_stride[1],
+               it.inner_stride[1],
+               (const float *)v[1].data + it.offset[2] + at * it.inner_stride[2],
+               it.inner_stride[2], row);
+            for (int64_t i = 0; i < n; i++)
+                ((uint8_t *)y->data)[it.offset[0] + at + i] = (uint8_t)(int)row[i];
+        }
+    return US_OK;
 }
 us_err ms_qlinear_add_eval(us_eval *k)
 {
-    return two_eval(k, US_BIN_ADD);
+    return two_eval(k, add_two);
 }
 us_err ms_qlinear_mul_eval(us_eval *k)
 {
-    return two_eval(k, US_BIN_MUL);
+    return two_eval(k, multiply_two);
 }
 
 static us_err one_eval(us_eval *k, us_eval_fn *plain, const void *params)
@@ -199,9 +275,38 @@ us_err ms_qlinear_average_pool_eval(us_eval *k)
 {
     return pool_eval(k, average_pool_eval);
 }
+
+/* The sum is exact and is scaled once: float(sum) * (x_scale / (y_scale * n)). */
 us_err ms_qlinear_global_average_pool_eval(us_eval *k)
 {
-    return pool_eval(k, global_average_pool_eval);
+    const us_p_ms_qlinear_pool *p = k->params;
+    const us_tensor *in;
+    us_tensor x, *y;
+    quant from, to;
+    int64_t dims[US_MAX_RANK];
+    US_TRY(us_eval_in(k, 0, &in));
+    if (in->rank < 2) return us_eval_fail(k, US_SHAPE, "input of rank %d", in->rank);
+    US_TRY(read_params(k, 1, &from));
+    US_TRY(read_params(k, 3, &to));
+    US_TRY(us_eval_as(k, in, US_I32, &x));
+    if (p->channels_last) US_TRY(us_ms_channels(k, &x, false, &x));
+    for (int i = 0; i < x.rank; i++)
+        dims[i] = i == 0 ? x.dims[0] : 1;
+    dims[p->channels_last ? x.rank - 1 : 1] = x.dims[1];
+    US_TRY(us_eval_out(k, 0, in->dtype, x.rank, dims, &y));
+    bool is_signed = in->dtype == US_I8;
+    const float range[2] = {is_signed ? -128 : 0, is_signed ? 127 : 255};
+    int64_t n = us_dims_product(x.dims, 2, x.rank);
+    float scale = from.scale / (to.scale * (float)n);
+    for (int64_t i = 0; i < us_tensor_count(y); i++) {
+        int64_t sum = -(int64_t)from.zero * n;
+        for (int64_t j = 0; j < n; j++)
+            sum += ((const int32_t *)x.data)[i * n + j];
+        /* rounded before the zero point is added: a half goes to the even step, not the even number */
+        float q = nearbyintf((float)sum * scale) + to.zero;
+        ((uint8_t *)y->data)[i] = (uint8_t)(int)rounded(q, to.zero, range);
+    }
+    return US_OK;
 }
 
 us_err us_ms_channels(us_eval *k, const us_tensor *x, bool last, us_tensor *out)

@@ -50,11 +50,13 @@ unsigned us_cpu_detect(void)
 }
 #endif
 
-#define US_LEVEL(name, need, gemm, scratch)                                                    \
+#define US_LEVEL(name, need, gemm, scratch, gemm16, rows16)                                    \
     {#name,                                                                                    \
      {.cpu = (need),                                                                           \
       .f32_gemm = (gemm),                                                                      \
       .f32_gemm_scratch = (scratch),                                                           \
+      .i16_gemm = (gemm16),                                                                    \
+      .i16_rows = (rows16),                                                                    \
       .f32_gemm_name = #gemm}},
 typedef struct cpu_level {
     const char *name;

@@ -11,4 +11,7 @@ size_t us_f32_gemm_scratch__ref(size_t m, size_t n, size_t k);
 us_f32_gemm_fn us_f32_gemm_6x16__avx2;
 size_t us_f32_gemm_scratch_6x16__avx2(size_t m, size_t n, size_t k);
 
+us_i16_gemm_fn us_i16_gemm__ref, us_i16_gemm_4x16__avx2;
+us_i16_rows_fn us_i16_rows__ref, us_i16_rows__avx2;
+
 #endif

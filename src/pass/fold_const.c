@@ -19,6 +19,7 @@ typedef struct fold_env {
     us_eval_env env;
     us_arena *arena;
     double work_left;
+    bool keeps_quantised; /* DequantizeLinear stays */
 } fold_env;
 
 static double const_bytes(const us_graph *g)
@@ -87,8 +88,9 @@ static bool gather_inputs(const us_graph *g, const us_node *n, us_value *vals,
     return true;
 }
 
-static bool foldable(const us_rewire *r, const us_node *n)
+static bool foldable(const fold_env *env, const us_rewire *r, const us_node *n)
 {
+    if (env->keeps_quantised && us_is_op(n, "", "DequantizeLinear")) return false;
     if (n->dead || !n->op || !n->op->eval || n->n_in > MAX_ENDS || n->n_out > MAX_ENDS)
         return false;
     if (n->op->flags & (US_OP_NOFOLD | US_OP_RANDOM | US_OP_SUBGRAPH)) return false;
@@ -164,12 +166,12 @@ static us_err fold_node(us_ctx *c, us_model *m, us_graph *g, us_nid nid, fold_en
     const us_value *in[MAX_ENDS];
     us_value *out[MAX_ENDS];
     size_t in_bytes;
-    if (foldable(r, n) && n->n_out == 1 && n->out[0] != US_NIL &&
+    if (foldable(env, r, n) && n->n_out == 1 && n->out[0] != US_NIL &&
         known_numbers(&g->vals.at[n->out[0]])) {
         *changed = true;
         return fold_known(c, m, g, nid, env->arena, r);
     }
-    if (!foldable(r, n) || !gather_inputs(g, n, vals, in, &in_bytes)) return US_OK;
+    if (!foldable(env, r, n) || !gather_inputs(g, n, vals, in, &in_bytes)) return US_OK;
     for (uint32_t k = 0; k < n->n_out; k++)
         out[k] = n->out[k] == US_NIL ? NULL : &results[k];
     us_eval k = {.c = c,
@@ -194,7 +196,7 @@ static us_err fold_node(us_ctx *c, us_model *m, us_graph *g, us_nid nid, fold_en
     return e;
 }
 
-us_err us_pass_fold_const(us_ctx *c, us_model *m, us_graph *g, bool *changed)
+static us_err fold(us_ctx *c, us_model *m, us_graph *g, bool keeps_quantised, bool *changed)
 {
     fold_env env = {.env = {.out_tensor = env_out_tensor,
                             .scratch = env_scratch,
@@ -203,7 +205,8 @@ us_err us_pass_fold_const(us_ctx *c, us_model *m, us_graph *g, bool *changed)
                             .release = env_release,
                             .seed = env_seed,
                             .work_left = &env.work_left},
-                    .work_left = WORK_FREE + WORK_PER_BYTE * const_bytes(g)};
+                    .work_left = WORK_FREE + WORK_PER_BYTE * const_bytes(g),
+                    .keeps_quantised = keeps_quantised};
     US_TRY(us_arena_new(c, "constant folding", SCRATCH_CAP, &env.arena));
     us_rewire r = {0};
     us_err e = us_rewire_begin(c, g, env.arena, &r);
@@ -215,4 +218,14 @@ us_err us_pass_fold_const(us_ctx *c, us_model *m, us_graph *g, bool *changed)
     if (e == US_OK) us_rewire_end(&r);
     us_arena_free(env.arena);
     return e;
+}
+
+us_err us_pass_fold_const(us_ctx *c, us_model *m, us_graph *g, bool *changed)
+{
+    return fold(c, m, g, false, changed);
+}
+
+us_err us_pass_fold_params(us_ctx *c, us_model *m, us_graph *g, bool *changed)
+{
+    return fold(c, m, g, true, changed);
 }

@@ -16,6 +16,8 @@ static const us_pass passes[] = {
     { "inline",      0,             US_FACT_ORDER | US_FACT_TYPES, us_pass_inline,      "replace calls of the model's own functions by their nodes" },
     { "upgrade",     0,             US_FACT_ORDER | US_FACT_TYPES, us_pass_upgrade,     "bring nodes of older operator versions to the current form" },
     { "expand",      US_FACT_TYPES, US_FACT_ORDER | US_FACT_TYPES, us_pass_expand,      "replace composite operators without a kernel by core ones" },
+    { "fold-params", US_FACT_TYPES, US_FACT_TYPES,                 us_pass_fold_params, "fold-const, but for DequantizeLinear, whose integers qdq looks for" },
+    { "qdq",         US_FACT_TYPES, US_FACT_TYPES,                 us_pass_qdq,         "run what stands between DequantizeLinear and QuantizeLinear as integers" },
     { "fold-const",  US_FACT_TYPES, US_FACT_TYPES,                 us_pass_fold_const,  "evaluate nodes whose inputs are all constant" },
     { "if-const",    0,             US_FACT_ORDER | US_FACT_TYPES, us_pass_if_const,    "replace an If whose condition is constant by its branch" },
     { "static-reshape", US_FACT_TYPES, US_FACT_TYPES,              us_pass_static_reshape, "give Reshape a constant shape where inference knows the result" },

@@ -4,7 +4,7 @@
  *
  * Every picture is decoded and prepared by src/image, as the corpus says the model wants it, and run alone. A row of the table: model, pictures,
  * correct, the accuracy found and the one known. --dump writes, for the models whose answers are compared one by one, the very tensors that were
- * run (DIR/<n>.npy) and our answers (DIR/ours.txt: `<n> <class> <name of the picture>`). Exit status 1: an accuracy is
+ * run (DIR/<n>.npy), our scores (DIR/<n>.scores.npy) and answers (DIR/ours.txt: `<n> <class> <name of the picture>`). Exit status 1: an accuracy is
  * more than 0.1 points from the known one.
  */
 #include <math.h>
@@ -73,6 +73,8 @@ static us_err answer(run *r, const us_image *im, int64_t label, const char *name
         char path[2048];
         (void)snprintf(path, sizeof path, "%s/%lld.npy", r->dump, (long long)r->n);
         US_TRY(us_npy_write(r->c, path, &r->x));
+        (void)snprintf(path, sizeof path, "%s/%lld.scores.npy", r->dump, (long long)r->n);
+        US_TRY(us_npy_write(r->c, path, &out[0].t));
         fprintf(r->ours, "%lld %lld %s\n", (long long)r->n, (long long)got, name);
     }
     r->n++;
