@@ -135,6 +135,9 @@ static void add_result(attention *a)
                               "p = Div(e, Where(Equal(sum, 0), 1, sum));"
                             : "p = Softmax<axis=-1>(s);");
     add_shown(a, 3, "p");
+    if (a->masked) /* what no query sees may hold anything, and 0 times NaN or infinity is NaN */
+        us_expand_add(&a->b, "seen = Greater(ReduceMax<keepdims=0>(p, [-2]), 0);"
+                             "vv = Where(Unsqueeze(seen, [-1]), vv, 0);");
     us_expand_add(&a->b, "o = MatMul(p, vv);");
     if (packed)
         us_expand_add(&a->b,

@@ -199,6 +199,7 @@ static const expand_case rows[] = {
     {"Attention", "const k: int64[4] = {1, 2, 3, 4}\nv = Reshape(x, k)\nconst p: float[1,2,1,4] = {1,2,3,4,5,6,7,8}\ny, a, b, c = Attention(v, v, v, _, p, p) {is_causal=1}"},
     {"Attention", "const k: int64[4] = {1, 2, 3, 4}\nv = Reshape(x, k)\nconst p: float[1,2,1,4] = {1,2,3,4,5,6,7,8}\nz, a, b, y = Attention(v, v, v, _, p, p) {right_window_size=0, left_window_size=1, qk_matmul_output_mode=3}"},
     {"Attention", "const k: int64[4] = {2, 1, 3, 4}\nv = Reshape(x, k)\nconst n: int64[2] = {3, 2}\ny = Attention(v, v, v, _, _, _, n)"},
+    {"Attention", "const k: int64[4] = {1, 2, 3, 4}\nv = Reshape(x, k)\nconst p: float[1,2,3,4] = {1,2,3,4,nan,inf,7,8,1,-inf,3,4,1,2,3,4,5,6,7,8,1,2,3,nan}\nconst m: bool[3,3] = {1,0,0,1,0,0,1,0,0}\ny = Attention(v, v, p, m)"},
     {"SimplifiedLayerNormalization", "const s: float[4] = {1, 2, 3, 4}\ny = SimplifiedLayerNormalization(x, s)"},
     {"SimplifiedLayerNormalization", "const s: float[3,4] = {1,2,3,4,1,2,3,4,1,2,3,4}\nz, y = SimplifiedLayerNormalization(x, s) {axis=1}"},
     {"Gelu", "y = com.microsoft.Gelu(x)"},

@@ -178,6 +178,46 @@ static void test_random__kolmogorov_smirnov(void)
     CHECK(smirnov("y = RandomUniform() {shape=[40000], seed=7.0}", normal_cdf) > 50);
 }
 
+/* Bernoulli draws of one chance in blocks of eight: how many ones a block has is binomial. The chi-square statistic over its nine
+ * classes has eight degrees of freedom: above 26.1 once in a thousand seeds. Independence shows here, which a mean cannot see. */
+static double binomial_chi_square(const char *body, double chance)
+{
+    enum { BLOCK = 8, BLOCKS = 20000 };
+    op_run r;
+    double seen[BLOCK + 1] = {0}, sum = 0, ways = 1;
+    op_open(&r, body, "y");
+    if (r.err != US_OK) printf("# %s\n", r.c.diag.text);
+    CHECK(r.err == US_OK && us_tensor_count(&r.out[0].t) == (int64_t)BLOCK * BLOCKS);
+    for (int64_t i = 0; i < BLOCKS; i++) {
+        int ones = 0;
+        for (int64_t j = 0; j < BLOCK; j++)
+            ones += us_tensor_f64_at(&r.out[0].t, i * BLOCK + j) != 0;
+        seen[ones]++;
+    }
+    op_close(&r);
+    for (int j = 0; j <= BLOCK; j++) {
+        double want = BLOCKS * ways * pow(chance, j) * pow(1 - chance, BLOCK - j);
+        sum += (seen[j] - want) * (seen[j] - want) / want;
+        ways = ways * (BLOCK - j) / (j + 1);
+    }
+    return sum;
+}
+
+static void test_random__bernoulli_chi_square(void)
+{
+#define CHANCE(p)                                                                              \
+    "const n: int64[1] = {160000}\nconst p: float[] = {" #p "}\nx = Expand(p, n)\n"
+    CHECK(binomial_chi_square(CHANCE(0.5) "y = Bernoulli(x) {seed=7.0}", 0.5) < 26.1);
+    CHECK(binomial_chi_square(CHANCE(0.3) "y = Bernoulli(x) {seed=8.0, dtype=6}", 0.3) < 26.1);
+    CHECK(binomial_chi_square(CHANCE(0.7) "y = Bernoulli(x) {dtype=9}", 0.7) < 26.1);
+    /* the statistic itself can fail: another chance, and draws that depend on each other */
+    CHECK(binomial_chi_square(CHANCE(0.5) "y = Bernoulli(x) {seed=7.0}", 0.51) > 26.1);
+    CHECK(binomial_chi_square("const n: int64[2] = {40000, 4}\nconst p: float[] = {0.5}\n"
+                              "const c: int64[2] = {40000, 1}\nx = Expand(p, c)\n"
+                              "b = Bernoulli(x) {seed=7.0}\ny = Expand(b, n)",
+                              0.5) > 1000);
+}
+
 /* Kept with the chance 1 - ratio and made larger by 1 / (1 - ratio), so that the mean stays; the mask says the same. */
 static void test_random__dropout_in_training(void)
 {
@@ -216,6 +256,7 @@ static void test_random__multinomial_chi_square(void)
 
 static const us_test_case cases[] = {US_CASE(test_rows__table),
                                      US_CASE(test_fft__every_length_is_the_sum),
+                                     US_CASE(test_random__bernoulli_chi_square),
                                      US_CASE(test_random__distributions),
                                      US_CASE(test_random__kolmogorov_smirnov),
                                      US_CASE(test_random__dropout_in_training),
