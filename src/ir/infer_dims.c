@@ -24,7 +24,9 @@ const us_tensor *us_known_tensor(const us_graph *g, us_vid v)
     const us_node *n = &g->nodes.at[val->def];
     if (n->domain.n || !us_sv_is(n->op_type, "Constant")) return NULL;
     const us_attr *a = us_node_attr(n, "value");
-    return a && a->kind == US_AT_TENSOR && a->tensors && a->n == 1 ? &a->tensors[0] : NULL;
+    bool one = a && a->kind == US_AT_TENSOR && a->tensors && a->n == 1;
+    return one && (a->tensors[0].data || us_tensor_count(&a->tensors[0]) == 0) ? &a->tensors[0]
+                                                                               : NULL;
 }
 
 static us_err set_known(us_ctx *c, us_graph *g, us_vid v, size_t n, const us_dim *d)

@@ -15,11 +15,11 @@
 #define US_ONNX_MAX_ATTRS 4096 /* of one node */
 #define US_ONNX_MAX_PATH  4096 /* of an external data file, bytes */
 #define US_ONNX_SMALL                                                                          \
-    ((size_t)65536) /* bytes of a tensor that are copied even with descriptors_only */
+    ((size_t)65536) /* bytes of a tensor that are read even with descriptors_only */
 
 typedef struct us_onnx_opts {
     bool
-        descriptors_only; /* do not load external data; weights of TENSORs keep dims and type, data NULL */
+        descriptors_only; /* tensors over US_ONNX_SMALL bytes keep dims and type, data NULL; external files may be missing */
 } us_onnx_opts;
 
 us_err us_onnx_read(us_ctx *c, const char *path, const us_onnx_opts *opts,

@@ -38,12 +38,17 @@ static us_err adopt(us_onnx_reader *r, us_tensor *t, const void *p, size_t bytes
         t->data = in_place(p);
         return US_OK;
     }
-    if (r->descriptors_only && bytes > US_ONNX_SMALL) return US_OK;
     void *q = us_arena_alloc(r->pb.keep, bytes, 1, 64);
     if (!q) return us_arena_fail(r->pb.c, r->pb.keep);
     memcpy(q, p, bytes);
     t->data = q;
     return US_OK;
+}
+
+/* With descriptors only, what is large stays where it is: not a page of it is touched. */
+static bool leave_out(const us_onnx_reader *r, size_t bytes)
+{
+    return r->descriptors_only && bytes > US_ONNX_SMALL;
 }
 
 static us_err from_raw(us_onnx_reader *r, const us_pb_tensor *p, us_tensor *t, size_t bytes)
@@ -54,7 +59,7 @@ static us_err from_raw(us_onnx_reader *r, const us_pb_tensor *p, us_tensor *t, s
                           "tensor '" US_SV_FMT
                           "' has %zu bytes of raw data, its shape needs %zu",
                           US_SV_ARG(p->name), p->raw.n, bytes);
-    return adopt(r, t, p->raw.p, bytes);
+    return leave_out(r, bytes) ? US_OK : adopt(r, t, p->raw.p, bytes);
 }
 
 static us_err from_strings(us_onnx_reader *r, const us_pb_tensor *p, us_tensor *t, size_t n)
@@ -128,6 +133,7 @@ static us_err from_typed(us_onnx_reader *r, const us_pb_tensor *p, us_tensor *t,
     while (!(typed[i].types & (us_dtype_mask)1 << t->dtype))
         i++;
     int by = typed[i].by;
+    if (leave_out(r, bytes)) return US_OK;
     if (by == BY_F32) return from_fixed(r, &p->f32s, t, 4, bytes);
     if (by == BY_F64) return from_fixed(r, &p->f64s, t, 8, bytes);
     return from_varints(r,
@@ -135,6 +141,17 @@ static us_err from_typed(us_onnx_reader *r, const us_pb_tensor *p, us_tensor *t,
                         : by == BY_U64 ? &p->u64s
                                        : &p->i32s,
                         t, unit, bytes);
+}
+
+/* Small external data may say shapes; a description does without when it is not there. */
+static us_err from_external(us_onnx_reader *r, const us_pb_tensor *p, us_tensor *t,
+                            size_t bytes)
+{
+    const void *ext;
+    us_err e = us_onnx_external(r, p, bytes, &ext);
+    if (r->descriptors_only && e != US_OK && e != US_NOMEM) return US_OK;
+    US_TRY(e);
+    return adopt(r, t, ext, bytes);
 }
 
 us_err us_onnx_tensor(us_onnx_reader *r, us_sv span, us_pb_tensor *head, us_tensor *out)
@@ -157,15 +174,11 @@ us_err us_onnx_tensor(us_onnx_reader *r, us_sv span, us_pb_tensor *head, us_tens
                        US_SV_ARG(p.name));
     if (!us_dtype_bytes(t.dtype, (size_t)us_tensor_count(&t), &bytes))
         return bad(r, &p, "is too large");
-    const void *ext;
     if (t.dtype == US_STRING)
         US_TRY(p.raw.n ? bad(r, &p, "has strings as raw data")
                        : from_strings(r, &p, &t, (size_t)us_tensor_count(&t)));
     else if (p.location == 1) {
-        if (!r->descriptors_only) {
-            US_TRY(us_onnx_external(r, &p, bytes, &ext));
-            US_TRY(adopt(r, &t, ext, bytes));
-        }
+        US_TRY(leave_out(r, bytes) ? US_OK : from_external(r, &p, &t, bytes));
     } else if (us_pb_has(&p.h, 9))
         US_TRY(from_raw(r, &p, &t, bytes));
     else

@@ -23,6 +23,21 @@ has "one input" '"inputs":[{"name":"x","type":"float[3]"}]'
 ok "unknown operators are shown" "$USTA" info --json "$D/odd.onnx"
 has "with their domain" '"my.domain.Wonder":1'
 
+ok "info counts" "$USTA" info "$D/net.onnx"
+has "multiply-accumulates" "6 multiply-accumulates, 6 other operations, 40 B of activations"
+has "and says for which sizes" "counted for N = 1 (--dim NAME=SIZE sets others)"
+ok "for a size" "$USTA" info --json --layers --dim N=5 "$D/net.onnx"
+has "in sum" '"macs":30.0'
+has "says which" '"dims":{"N":5}'
+has "by layer" '{"activation_bytes":60,"domain":"","graph":"","known":true,"macs":30.0,"node":"first","operations":15.0,"operator":"Gemm","output":"h","parameters":9,"type":"float[5,3]","weight_bytes":36}'
+ok "as a table" "$USTA" info --layers "$D/net.onnx"
+has "with a sum" "all "
+ok "unknown operators" "$USTA" info --layers "$D/odd.onnx"
+has "are said to be unknown" "not counted: 1 of 1 nodes"
+status 2 "a dimension that is not there" "$USTA" info --dim M=5 "$D/net.onnx"
+has "those that are, are named" "there are: N"
+status 2 "no size" "$USTA" info --dim N=many "$D/net.onnx"
+
 status 2 "a missing file" "$USTA" info "$T/none.onnx"
 has "is named" "none.onnx"
 head -c 60 "$D/net.onnx" >"$T/cut.onnx"
