@@ -103,15 +103,16 @@ static void test_recurrent__as_onnx_runtime(void)
 /* The first version of each, its extra attribute given, answers what the seventh does, bit for bit. */
 static void test_recurrent__first_version(void)
 {
-    static const char *const forms[] = {
-        "y = RNN@%d(x, w, r, b) {direction=\"bidirectional\", hidden_size=1%s}",
-        "y = LSTM@%d(x, lw, lr, lb) {direction=\"bidirectional\", hidden_size=1%s}",
-        "y = GRU@%d(x, gw, gr, gb) {direction=\"bidirectional\", hidden_size=1%s}"};
+    static const struct {
+        const char *op, *inputs;
+    } forms[] = {{"RNN", "x, w, r, b"}, {"LSTM", "x, lw, lr, lb"}, {"GRU", "x, gw, gr, gb"}};
     for (size_t i = 0; i < US_LEN(forms); i++) {
         op_run runs[2];
         for (int first = 0; first < 2; first++) {
             char node[256], body[1536];
-            (void)snprintf(node, sizeof node, forms[i], first ? 1 : 7,
+            (void)snprintf(node, sizeof node,
+                           "y = %s@%d(%s) {direction=\"bidirectional\", hidden_size=1%s}",
+                           forms[i].op, first ? 1 : 7, forms[i].inputs,
                            first ? ", output_sequence=1" : "");
             (void)snprintf(
                 body, sizeof body,
