@@ -8,7 +8,7 @@ TORTURE = base tensor ir onnx exec conf data store train flow
 SAN = -Db_sanitize=address,undefined -Db_lundef=false
 export BUILD FUZZ FUZZ_SECONDS
 
-.PHONY: help build demo test check asan fuzz torture conformance e2e-models e2e-simplify bench fmt install uninstall clean
+.PHONY: help build demo test check asan fuzz torture conformance e2e-check e2e-models e2e-simplify bench fmt install uninstall clean
 
 help:            ## this list
 	@sed -n 's/^\([a-z0-9%-]*\):[^#]*## /  make \1	/p' Makefile | expand -t 24
@@ -57,6 +57,12 @@ e2e-models:      ## real models on real pictures: accuracy, and ONNX Runtime bes
 	@tools/setup -q build test
 	@tools/build $(BUILD)
 	@tools/e2e-models $(BUILD)
+
+e2e-check:       ## the checker beside onnx's: every official test and corpus model, 5000 mutants (minutes)
+	@tools/setup -q build test --peers
+	@tools/build $(BUILD)
+	@build/peers/bin/python tests/e2e/check_peers.py $(BUILD)/src/cli/usta --mutants 5000 /usr/share/libonnx-testdata \
+	    $(wildcard $(BUILD)/conformance) $${USTA_CORPUS:-../shared/corpus}/models $${USTA_CORPUS:-../shared/corpus}/tiny
 
 e2e-simplify:    ## simplify every official test and corpus model; onnx and ONNX Runtime judge (minutes)
 	@tools/setup -q build test --peers

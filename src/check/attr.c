@@ -189,12 +189,15 @@ static us_err known(us_checker *k, const us_pb_node *n, const us_op *op, const u
         return us_ck_found(k, US_RULE_ATTR_KIND, a->a.h.offset,
                            "attribute '%s' is of kind %s, expected %s", r->name,
                            kinds[kind].name, kinds[r->kind].name);
-    if (kind != US_AT_STRING || a->a.ref.n) return US_OK;
-    const char *allowed = us_ck_not_allowed(n->domain, n->op_type, a->a.name, a->a.s);
+    if ((kind != US_AT_STRING && kind != US_AT_INT) || a->a.ref.n) return US_OK;
+    const char *number = us_str_printf(k->r.pb.tmp, "%lld", (long long)a->a.i);
+    if (!number) return us_arena_fail(k->c, k->r.pb.tmp);
+    us_sv value = kind == US_AT_INT ? us_sv_of(number) : a->a.s;
+    const char *allowed = us_ck_not_allowed(n->domain, n->op_type, a->a.name, value);
     if (!allowed) return US_OK;
     return us_ck_found(k, US_RULE_ATTR_VALUE, a->a.h.offset,
                        "attribute '%s' is '" US_SV_FMT "', expected one of %s", r->name,
-                       US_SV_ARG(a->a.s), allowed);
+                       US_SV_ARG(value), allowed);
 }
 
 static us_err required(us_checker *k, const us_pb_node *n, const us_op *op, const us_schema *s,

@@ -111,6 +111,10 @@ us_err us_ck_function_find(us_checker *k, const us_pb_node *n,
                            us_ck_function **out) US_MUST; /* NULL */
 
 us_err us_ck_infer(us_checker *k, us_sv span) US_MUST; /* types and shapes */
+/* What inference itself does not ask: ranks, axes, dimensions that must be equal. n is a node of g as read, the types those
+ * of `now`, the inferred copy of g. */
+us_err us_ck_relations(us_checker *k, const us_model *inferred, const us_graph *now,
+                       const us_node *n) US_MUST;
 
 /* Tables (tables.c). */
 bool us_ck_deprecated(us_sv domain, us_sv name, int version, int *since);
@@ -119,6 +123,11 @@ bool us_ck_experimental(us_sv domain, us_sv name);
 const char *us_ck_not_allowed(us_sv domain, us_sv op, us_sv attr, us_sv value);
 bool us_ck_standard(us_sv domain); /* every operator of this domain is known */
 int us_ck_ir_of_opset(int opset);
+int us_ck_first_version(us_sv domain, us_sv name);
+/* What the standard lists for an input, or for an output (US_CK_OUTPUT + i) whose type no input decides, where the engine
+ * takes more; else all types. */
+#define US_CK_OUTPUT 64
+us_dtype_mask us_ck_standard_types(us_sv domain, us_sv name, int since, size_t operand);
 const char *us_ck_runtime_for(us_sv domain, int opset); /* NULL: common runtimes take it */
 
 #endif

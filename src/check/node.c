@@ -54,10 +54,11 @@ static us_err left_out(us_checker *k, const us_pb_node *n, const us_param *p,
                        const us_pb_spans *names, const char *what)
 {
     for (size_t i = 0; p && p->name && i < names->n; i++, p++) {
-        if (p->flags & US_P_VARIADIC) break;
+        if (p->flags & US_P_VARIADIC && p->flags & US_P_HETERO) break;
         if (!names->at[i].n && !(p->flags & US_P_OPTIONAL))
             US_TRY(us_ck_found(k, US_RULE_REQUIRED, n->h.offset,
                                "%s %zu (%s) is left out and not optional", what, i, p->name));
+        p -= p->flags & US_P_VARIADIC ? 1 : 0; /* takes all the rest */
     }
     return US_OK;
 }
@@ -101,11 +102,13 @@ us_err us_ck_op(us_checker *k, const us_pb_node *n)
         US_TRY(us_ck_found(k, US_RULE_DEPRECATED, n->h.offset,
                            "it was withdrawn in version %d; the file imports %d", since,
                            version));
-    const us_schema *s = op && version ? us_op_schema(op, version) : NULL;
+    bool old = version < us_ck_first_version(n->domain, n->op_type);
+    const us_schema *s = op && version && !old ? us_op_schema(op, version) : NULL;
     if (!op || (version && !s)) {
         US_TRY(unknown(k, n, version));
         return us_ck_attrs(k, n, NULL, NULL);
     }
-    if (!s || !us_ck_standard(n->domain)) return us_ck_attrs(k, n, NULL, NULL);
+    if (!s || !us_ck_standard(n->domain) || us_ck_experimental(n->domain, n->op_type))
+        return us_ck_attrs(k, n, NULL, NULL);
     return schema(k, n, op, s);
 }

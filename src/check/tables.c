@@ -81,6 +81,7 @@ static const struct {
     {"", "Gelu", "approximate", "|none|tanh|"},
     {"", "StringNormalizer", "case_change_action", "|NONE|LOWER|UPPER|"},
     {"", "TfIdfVectorizer", "mode", "|TF|IDF|TFIDF|"},
+    {"", NULL, "keepdims", "|0|1|"},
     {"", "ImageDecoder", "pixel_format", "|RGB|BGR|Grayscale|"},
     {"ai.onnx.ml", NULL, "post_transform", "|NONE|SOFTMAX|LOGISTIC|SOFTMAX_ZERO|PROBIT|"},
     {"ai.onnx.ml", NULL, "kernel_type", "|LINEAR|POLY|RBF|SIGMOID|"},
@@ -137,4 +138,43 @@ const char *us_ck_runtime_for(us_sv domain, int opset)
     for (size_t i = 0; i < US_LEN(rows); i++)
         if (same_domain(domain, rows[i].domain) && opset >= rows[i].from) return rows[i].what;
     return NULL;
+}
+
+/* Operators the engine knows in versions older than their entry into the standard. */
+int us_ck_first_version(us_sv domain, us_sv name)
+{
+    static const struct {
+        const char *name;
+        int first;
+    } rows[] = {{"LayerNormalization", 17}};
+    for (size_t i = 0; same_domain(domain, "") && i < US_LEN(rows); i++)
+        if (us_sv_is(name, rows[i].name)) return rows[i].first;
+    return 1;
+}
+
+us_dtype_mask us_ck_standard_types(us_sv domain, us_sv name, int since, size_t operand)
+{
+    static const struct {
+        const char *op, *domain;
+        int since;
+        size_t operand;
+        us_dtype_mask mask;
+    } rows[] = {
+#define US_STD(op, domain, since, operand, mask) {op, domain, since, operand, mask},
+#include "check/standard.def"
+#undef US_STD
+    };
+    size_t lo = 0, hi = US_LEN(rows); /* the first row of the operator */
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+        if (us_sv_cmp(us_sv_of(rows[mid].op), name) < 0)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    for (; lo < US_LEN(rows) && us_sv_is(name, rows[lo].op); lo++)
+        if (rows[lo].since == since && rows[lo].operand == operand &&
+            same_domain(domain, rows[lo].domain))
+            return rows[lo].mask;
+    return US_M_ALL;
 }
