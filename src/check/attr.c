@@ -220,7 +220,8 @@ static us_err required(us_checker *k, const us_pb_node *n, const us_op *op, cons
 static us_err one(us_checker *k, const us_pb_node *n, const us_op *op, const us_schema *s,
                   us_sv span, us_map *names)
 {
-    attr a = {{{0}}};
+    attr a;
+    memset(&a, 0, sizeof a);
     int32_t kind;
     uint32_t was;
     US_TRY(us_pb_parse(&k->r.pb, &attr_msg, span, &a));

@@ -101,7 +101,7 @@ static void page(us_cli *cli, const us_check_report *rep, bool no_advice)
     us_outf(cli->out, "%s%s: %zu nodes in %zu graphs, %zu weights: ", shown ? "\n" : "",
             cli->args[0], rep->n_nodes, rep->n_graphs, rep->n_weights);
     if (rep->n_errors)
-        us_outf(cli->out, "%zu rules broken", rep->n_errors);
+        us_outf(cli->out, "%zu errors", rep->n_errors);
     else
         us_out_text(cli->out, "keeps the rules");
     us_outf(cli->out, ", %zu pieces of advice\n", rep->n_advice);
