@@ -111,13 +111,14 @@ static bool clip_bound(const us_graph *g, const us_node *n, uint32_t i, double f
 /* Rounding to y's type cuts off all that this node does. */
 static bool is_redundant(const us_graph *g, const us_node *n, const us_quant *y)
 {
-    double lo = 0, hi = INFINITY, scale = us_tensor_f64_at(y->s, 0);
+    double lo = 0, hi = (double)INFINITY, scale = us_tensor_f64_at(y->s, 0);
     bool is_signed = y->type == US_I8;
     double least = (double)((is_signed ? -128 : 0) - zero_of(y)) * scale,
            most = (double)((is_signed ? 127 : 255) - zero_of(y)) * scale;
     if (!us_quant_is_8bit(y) || !us_quant_is_one(y)) return false;
     if (us_is_op(n, "", "Clip")) {
-        if (!clip_bound(g, n, 1, -INFINITY, &lo) || !clip_bound(g, n, 2, INFINITY, &hi))
+        if (!clip_bound(g, n, 1, -(double)INFINITY, &lo) ||
+            !clip_bound(g, n, 2, (double)INFINITY, &hi))
             return false;
     } else if (!us_is_op(n, "", "Relu")) {
         return false;
