@@ -103,10 +103,10 @@ static void test_qdq__clip_goes_when_it_holds_the_range(void)
 
 static void test_qdq__result_read_twice_stays(void)
 {
-    check_qdq(HEAD "graph main(x: float[1,2,5,5]) -> (y, c) {\n" ACT OUT CONV_W IN
-                   "  c = Conv(xf, wf)\n  yi = QuantizeLinear(c, t, o)\n"
-                   "  y = DequantizeLinear(yi, t, o)\n}\n",
-              NULL, 6, DIMS(1, 2, 5, 5), 0);
+    check_qdq(CONV_HEAD ACT OUT CONV_W IN
+              "  c = Conv(xf, wf)\n  yi = QuantizeLinear(c, t, o)\n"
+              "  a = DequantizeLinear(yi, t, o)\n  y = Add(a, c)\n}\n",
+              NULL, 7, DIMS(1, 2, 5, 5), 0);
 }
 
 static void test_qdq__scale_from_an_input_stays(void)
