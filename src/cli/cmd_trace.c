@@ -345,7 +345,10 @@ static us_err print_differences(trace *k)
         US_TRY(add_front(k, t, r));
         us_rtable_f64(t, r->largest, 3);
         us_rtable_f64(t, r->average, 3);
-        us_rtable_f64(t, r->cosine, 9);
+        if (isnan(r->cosine))
+            us_rtable_cell(t, "-");
+        else
+            us_rtable_cellf(t, "%.7f", r->cosine);
         us_rtable_cell(t, verdicts[r->match]);
         if (r->match != US_TRACE_SAME) us_rtable_tone(t, US_BAD);
     }
