@@ -133,6 +133,18 @@ static bool inputs_cost(const us_graph *g, const us_node *n, us_cost *out)
     return true;
 }
 
+/* q k' and p v over all places, past ones too; q, k and y are [B,S,H] or [B,heads,S,size]. */
+static bool attention_cost(const us_graph *g, const us_node *n, us_cost *out)
+{
+    const us_type *q = in_type(g, n, 0), *k = in_type(g, n, 1), *y = out_type(g, n, 0);
+    const us_type *past = in_type(g, n, 4);
+    if (!q || !k || !y || k->rank < 3) return false;
+    double places = (double)k->dims[k->rank - 2].add;
+    if (past && past->rank == 4) places += (double)past->dims[2].add;
+    out->macs = (count(q, 0) + count(y, 0)) * places;
+    return true;
+}
+
 /* x [B,S,E] times weights [E,3H], then q k' and p v, both over all earlier places. */
 static bool ms_attention_cost(const us_graph *g, const us_node *n, us_cost *out)
 {

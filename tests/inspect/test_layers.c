@@ -88,6 +88,20 @@ static void test_layers__expansions(void)
     us_arena_free(arena);
 }
 
+static void test_layers__attention(void)
+{
+    us_layers l =
+        layers_of("model ir=8 opset=23\n"
+                  "graph main(q: float[2,3,5,8], k: float[2,3,7,8], v: float[2,3,7,6])"
+                  " -> (y) {\n"
+                  "  y = Attention(q, k, v) {is_causal=1}\n"
+                  "}\n",
+                  NULL, 0);
+    CHECK_EQ_U64(l.n_unknown, 0);
+    CHECK(l.sum.cost.macs == 2 * 3 * 5 * 7 * (8 + 6));
+    us_arena_free(arena);
+}
+
 static const char nested[] =
     "model ir=8 opset=17\n"
     "graph main(c: bool[], x: float[N,4]) -> (i) {\n"
@@ -266,9 +280,10 @@ static void test_layers__a_gigabyte(void)
 }
 
 static const us_test_case cases[] = {
-    US_CASE(test_layers__formulas),         US_CASE(test_layers__expansions),
-    US_CASE(test_layers__sub_graphs),       US_CASE(test_layers__unknown_dim),
-    US_CASE(test_layers__unknown_operator), US_CASE(test_layers__a_gigabyte),
+    US_CASE(test_layers__formulas),    US_CASE(test_layers__expansions),
+    US_CASE(test_layers__sub_graphs),  US_CASE(test_layers__attention),
+    US_CASE(test_layers__unknown_dim), US_CASE(test_layers__unknown_operator),
+    US_CASE(test_layers__a_gigabyte),
 };
 
 int main(int argc, char **argv)
