@@ -39,6 +39,10 @@ static void forget_claims(us_model *m)
 static void compare(us_ctx *c, const fuzz_runner *r, const us_value *a, const us_value *b)
 {
     for (size_t i = 0; i < us_plan_n_outputs(r->p); i++) {
+        /* what a loop that never ran has collected is empty, of a shape that depends on what is known of its body */
+        if (a[i].kind == US_KIND_TENSOR && b[i].kind == US_KIND_TENSOR &&
+            us_tensor_count(&a[i].t) == 0 && us_tensor_count(&b[i].t) == 0)
+            continue;
         if (us_value_compare(c, &b[i], &a[i], 0, 0) == US_OK) continue;
         (void)fprintf(stderr, "output %zu: %s\n", i, c->diag.text);
         abort();

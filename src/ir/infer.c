@@ -193,7 +193,7 @@ us_err us_infer_out(us_infer *k, size_t i, us_dtype dtype, int rank, const us_di
         if (!t.dims) return us_arena_fail(k->c, k->arena);
         memcpy(t.dims, dims, (size_t)rank * sizeof *dims);
         for (int d = 0; d < rank; d++)
-            if (us_dim_known(dims[d]) && dims[d].add < 0)
+            if (us_dim_known(dims[d]) && (dims[d].add < 0 || dims[d].add > US_MAX_ELEMENTS))
                 return us_fail(k->c, US_SHAPE, "output %zu: dimension %d would be %lld", i, d,
                                (long long)dims[d].add);
     }

@@ -499,11 +499,15 @@ us_err tile_eval(us_eval *k)
 
 /* --- DepthToSpace, SpaceToDepth ------------------------------------------------------------------ */
 
+enum { BLOCK_MAX = 4096 };
+
 us_err depth_to_space_infer(us_infer *k)
 {
     const us_p_depth_to_space *p = k->params;
     const us_type *x = us_infer_ranked(k, 0);
-    if (!x || x->rank != 4 || p->blocksize < 1) return us_infer_rank(k, 0, US_DT_NONE, 4);
+    if (p->blocksize < 1 || p->blocksize > BLOCK_MAX)
+        return us_infer_fail(k, US_ARG, "blocksize is out of range");
+    if (!x || x->rank != 4) return us_infer_rank(k, 0, US_DT_NONE, 4);
     us_dim d[4] = {x->dims[0]}, b = US_DIM(p->blocksize);
     US_TRY(us_dim_div(k->c, &k->m->syms, x->dims[1], p->blocksize * p->blocksize, &d[1]));
     US_TRY(us_dim_mul(k->c, &k->m->syms, x->dims[2], b, &d[2]));
@@ -515,7 +519,9 @@ us_err space_to_depth_infer(us_infer *k)
 {
     const us_p_space_to_depth *p = k->params;
     const us_type *x = us_infer_ranked(k, 0);
-    if (!x || x->rank != 4 || p->blocksize < 1) return us_infer_rank(k, 0, US_DT_NONE, 4);
+    if (p->blocksize < 1 || p->blocksize > BLOCK_MAX)
+        return us_infer_fail(k, US_ARG, "blocksize is out of range");
+    if (!x || x->rank != 4) return us_infer_rank(k, 0, US_DT_NONE, 4);
     us_dim d[4] = {x->dims[0]};
     US_TRY(
         us_dim_mul(k->c, &k->m->syms, x->dims[1], US_DIM(p->blocksize * p->blocksize), &d[1]));
@@ -546,7 +552,7 @@ us_err depth_to_space_eval(us_eval *k)
     us_tensor x;
     int64_t b = p->blocksize;
     US_TRY(us_eval_in_dense(k, 0, &x));
-    if (x.rank != 4 || b < 1 || b > 4096 || x.dims[1] % (b * b))
+    if (x.rank != 4 || b < 1 || b > BLOCK_MAX || x.dims[1] % (b * b))
         return us_eval_fail(k, US_SHAPE,
                             "needs a rank-4 input with channels divisible by blocksize^2");
     int64_t *d = x.dims, y[4] = {d[0], d[1] / (b * b), d[2] * b, d[3] * b};
@@ -563,7 +569,7 @@ us_err space_to_depth_eval(us_eval *k)
     us_tensor x;
     int64_t b = p->blocksize;
     US_TRY(us_eval_in_dense(k, 0, &x));
-    if (x.rank != 4 || b < 1 || b > 4096 || x.dims[2] % b || x.dims[3] % b)
+    if (x.rank != 4 || b < 1 || b > BLOCK_MAX || x.dims[2] % b || x.dims[3] % b)
         return us_eval_fail(
             k, US_SHAPE, "needs a rank-4 input with height and width divisible by blocksize");
     int64_t *d = x.dims, y[4] = {d[0], d[1] * b * b, d[2] / b, d[3] / b};

@@ -182,6 +182,9 @@ static us_err dim(scan *s, us_dim *out)
         int64_t n;
         US_TRY(integer(s, &n));
         if (!take(s, '*')) {
+            if (n > US_MAX_ELEMENTS || n < -US_MAX_ELEMENTS)
+                return us_fail(s->c, US_FORMAT, "type: dimension %lld is out of range",
+                               (long long)n);
             *out = US_DIM(n);
             return US_OK;
         }

@@ -16,7 +16,8 @@ static us_err dimension(us_onnx_reader *r, us_sv span, us_dim *out)
     us_pb_dim d = {0};
     us_sym s;
     US_TRY(us_pb_parse(&r->pb, &us_pb_dim_msg, span, &d));
-    if (us_pb_has(&d.h, 1) && d.value >= 0) {
+    /* no tensor has more; other numbers say as little as none */
+    if (us_pb_has(&d.h, 1) && d.value >= 0 && d.value <= US_MAX_ELEMENTS) {
         *out = US_DIM(d.value);
         return US_OK;
     }
