@@ -238,6 +238,8 @@ typedef struct usta_session_settings {
     usta_decode_image_fn
         *decode_image;       /* NULL: models with ImageDecoder get no session (USTA_UNSUPP) */
     void *decode_image_user; /* its first argument; must outlive the session */
+    double
+        max_work; /* elements written, products summed and the like per run; 0: the default (10^15) */
 } usta_session_settings;
 
 /* Fills *s, struct_size included.
@@ -263,7 +265,7 @@ USTA_API const char *usta_session_error(const usta_session *s); /* like usta_env
  * The first run with new shapes plans memory; further runs with the same shapes allocate nothing when the
  * model's shapes follow from its inputs'. The same inputs give the same bytes at any number of threads.
  * Errors:  USTA_ARG  wrong number or type of inputs   USTA_SHAPE  dims the model does not take
- *          USTA_LIMIT  max_memory or max_steps   USTA_UNSUPP  an input or output is not a tensor
+ *          USTA_LIMIT  max_memory, max_steps or max_work   USTA_UNSUPP  an input or output is not a tensor
  *          The session stays usable after any error.
  * Since:   0.1 */
 USTA_API usta_err usta_session_run(usta_session *s, const usta_tensor *in, size_t n_in,

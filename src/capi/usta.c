@@ -359,6 +359,7 @@ usta_err usta_session_new(const usta_model *m, const usta_session_settings *s,
     us_session_opts o = {.dynamic_cap_bytes = own.max_memory,
                          .static_cap_bytes = own.max_memory,
                          .max_steps = own.max_steps,
+                         .max_work = own.max_work,
                          .seed = own.seed};
     us_arena *a;
     us_err e = us_arena_new(c, "session of the C API", MODEL_MEM, &a);
