@@ -8,7 +8,7 @@ TORTURE = base tensor ir onnx exec conf data store train flow
 SAN = -Db_sanitize=address,undefined -Db_lundef=false
 export BUILD FUZZ FUZZ_SECONDS
 
-.PHONY: help build demo test check asan fuzz torture conformance e2e-check e2e-models e2e-simplify bench fmt install uninstall clean
+.PHONY: help build demo test check asan fuzz torture conformance e2e-check e2e-models e2e-simplify e2e-view bench fmt install uninstall clean
 
 help:            ## this list
 	@sed -n 's/^\([a-z0-9%-]*\):[^#]*## /  make \1	/p' Makefile | expand -t 24
@@ -69,6 +69,11 @@ e2e-simplify:    ## simplify every official test and corpus model; onnx and ONNX
 	@tools/build $(BUILD)
 	@build/peers/bin/python tests/e2e/simplify_peers.py $(BUILD)/src/cli/usta /usr/share/libonnx-testdata \
 	    $(wildcard $(BUILD)/conformance) $${USTA_CORPUS:-../shared/corpus}/models $${USTA_CORPUS:-../shared/corpus}/tiny
+
+e2e-view:        ## usta view in headless Chromium: click, search, zoom; pictures of five models in build/view
+	@tools/setup -q build browser
+	@tools/build $(BUILD)
+	@tests/e2e/view_browser.sh $(BUILD)
 
 conformance-types: ## the official operator tests with every element type and in older versions, against ONNX's reference and ONNX Runtime
 	@tools/setup -q build test

@@ -33,6 +33,8 @@ us_err us_view_html(const us_view *v, us_buf *b)
     us_buf_adds(b, "</title>\n<style>\n");
     us_buf_add(b, us_page_css, us_page_css_n);
     us_svg_style(b);
+    for (int i = 0; i < US_VK_IO; i++) /* seen from afar, tints would vanish */
+        us_buf_addf(b, "\n#view.vfar .k%d{fill:%s}", i, us_vkind_get((us_vkind)i)->colour);
     us_buf_adds(b, "\n</style>\n</head>\n<body>\n"
                    "<main><svg xmlns=\"http://www.w3.org/2000/svg\" id=\"view\" tabindex=\"0\" "
                    "role=\"img\" aria-label=\"graph of the model\"><g id=\"scene\">\n");

@@ -35,6 +35,7 @@
   const show = () => {
     waiting = false;
     scene.setAttribute('transform', `translate(${x} ${y}) scale(${scale})`);
+    view.style.setProperty('--line', 0.8 / scale + 'px');
     view.classList.toggle('far', scale < MIN_FAR);
     view.classList.toggle('vfar', scale < MIN_VFAR);
     const top = -y / scale - 50, bottom = top + view.clientHeight / scale + 100;

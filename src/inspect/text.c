@@ -111,6 +111,7 @@ void us_view_shape(const us_view *v, const us_type *t, us_buf *b)
 {
     if (t->kind != US_KIND_TENSOR || t->rank < 0) return;
     if (t->rank == 0) us_buf_adds(b, "scalar");
+    if (t->rank == 1) us_buf_addc(b, '['); /* "int64 3" would read as a number */
     for (int i = 0; i < t->rank; i++) {
         size_t n = b->n;
         if (i) us_buf_adds(b, "\xC3\x97");
@@ -119,6 +120,7 @@ void us_view_shape(const us_view *v, const us_type *t, us_buf *b)
         b->n = n; /* a long formula or a made-up name: no help in a picture */
         us_buf_adds(b, i ? "\xC3\x97?" : "?");
     }
+    if (t->rank == 1) us_buf_addc(b, ']');
 }
 
 void us_view_tensor(const us_tensor *t, size_t max, us_buf *b)
