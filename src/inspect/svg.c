@@ -102,7 +102,6 @@ static void draw_subs(const us_view *v, const us_item *it, us_buf *b)
 
 static void draw_item(const us_view *v, const us_item *it, us_buf *b)
 {
-    char cls[16];
     bool end = it->role != US_ITEM_NODE;
     us_sv name = it->role == US_ITEM_NODE ? it->g->g->nodes.at[it->node].name : it->title;
     us_buf_addf(b, "<g class=\"n\" data-i=\"%u\">", it->id);
@@ -120,7 +119,7 @@ static void draw_item(const us_view *v, const us_item *it, us_buf *b)
     attr(b, "rx", end ? 11 : 3);
     us_buf_adds(b, "/>");
     if (!end) {
-        cls[0] = 's', cls[1] = (char)('0' + (int)it->kind), cls[2] = 0;
+        const char cls[3] = {'s', (char)('0' + (int)it->kind), 0};
         rect(b, cls, it->x, it->y, 5, it->h, 2);
     }
     float x = it->x + US_V_PAD + (end ? 0 : 3), y = it->y + 16.5F;
