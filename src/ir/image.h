@@ -7,7 +7,7 @@
 #ifndef USTA_IR_IMAGE_H
 #define USTA_IR_IMAGE_H
 
-#include "base/str.h"
+#include "base/ctx.h"
 
 typedef enum us_pixels { /* numbers are ABI: usta/usta.h has them too */
                          US_PIXELS_RGB = 0,

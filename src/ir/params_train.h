@@ -14,7 +14,8 @@ typedef struct us_p_optimizer { /* ai.onnx.preview.training: Adagrad Adam Moment
     float norm_coefficient_post;
 } us_p_optimizer;
 
-typedef struct us_p_gradient { /* ai.onnx.preview.training: names of values of the node's graph */
+typedef struct
+    us_p_gradient { /* ai.onnx.preview.training: names of values of the node's graph */
     us_strs xs;
     us_sv y;
     us_strs zs;

@@ -334,7 +334,7 @@ static verdict run_case(const char *path, const char *dir, const char *name, con
     else if (!planned && (strstr(c.diag.text, "operators this build cannot run") ||
                           strstr(c.diag.text, "there is no such operator in version")))
         v = UNSUPPORTED;
-    (void)snprintf(why, n_why, "%s", e == US_OK ? "" : c.diag.text);
+    (void)snprintf(why, n_why, "%.1000s", e == US_OK ? "" : c.diag.text);
     us_plan_free(p);
     us_model_free(m);
     us_arena_free(a);
