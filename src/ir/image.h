@@ -8,6 +8,7 @@
 #define USTA_IR_IMAGE_H
 
 #include "base/ctx.h"
+#include "base/str.h"
 
 typedef enum us_pixels { /* numbers are ABI: usta/usta.h has them too */
                          US_PIXELS_RGB = 0,

@@ -125,7 +125,7 @@ static us_err try_bytes(const uint8_t *p, size_t n, char text[512])
     CHECK(copy != NULL);
     memcpy(copy, p, n);
     us_err e = life(&c, copy, n);
-    snprintf(text, 512, "%s", e == US_OK ? "" : c.diag.text);
+    snprintf(text, 512, "%.500s", e == US_OK ? "" : c.diag.text);
     free(copy);
     CHECK_EQ_U64(count.live_bytes, 0);
     us_ctx_deinit(&c);
