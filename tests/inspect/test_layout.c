@@ -170,8 +170,10 @@ static void test_layout__a_circle_is_refused(void)
     drawing d;
     make(&d, 3, 0, 1, 1);
     us_lay_link l[3] = {{.to = 1}, {.to = 2}, {.to = 0}};
-    for (int i = 0; i < 3; i++)
-        d.l.nets[i].links = &l[i], d.l.nets[i].n_links = 1;
+    for (int i = 0; i < 3; i++) {
+        d.l.nets[i].links = &l[i];
+        d.l.nets[i].n_links = 1;
+    }
     CHECK_ERR(us_layout_run(&d.c, d.a, &d.l), US_FORMAT);
     drop(&d);
 }
