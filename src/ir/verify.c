@@ -124,6 +124,7 @@ static us_err check_schema(verifier *v, us_node *n)
     if (n->n_out < lo || n->n_out > hi)
         return bad_node(v, n, "has a number of outputs it cannot have:", n->n_out, "");
     US_TRY(check_given(v, n, n->schema->in, n->in, n->n_in, "input"));
+    US_TRY(check_given(v, n, n->schema->out, n->out, n->n_out, "output"));
     return n->params ? US_OK : us_node_decode(v->c, v->g->model, n);
 }
 

@@ -92,8 +92,8 @@ us_un_fn *us_ref_unary(us_unary f, us_dtype t);
 us_bin_fn *us_ref_binary(us_binary f, us_dtype t);
 
 /* y[i] = c[i] ? a[i] : b[i] on elements of `bytes` bytes. */
-void us_ref_where(void *y, const bool *c, const void *a, const void *b, int64_t n, int64_t sc,
-                  int64_t sa, int64_t sb, size_t bytes);
+void us_ref_where(void *y, const uint8_t *c, const void *a, const void *b, int64_t n,
+                  int64_t sc, int64_t sa, int64_t sb, size_t bytes);
 
 /* Fourier transform of n >= 1 points, interleaved real and imaginary parts, forward, in place. `work` has
  * us_ref_fft_doubles(n) numbers: us_ref_fft_plan fills in its tables once for a length. */

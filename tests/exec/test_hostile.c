@@ -91,6 +91,7 @@ static const hostile type_cases[] = {
     {"bias of half the width", "const x: float[1,1,2,2] = {1, 2, 3, 4}\nconst w: float[1,1,1,1] = {1}\nconst b: float16[1] = {1}\ny = Conv(x, w, b)", US_ARG},
     {"mean of texts", "const x: string[1] = {\"a\"}\ny = Mean(x)", US_ARG},
     {"axis that is no number", "const x: float[2] = {1, 2}\nconst a: float[] = {nan}\ny = CumSum(x, a)", US_ARG},
+    {"a result that must be and is left out", "const x: float[2] = {1, 2}\n_ = Relu(x)\ny = Neg(x)", US_FORMAT},
     {"condition of text", "const x: string[1] = {\"a\"}\ny = Where(x, x, x)", US_ARG},
 };
 /* clang-format on */

@@ -244,9 +244,9 @@ us_bin_fn *us_ref_binary(us_binary f, us_dtype t)
     return t < US_DTYPE_N && binary[t] ? binary[t][f] : NULL;
 }
 
-/* One size of element each, so that a copy is a move and not a call. */
+/* One size of element each, so that a copy is a move and not a call. Conditions are bytes: a file may hold any, which a C bool may not. */
 #define WHERE(bytes)                                                                           \
-    static void where_##bytes(char *to, const bool *c, const char *a, const char *b,           \
+    static void where_##bytes(char *to, const uint8_t *c, const char *a, const char *b,        \
                               int64_t n, int64_t sc, int64_t sa, int64_t sb)                   \
     {                                                                                          \
         for (int64_t i = 0; i < n; i++, to += bytes) {                                         \
@@ -258,10 +258,10 @@ us_bin_fn *us_ref_binary(us_binary f, us_dtype t)
 WHERE(1) WHERE(2) WHERE(4) WHERE(8) WHERE(16)
     /* clang-format on */
 
-    void us_ref_where(void *y, const bool *c, const void *a, const void *b, int64_t n,
+    void us_ref_where(void *y, const uint8_t *c, const void *a, const void *b, int64_t n,
                       int64_t sc, int64_t sa, int64_t sb, size_t bytes)
 {
-    static void (*const sizes[])(char *, const bool *, const char *, const char *, int64_t,
+    static void (*const sizes[])(char *, const uint8_t *, const char *, const char *, int64_t,
                                  int64_t, int64_t, int64_t) = {
         [1] = where_1, [2] = where_2, [4] = where_4, [8] = where_8, [16] = where_16};
     sizes[bytes](y, c, a, b, n, sc, sa, sb); /* every type's size is one of these */
