@@ -17,6 +17,10 @@ static us_vid onehot_of(us_grad *k, us_vid x, us_vid t, int64_t classes)
     const double off_on[2] = {0, 1};
     const int64_t dims[1] = {2};
     uint64_t room[2]; /* widest elements */
+    if (k->b->err == US_OK && !us_dtype_get(type)->from_f64)
+        k->b->err =
+            us_fail(k->c, US_UNSUPP, "there is no gradient of %s", us_dtype_get(type)->name);
+    if (k->b->err != US_OK) return US_NIL;
     us_dtype_get(type)->from_f64(room, 0, 2, off_on);
     us_vid depth = us_b_i64(k->b, classes);
     us_vid values = us_b_const(k->b, NULL, type, 1, dims, room);

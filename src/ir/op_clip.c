@@ -38,6 +38,8 @@ static us_err bound_to_input(us_ctx *c, us_model *m, us_graph *g, us_nid n, cons
     double v = (double)a->f;
     us_tensor k;
     us_vid id;
+    if (!us_dtype_get(t)->from_f64)
+        return us_upgrade_fail(c, g, n, "its input does not hold numbers");
     US_TRY(us_tensor_new(c, m->arena, t, 0, NULL, &k));
     us_dtype_get(t)->from_f64(k.data, 0, 1, &v);
     US_TRY(us_graph_add_const(c, g, US_SV(""), US_ST_CONST, &k, &id));

@@ -110,7 +110,7 @@ static us_err blocks_of(us_eval *k, const us_tensor *x, const us_tensor *scale,
     b->n = x->dims[axis];
     b->inner = us_dims_product(x->dims, axis + 1, x->rank);
     b->size = block > 0 ? block : 1;
-    b->per = block > 0 ? (b->n + block - 1) / block : b->n;
+    b->per = block > 0 ? b->n / block + (b->n % block != 0) : b->n;
     int64_t want = block > 0 ? us_dims_product(x->dims, 0, axis) * b->per * b->inner : b->n;
     if (n_scale == want) return US_OK;
     return us_eval_fail(k, US_SHAPE, "%lld scales, expected %lld", (long long)n_scale,
