@@ -93,6 +93,7 @@ us_err concat_grad(us_grad *k)
     int64_t at = 0;
     bool known = true;
     for (uint32_t i = 0; i < n; i++) {
+        if (us_gx(k, i) == US_NIL) return us_g_fail(k, "an input is left out");
         int64_t size = us_g_dim(k, us_gx(k, i), axis);
         known = known && size >= 0;
         at += size;
