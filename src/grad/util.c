@@ -21,7 +21,8 @@ bool us_g_wants(const us_grad *k, size_t i)
 const us_type *us_g_type(const us_grad *k, us_vid v)
 {
     static const us_type none = {.kind = US_KIND_NONE, .rank = -1};
-    return v == US_NIL ? &none : &k->g->vals.at[v].type; /* one of many inputs may be left out */
+    return v == US_NIL ? &none
+                       : &k->g->vals.at[v].type; /* one of many inputs may be left out */
 }
 
 int us_g_rank(const us_grad *k, us_vid v)
