@@ -16,8 +16,13 @@ static const char *const trace_names[] = {
 #undef X
 };
 
-static void emit(const us_log *log, char *line, size_t cap)
+/* line[n_words..] is the text without the words of its level. */
+static void emit(const us_log *log, us_log_level level, char *line, size_t n_words, size_t cap)
 {
+    if (log->tell) {
+        log->tell(log->ud, level, line + n_words);
+        return;
+    }
     if (log->sink) {
         log->sink(log->ud, line);
         return;
@@ -38,7 +43,7 @@ void us_logf(us_ctx *c, us_log_level level, const char *fmt, ...)
     va_start(ap, fmt);
     (void)vsnprintf(line + n, sizeof line - (size_t)n - 1, fmt, ap);
     va_end(ap);
-    emit(&c->log, line, sizeof line);
+    emit(&c->log, level, line, (size_t)n, sizeof line);
 }
 
 void us_tracef_at(us_ctx *c, us_trace_cat cat, const char *file, int line_no, const char *fmt,
@@ -53,7 +58,7 @@ void us_tracef_at(us_ctx *c, us_trace_cat cat, const char *file, int line_no, co
     va_start(ap, fmt);
     (void)vsnprintf(line + n, sizeof line - (size_t)n - 1, fmt, ap);
     va_end(ap);
-    emit(&c->log, line, sizeof line);
+    emit(&c->log, US_LOG_DEBUG, line, 0, sizeof line);
 }
 
 static us_err unknown_category(us_ctx *c, us_sv word)

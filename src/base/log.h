@@ -44,6 +44,8 @@ typedef struct us_log {
     /* where lines go; NULL = stderr. One complete line without the newline. Must be thread-safe. */
     void (*sink)(void *ud, const char *line);
     void *ud;
+    /* instead of sink, for whoever wants level and text apart (traces: debug). Must be thread-safe. */
+    void (*tell)(void *ud, us_log_level level, const char *text);
 } us_log;
 
 void us_logf(struct us_ctx *c, us_log_level level, const char *fmt, ...) US_PRINTF(3, 4);

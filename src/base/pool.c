@@ -32,6 +32,8 @@ struct us_pool {
     size_t n, grain, n_chunks;
     _Atomic(size_t) next;
     _Atomic(int) n_inside;
+    us_pool_lent_fn *lent; /* not NULL: no threads of our own */
+    void *lent_ud;
 };
 
 static void work(us_pool *p)
@@ -95,7 +97,8 @@ static void *helper(void *arg)
     }
 }
 
-us_err us_pool_new(us_ctx *c, int n_threads, us_pool **out)
+/* Without threads. */
+static us_err pool_init(us_ctx *c, int n_threads, us_pool **out)
 {
     if (n_threads == 0) n_threads = us_cpu_count();
     if (n_threads < 1 || n_threads > POOL_MAX_THREADS)
@@ -108,6 +111,25 @@ us_err us_pool_new(us_ctx *c, int n_threads, us_pool **out)
     atomic_flag_clear(&p->busy);
     pthread_mutex_init(&p->lock, NULL);
     pthread_cond_init(&p->wake, NULL);
+    *out = p;
+    return US_OK;
+}
+
+us_err us_pool_new_lent(us_ctx *c, int n_threads, us_pool_lent_fn *run, void *ud, us_pool **out)
+{
+    us_pool *p;
+    US_TRY(pool_init(c, n_threads, &p));
+    p->lent = run;
+    p->lent_ud = ud;
+    *out = p;
+    return US_OK;
+}
+
+us_err us_pool_new(us_ctx *c, int n_threads, us_pool **out)
+{
+    us_pool *p;
+    US_TRY(pool_init(c, n_threads, &p));
+    n_threads = p->n_threads;
     p->threads = us_mem_get(&c->alloc, (size_t)n_threads, sizeof *p->threads);
     if (!p->threads) {
         us_pool_free(p);
@@ -135,7 +157,7 @@ void us_pool_free(us_pool *p)
     pthread_cond_destroy(&p->wake);
     pthread_mutex_destroy(&p->lock);
     us_alloc a = p->alloc;
-    us_mem_put(&a, p->threads, (size_t)p->n_threads, sizeof *p->threads);
+    if (p->threads) us_mem_put(&a, p->threads, (size_t)p->n_threads, sizeof *p->threads);
     us_mem_put(&a, p, 1, sizeof *p);
 }
 
@@ -152,11 +174,20 @@ static void run_serial(size_t n, size_t grain, us_pool_fn *fn, void *arg)
     }
 }
 
+static void lent_chunk(void *arg, size_t i)
+{
+    us_pool *p = arg;
+    if (i >= p->n_chunks) return; /* whoever lends may err */
+    size_t i0 = i * p->grain;
+    p->fn(p->arg, i0, p->n - i0 < p->grain ? p->n : i0 + p->grain);
+}
+
 void us_pool_run(us_pool *p, size_t n, size_t grain, us_pool_fn *fn, void *arg)
 {
     if (!grain) grain = 1;
     if (!n) return;
-    if (!p || p->n_started == 0 || n <= grain || atomic_flag_test_and_set(&p->busy)) {
+    if (!p || (p->n_started == 0 && !p->lent) || n <= grain ||
+        atomic_flag_test_and_set(&p->busy)) {
         run_serial(n, grain, fn, arg);
         return;
     }
@@ -165,6 +196,11 @@ void us_pool_run(us_pool *p, size_t n, size_t grain, us_pool_fn *fn, void *arg)
     p->n = n;
     p->grain = grain;
     p->n_chunks = n / grain + (n % grain != 0);
+    if (p->lent) {
+        p->lent(p->lent_ud, p->n_chunks, lent_chunk, p);
+        atomic_flag_clear(&p->busy);
+        return;
+    }
     atomic_store(&p->next, 0);
     atomic_fetch_add(&p->epoch, 1); /* open */
     pthread_mutex_lock(&p->lock);

@@ -22,6 +22,13 @@ typedef void us_pool_fn(void *arg, size_t i0, size_t i1);
 us_err us_pool_new(struct us_ctx *c, int n_threads, us_pool **out) US_MUST;
 void us_pool_free(us_pool *p);           /* joins the helpers; NULL is fine */
 int us_pool_n_threads(const us_pool *p); /* NULL: 1 */
+
+/* A pool over somebody else's threads: run calls fn(arg, i) once for each i < n, in any order and from any threads, and
+ * returns when all are done. n_threads (1 to 256): how many it has, roughly. */
+typedef void us_pool_chunk_fn(void *arg, size_t i);
+typedef void us_pool_lent_fn(void *ud, size_t n, us_pool_chunk_fn *fn, void *arg);
+us_err us_pool_new_lent(struct us_ctx *c, int n_threads, us_pool_lent_fn *run, void *ud,
+                        us_pool **out) US_MUST;
 void us_pool_run(us_pool *p, size_t n, size_t grain, us_pool_fn *fn,
                  void *arg); /* p NULL: serial */
 

@@ -15,7 +15,6 @@
 
 #define SIGNED_INPUTS 12 /* of a step, whose element types fit a signature */
 _Static_assert(US_DTYPE_N <= 32, "an element type fits 5 bits");
-#define POLL_STEPS 256 /* steps between looks at the caller's wish to stop */
 
 /* --- memory ----------------------------------------------------------------------------------------- */
 
@@ -301,7 +300,7 @@ us_err us_frame_run(us_ctx *c, us_frame *f)
         if (f->gp->steps[i].n_sub && e == US_OK) settle_results(f, i);
         if (s->scratch_used != used) drop_scratch(s, used, more);
         if (f->any_frees && e == US_OK) free_after(f, i);
-        if (i % POLL_STEPS == POLL_STEPS - 1 && e == US_OK) e = us_ctx_poll(c);
+        if (c->cancelled && e == US_OK) e = us_ctx_poll(c); /* a step may take seconds */
     }
     f->running = false;
     return e;

@@ -267,6 +267,12 @@ size_t us_session_profile(const us_session *s, const us_profile_row **rows)
     return s->p->n_rows;
 }
 
+void us_session_profile_reset(us_session *s)
+{
+    for (size_t i = 0; s->rows && i < s->p->n_rows; i++)
+        s->rows[i].ns = s->rows[i].n_calls = 0;
+}
+
 void us_session_stats_get(const us_session *s, us_session_stats *out)
 {
     *out = (us_session_stats){.n_steps = s->p->main->n_steps, .const_bytes = s->p->const_bytes};

@@ -92,6 +92,7 @@ typedef struct us_profile_row {
 } us_profile_row;
 size_t us_session_profile(const us_session *s,
                           const us_profile_row **rows); /* 0 rows unless opts.profile */
+void us_session_profile_reset(us_session *s);           /* all calls and times to 0 */
 
 typedef struct us_session_stats {
     size_t n_steps, n_static_steps;

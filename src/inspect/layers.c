@@ -8,6 +8,7 @@
 
 #include "base/ctx.h"
 #include "inspect/cost.h"
+#include "pass/facts.h"
 #include "pass/pass.h"
 
 #define LAYERS_CAP ((size_t)2 << 30)
@@ -110,35 +111,12 @@ static us_err forget_types(us_ctx *c, us_graph *g, void *arg)
     return US_OK;
 }
 
-/* Constant nodes whose tensor was not read become constants that were not. */
-static us_err hollow_constants(us_ctx *c, us_graph *g, void *arg)
-{
-    (void)arg;
-    for (size_t i = g->order.n; i-- > 0;) {
-        us_nid nid = g->order.at[i];
-        const us_node *n = &g->nodes.at[nid];
-        const us_attr *a = n->domain.n ? NULL : us_node_attr(n, "value");
-        if (!a || a->kind != US_AT_TENSOR || a->n != 1 || a->tensors[0].data) continue;
-        if (!us_sv_is(n->op_type, "Constant") || n->n_out != 1 || n->out[0] == US_NIL) continue;
-        us_vid made, v = n->out[0];
-        US_TRY(us_graph_add_const(c, g, (us_sv){0}, US_ST_CONST, &a->tensors[0], &made));
-        us_graph_remove_node(g, nid);
-        us_val *val = &g->vals.at[v];
-        val->storage = US_ST_CONST;
-        val->def = US_NIL;
-        val->def_out = 0;
-        val->type = g->vals.at[made].type;
-        val->data = g->vals.at[made].data;
-    }
-    return US_OK;
-}
-
 static us_err prepare(work *k)
 {
     US_TRY(us_model_clone(k->c, k->m, &k->x));
     US_TRY(put_sizes(k));
     us_err e = us_graph_each(k->c, k->x->main, forget_types, NULL);
-    if (e == US_OK) e = us_graph_each(k->c, k->x->main, hollow_constants, NULL);
+    if (e == US_OK) e = us_facts_hollow(k->c, k->x);
     if (e == US_OK) e = us_pass_run(k->c, k->x, "inline,upgrade,fold-const");
     if (e == US_OK || e == US_NOMEM || e == US_CANCELLED) {
         k->out->inferred = e == US_OK;

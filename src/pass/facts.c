@@ -153,3 +153,30 @@ us_err us_facts_take(us_ctx *c, us_model *m, size_t max_bytes, bool *changed)
     us_model_free(from);
     return e;
 }
+
+static us_err hollow_constants(us_ctx *c, us_graph *g, void *arg)
+{
+    (void)arg;
+    for (size_t i = g->order.n; i-- > 0;) {
+        us_nid nid = g->order.at[i];
+        const us_node *n = &g->nodes.at[nid];
+        const us_attr *a = n->domain.n ? NULL : us_node_attr(n, "value");
+        if (!a || a->kind != US_AT_TENSOR || a->n != 1 || a->tensors[0].data) continue;
+        if (!us_sv_is(n->op_type, "Constant") || n->n_out != 1 || n->out[0] == US_NIL) continue;
+        us_vid made, v = n->out[0];
+        US_TRY(us_graph_add_const(c, g, (us_sv){0}, US_ST_CONST, &a->tensors[0], &made));
+        us_graph_remove_node(g, nid);
+        us_val *val = &g->vals.at[v];
+        val->storage = US_ST_CONST;
+        val->def = US_NIL;
+        val->def_out = 0;
+        val->type = g->vals.at[made].type;
+        val->data = g->vals.at[made].data;
+    }
+    return US_OK;
+}
+
+us_err us_facts_hollow(us_ctx *c, us_model *m)
+{
+    return us_graph_each(c, m->main, hollow_constants, NULL);
+}

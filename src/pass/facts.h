@@ -13,4 +13,8 @@
  * constant, of at most max_bytes, become constants of m; what made them is left to dce. *changed: one did. */
 us_err us_facts_take(us_ctx *c, us_model *m, size_t max_bytes, bool *changed) US_MUST;
 
+/* Constant nodes whose tensor was not read (descriptors_only) become constants that were not, so that passes and inference,
+ * which know those, can work on the rest. */
+us_err us_facts_hollow(us_ctx *c, us_model *m) US_MUST;
+
 #endif

@@ -235,6 +235,30 @@ static void keep_line(void *ud, const char *line)
     snprintf(ud, 1024, "%s", line);
 }
 
+static void keep_text(void *ud, us_log_level level, const char *text)
+{
+    snprintf(ud, 1024, "%d %s", (int)level, text);
+}
+
+static void test_log__level_and_text_apart(void)
+{
+    us_ctx c = ctx();
+    char line[1024] = "";
+    c.log.sink = keep_line; /* tell goes before it */
+    c.log.tell = keep_text;
+    c.log.ud = line;
+    c.log.level = US_LOG_INFO;
+    us_logf(&c, US_LOG_DEBUG, "quiet");
+    CHECK_EQ_STR(line, "");
+    us_logf(&c, US_LOG_INFO, "told %d", 3);
+    CHECK_EQ_STR(line, "1 told 3");
+    us_logf(&c, US_LOG_ERROR, "%s", "bad");
+    CHECK_EQ_STR(line, "3 bad");
+    CHECK_OK(&c, us_log_trace_parse(&c, "plan"));
+    us_trace(&c, PLAN, 1, "step %d", 4);
+    CHECK(line[0] == '0' && strstr(line, "plan: step 4"));
+}
+
 static void test_log__levels_and_trace(void)
 {
     us_ctx c = ctx();
@@ -272,6 +296,7 @@ static const us_test_case cases[] = {
     US_CASE(test_buf__cap_is_sticky),
     US_CASE(test_memory__nomem),
     US_CASE(test_err__words_and_wrapping),
+    US_CASE(test_log__level_and_text_apart),
     US_CASE(test_log__levels_and_trace),
 };
 

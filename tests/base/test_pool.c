@@ -142,6 +142,36 @@ static void test_pool__idle_helpers_sleep(void)
     us_pool_free(p);
 }
 
+/* Somebody else's threads: here none, and the chunks backwards. */
+static void lend(void *ud, size_t n, us_pool_chunk_fn *fn, void *arg)
+{
+    *(size_t *)ud += n;
+    for (size_t i = n; i-- > 0;)
+        fn(arg, i);
+    fn(arg, n); /* one too many is not run */
+}
+
+static void test_pool__lent(void)
+{
+    us_ctx c;
+    us_ctx_init(&c);
+    us_pool *p = NULL;
+    size_t n_chunks = 0;
+    job *j = malloc(sizeof *j);
+    CHECK(j != NULL);
+    CHECK_ERR(us_pool_new_lent(&c, 257, lend, &n_chunks, &p), US_ARG);
+    CHECK_OK(&c, us_pool_new_lent(&c, 3, lend, &n_chunks, &p));
+    CHECK_EQ_I64(us_pool_n_threads(p), 3);
+    run_and_check(p, j, 100, 7);
+    CHECK_EQ_U64(n_chunks, 15);
+    run_and_check(p, j, 7, 7); /* one chunk: not worth asking for */
+    CHECK_EQ_U64(n_chunks, 15);
+    run_and_check(p, j, 4096, 1);
+    CHECK_EQ_U64(n_chunks, 15 + 4096);
+    us_pool_free(p);
+    free(j);
+}
+
 static us_err make_pool(us_ctx *c, void *arg)
 {
     us_pool *p;
@@ -163,9 +193,13 @@ static void test_pool__refusals(void)
 }
 
 static const us_test_case cases[] = {
-    US_CASE(test_pool__every_index_once),      US_CASE(test_pool__many_small_jobs),
-    US_CASE(test_pool__nested_call_is_serial), US_CASE(test_pool__two_callers),
-    US_CASE(test_pool__idle_helpers_sleep),    US_CASE(test_pool__refusals),
+    US_CASE(test_pool__every_index_once),
+    US_CASE(test_pool__many_small_jobs),
+    US_CASE(test_pool__nested_call_is_serial),
+    US_CASE(test_pool__two_callers),
+    US_CASE(test_pool__idle_helpers_sleep),
+    US_CASE(test_pool__lent),
+    US_CASE(test_pool__refusals),
 };
 
 int main(int argc, char **argv)
