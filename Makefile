@@ -81,7 +81,8 @@ conformance-types: ## the official operator tests with every element type and in
 	@tools/build $(BUILD)
 	@US_TESTS=tests US_SOURCE=. USTA= sh tests/ops/types.sh $(BUILD)/tests/ops/run_batch $(BUILD) --all -v
 
-docs:            ## docs/operators.md from the tables and the official cases
+docs:            ## docs/api from the public headers, docs/operators.md from the tables and the official cases
+	@tools/api-doc
 	@tools/setup -q build test
 	@tools/build $(BUILD)
 	@tools/operators-doc $(BUILD)
