@@ -8,7 +8,7 @@ TORTURE = base tensor ir onnx exec conf data store train flow
 SAN = -Db_sanitize=address,undefined -Db_lundef=false
 export BUILD FUZZ FUZZ_SECONDS
 
-.PHONY: help build demo test check asan fuzz torture conformance e2e-check e2e-models e2e-simplify e2e-view bench fmt install uninstall clean
+.PHONY: help build demo test check asan fuzz torture conformance e2e-capi e2e-check e2e-models e2e-simplify e2e-view bench fmt install uninstall clean
 
 help:            ## this list
 	@sed -n 's/^\([a-z0-9%-]*\):[^#]*## /  make \1	/p' Makefile | expand -t 24
@@ -58,6 +58,13 @@ e2e-models:      ## real models on real pictures: accuracy, and ONNX Runtime bes
 	@tools/build $(BUILD)
 	@tools/e2e-models $(BUILD)
 
+e2e-capi:        ## make install into an empty folder; the C examples against it by gcc and clang; run, also under valgrind
+	@tools/setup -q build demo test check
+	@rm -rf build/prefix
+	@$(MAKE) --no-print-directory install DESTDIR= PREFIX=build/prefix
+	@US_TESTS=tests US_SOURCE=$(CURDIR) US_PREFIX=$(CURDIR)/build/prefix US_COMPILERS="gcc clang" \
+	    sh tests/house/t0006-install.sh
+
 e2e-check:       ## the checker beside onnx's: every official test and corpus model, 5000 mutants (minutes)
 	@tools/setup -q build test --peers
 	@tools/build $(BUILD)
@@ -101,7 +108,8 @@ fmt:             ## lay out the code with clang-format
 
 install: build   ## to DESTDIR and PREFIX
 	@meson configure $(BUILD) -Dprefix=$(abspath $(PREFIX))
-	@meson install -C $(BUILD) --quiet --strip
+	@tools/build $(BUILD)
+	@meson install -C $(BUILD) --no-rebuild --quiet --strip
 	@echo "installed under $(DESTDIR)$(PREFIX)"
 
 uninstall:       ## what install put there

@@ -39,11 +39,13 @@ typedef struct placing { /* the engine's place, as the caller's function knows i
     us_ctx *c;
     us_image_place_fn *place;
     void *arg;
+    bool done;
 } placing;
 
 static usta_err place_image(void *place_arg, int64_t height, int64_t width, uint8_t **pixels)
 {
     placing *p = place_arg;
+    p->done = true;
     return (usta_err)p->place(p->c, p->arg, height, width, pixels);
 }
 
@@ -51,10 +53,14 @@ static us_err decode_image(us_ctx *c, void *ud, us_sv bytes, us_pixels pixels,
                            us_image_place_fn *place, void *arg)
 {
     usta_session *s = ud;
-    placing p = {c, place, arg};
+    placing p = {.c = c, .place = place, .arg = arg};
     c->diag.text[0] = '\0';
     us_err e = (us_err)s->decode_image(s->decode_image_user, bytes.p, bytes.n, (int32_t)pixels,
                                        place_image, &p);
+    if (e == US_OK && !p.done)
+        return us_fail(
+            c, US_ARG,
+            "the caller's decoder of images returned USTA_OK, but never called place");
     if (e == US_OK || c->diag.text[0]) return e;
     return us_fail(c, e, "the caller's decoder of images: %s", us_err_text(e));
 }
@@ -96,7 +102,10 @@ static us_err fill_session(us_ctx *c, usta_session *ses, const usta_session_sett
     ses->decode_image_user = set->decode_image_user;
     ses->images = (us_image_codec){decode_image, ses};
     if (set->decode_image) o.images = &ses->images;
-    US_TRY(us_session_new(c, ses->m->plan, &o, &ses->s));
+    us_err e = us_session_new(c, ses->m->plan, &o, &ses->s);
+    if (e == US_UNSUPP && !set->decode_image)
+        return us_wrap(c, e, "usta_session_settings.decode_image is NULL");
+    US_TRY(e);
     return us_capi_profile(c, ses);
 }
 

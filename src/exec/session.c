@@ -52,11 +52,10 @@ us_err us_session_new(us_ctx *c, us_plan *p, const us_session_opts *opts, us_ses
 {
     us_arena *a;
     if (p->images && !(opts && opts->images))
-        return us_fail(
-            c, US_UNSUPP,
-            US_SV_FMT " '" US_SV_FMT
-                      "': this session was given no decoder of images (us_session_opts.images)",
-            US_SV_ARG(p->images->op_type), US_SV_ARG(p->images->name));
+        return us_fail(c, US_UNSUPP,
+                       US_SV_FMT " '" US_SV_FMT
+                                 "': this session was given no decoder of images",
+                       US_SV_ARG(p->images->op_type), US_SV_ARG(p->images->name));
     US_TRY(us_arena_new(c, "session", SESSION_ARENA_CAP, &a));
     us_session *s = us_new(a, us_session);
     us_err e = s ? US_OK : us_arena_fail(c, a);

@@ -1,28 +1,46 @@
 # Install into an empty folder; compile the C examples with pkg-config's flags against it, as C and as C++; run them, also under valgrind.
+# `make e2e-capi` gives US_PREFIX, a folder that `make install` has filled, and two compilers in US_COMPILERS; then nothing is skipped.
 . "$US_TESTS/us_test.sh"
-ok "meson install" meson install -C "$US_BUILD" --no-rebuild --quiet --destdir "$T/root"
-pc=$(find "$T/root" -name usta.pc)
+root=${US_PREFIX:-$T/root}
+if [ -z "${US_PREFIX:-}" ]; then
+    ok "meson install" meson install -C "$US_BUILD" --no-rebuild --quiet --destdir "$root"
+    PKG_CONFIG_SYSROOT_DIR=$root
+    export PKG_CONFIG_SYSROOT_DIR
+fi
+pc=$(find "$root" -name usta.pc)
 is "one pkg-config file" "$(printf '%s\n' "$pc" | grep -c .)" 1
-so=$(find "$T/root" -name 'libusta.so.*.*.*' -type f)
+so=$(find "$root" -name 'libusta.so.*.*.*' -type f)
 is "one shared library with its version" "$(printf '%s\n' "$so" | grep -c .)" 1
-is "the program" "$(find "$T/root" -name usta -type f -perm -u+x | grep -c .)" 1
-is "only headers of include/usta" "$(find "$T/root" -name '*.h' | sed 's|.*/include/||' | sort | tr '\n' ' ')" \
+is "the program" "$(find "$root" -name usta -type f -perm -u+x | grep -c .)" 1
+is "only headers of include/usta" "$(find "$root" -name '*.h' | sed 's|.*/include/||' | sort | tr '\n' ' ')" \
     "$(cd "$US_SOURCE/include" && find . -name '*.h' | sed 's|^\./||' | sort | tr '\n' ' ')"
 
-PKG_CONFIG_PATH=$(dirname "$pc") PKG_CONFIG_SYSROOT_DIR=$T/root
+PKG_CONFIG_PATH=$(dirname "$pc")
 LD_LIBRARY_PATH=$(dirname "$so")
-export PKG_CONFIG_PATH PKG_CONFIG_SYSROOT_DIR LD_LIBRARY_PATH
+export PKG_CONFIG_PATH LD_LIBRARY_PATH
 version=$(pkg-config --modversion usta)
 flags=$(pkg-config --cflags --libs usta)
 is "SONAME carries the major version" "$(readelf -d "$so" | sed -n 's/.*SONAME.*\[\(.*\)\]/\1/p')" "libusta.so.${version%%.*}"
 
 # The examples, against what was installed only.
 warn='-Wall -Wextra -Wpedantic -Werror -D_POSIX_C_SOURCE=200809L'
-for x in first score; do
-    # shellcheck disable=SC2086
-    ok "$x.c compiles as C" ${CC:-cc} -std=c11 $warn "$US_SOURCE/examples/c/$x.c" -o "$T/$x" $flags -lpthread
-    # shellcheck disable=SC2086
-    ok "$x.c compiles as C++" g++ -std=c++11 $warn -xc++ "$US_SOURCE/examples/c/$x.c" -o "$T/$x++" $flags -lpthread
+alone() { # COMPILER...
+    for h in "$US_SOURCE"/include/usta/*.h; do
+        printf '#include <usta/%s>\n' "$(basename "$h")" >"$T/alone.c"
+        # shellcheck disable=SC2046,SC2086
+        "$@" $warn -fsyntax-only "$T/alone.c" $(pkg-config --cflags usta) || return 1
+    done
+}
+for cc in ${US_COMPILERS:-${CC:-cc}}; do
+    case $cc in *clang) cxx=clang++ ;; *) cxx=g++ ;; esac
+    ok "each header compiles alone, $cc" alone $cc -std=c11
+    ok "each header compiles alone, $cxx" alone $cxx -std=c++11 -xc++
+    for x in first score; do
+        # shellcheck disable=SC2086
+        ok "$x.c compiles as C, $cc" $cc -std=c11 $warn "$US_SOURCE/examples/c/$x.c" -o "$T/$x" $flags -lpthread
+        # shellcheck disable=SC2086
+        ok "$x.c compiles as C++, $cxx" $cxx -std=c++11 $warn -xc++ "$US_SOURCE/examples/c/$x.c" -o "$T/$x++" $flags -lpthread
+    done
 done
 is "first.c has at most 40 lines" "$([ "$(wc -l <"$US_SOURCE/examples/c/first.c")" -le 40 ] && echo yes)" yes
 # README shows the whole of it; blank lines are blank there.
@@ -31,7 +49,7 @@ awk '/^    #include <stdio.h>/ { on = 1 } on { print } /^    }$/ { on = 0 }' "$U
 is "README shows first.c as it is" "$(cksum <"$T/readme")" "$(cksum <"$T/shown")"
 
 # A model of the digits, made by the installed program.
-usta=$(find "$T/root" -name usta -type f -perm -u+x)
+usta=$(find "$root" -name usta -type f -perm -u+x)
 mkdir "$T/digits"
 cp "$US_SOURCE/examples/digits/usta.yaml" "$US_SOURCE/examples/digits/digits.csv.gz" "$T/digits"
 cd "$T/digits" || exit 99
@@ -65,7 +83,7 @@ status 1 "score.c: not a model" "$T/score" digits.csv digits.csv
 has "says what is wrong" "score: model: digits.csv"
 status 2 "score.c: wrong usage" "$T/score" -t 0 "$m" digits.csv
 
-if command -v valgrind >/dev/null; then
+if [ -n "${US_PREFIX:-}" ] || command -v valgrind >/dev/null; then
     grind="valgrind -q --error-exitcode=9 --leak-check=full --show-leak-kinds=all --errors-for-leak-kinds=all"
     # shellcheck disable=SC2086
     ok "first.c is clean under valgrind" run_first $grind "$T/first"
