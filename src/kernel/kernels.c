@@ -50,14 +50,7 @@ unsigned us_cpu_detect(void)
 }
 #endif
 
-#define US_LEVEL(name, need, gemm, scratch, gemm16, rows16)                                    \
-    {#name,                                                                                    \
-     {.cpu = (need),                                                                           \
-      .f32_gemm = (gemm),                                                                      \
-      .f32_gemm_scratch = (scratch),                                                           \
-      .i16_gemm = (gemm16),                                                                    \
-      .i16_rows = (rows16),                                                                    \
-      .f32_gemm_name = #gemm}},
+#define US_LEVEL(name, need, ...) {#name, {.cpu = (need), __VA_ARGS__}},
 typedef struct cpu_level {
     const char *name;
     us_kernels table;

@@ -2,7 +2,8 @@
  *
  * Kernels take plain pointers and sizes: no graph, no allocation, no failure. The C reference is the
  * definition; every variant is checked against it (tests/kernel/check_kernels.c) on odd sizes, NaN,
- * infinities, guard bytes. To add a variant: a row in x86/kernels.def (or arm/), a file, nothing else.
+ * infinities, guard bytes. To add a variant: a file in x86/ (or arm/) and its name in levels.def. A family of kernels
+ * has a header of its own and one pointer here.
  * Names: us_<dtype>_<op>[_<fused>]_<tile>__<isa>; the reference ends in __ref.
  */
 #ifndef USTA_KERNEL_KERNELS_H
@@ -57,9 +58,10 @@ typedef struct us_kernels {
     unsigned cpu; /* flags in force */
     us_f32_gemm_fn *f32_gemm;
     size_t (*f32_gemm_scratch)(size_t m, size_t n, size_t k);
+    const char *f32_gemm_name;          /* as `usta doctor` prints it */
+    const struct us_gemm_kernels *gemm; /* products by packed weights: kernel/gemm.h */
     us_i16_gemm_fn *i16_gemm;
     us_i16_rows_fn *i16_rows;
-    const char *f32_gemm_name; /* as `usta doctor` prints it */
 } us_kernels;
 
 void us_kernels_init(us_kernels *k, unsigned cpu);

@@ -2,7 +2,7 @@
 #ifndef USTA_KERNEL_VARIANTS_H
 #define USTA_KERNEL_VARIANTS_H
 
-#include "kernel/kernels.h"
+#include "kernel/gemm.h"
 
 us_f32_gemm_fn us_f32_gemm__ref;
 size_t us_f32_gemm_scratch__ref(size_t m, size_t n, size_t k);
@@ -10,6 +10,8 @@ size_t us_f32_gemm_scratch__ref(size_t m, size_t n, size_t k);
 /* Blocked, packed, 6x16 register tile; AVX2 and FMA. */
 us_f32_gemm_fn us_f32_gemm_6x16__avx2;
 size_t us_f32_gemm_scratch_6x16__avx2(size_t m, size_t n, size_t k);
+
+extern const us_gemm_kernels us_gemm__ref;
 
 us_i16_gemm_fn us_i16_gemm__ref, us_i16_gemm_4x16__avx2;
 us_i16_rows_fn us_i16_rows__ref, us_i16_rows__avx2;

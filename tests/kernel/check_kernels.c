@@ -15,14 +15,9 @@
 
 typedef struct level {
     const char *name;
-    unsigned need;
-    us_f32_gemm_fn *gemm;
-    size_t (*scratch)(size_t, size_t, size_t);
-    us_i16_gemm_fn *gemm16;
-    us_i16_rows_fn *rows16;
+    us_kernels k;
 } level;
-#define US_LEVEL(name, need, gemm, scratch, gemm16, rows16)                                    \
-    {#name, (need), (gemm), (scratch), (gemm16), (rows16)},
+#define US_LEVEL(name, need, ...) {#name, {.cpu = (need), __VA_ARGS__}},
 static const level levels[] = {
 #include "kernel/levels.def"
 };
@@ -30,7 +25,7 @@ static const level levels[] = {
 
 static bool can_run(const level *l)
 {
-    return (us_cpu_detect() & l->need) == l->need;
+    return (us_cpu_detect() & l->k.cpu) == l->k.cpu;
 }
 
 enum { GUARD = 17 };
@@ -100,9 +95,9 @@ static void run(const level *l, const gemm_case *t, buffers *b, size_t i0, size_
     g.a = b->a + (t->ta ? i0 : i0 * b->lda);
     g.b = b->b + (t->tb ? j0 * b->ldb : j0);
     g.c = b->c + GUARD + i0 * b->ldc + j0;
-    size_t bytes = l->scratch(g.m, g.n, g.k);
+    size_t bytes = l->k.f32_gemm_scratch(g.m, g.n, g.k);
     g.scratch = bytes ? aligned_alloc(64, (bytes + 63) / 64 * 64) : NULL;
-    l->gemm(&g);
+    l->k.f32_gemm(&g);
     free(g.scratch);
 }
 
@@ -255,7 +250,7 @@ static void check_i16_gemm(const level *l, size_t m, size_t n, size_t k, us_rng 
         c[i] = 12345;
     us_i16_gemm_args g = {
         .m = m, .n = n, .k = even, .a = a, .lda = lda, .b = packed, .c = c, .ldc = ldc};
-    l->gemm16(&g);
+    l->k.i16_gemm(&g);
     for (size_t i = 0; i < m; i++) {
         for (size_t j = 0; j < n; j++) {
             int64_t want = 0;
@@ -304,7 +299,7 @@ static void check_rows_level(const level *l)
             }
             for (size_t j = 0; j < US_LEN(c); j++)
                 c[j] = 12345;
-            l->rows16(k, w, rows, n, c);
+            l->k.i16_rows(k, w, rows, n, c);
             for (size_t j = 0; j < n; j++) {
                 int64_t want = 0;
                 for (size_t p = 0; p < k; p++)
