@@ -76,109 +76,68 @@ us_err conv_infer(us_infer *k)
 typedef struct conv {
     us_tensor x, w, b, *y;
     bool has_b;
-    us_window win;
-    int64_t n, c, m, groups, cg, mg; /* channels in and out, per group */
-    int64_t taps, in_size, out_size; /* products of kernel, input and output dims */
+    us_conv_shape d;
 } conv;
 
 static us_err conv_open(us_eval *k, conv *v)
 {
-    const us_p_conv *p = k->params;
     US_TRY(us_eval_in_dense(k, 0, &v->x));
     US_TRY(us_eval_in_dense(k, 1, &v->w));
     v->has_b = us_eval_opt(k, 2) != NULL;
     if (v->has_b) US_TRY(us_eval_in_dense(k, 2, &v->b));
-    if (v->x.rank < 3 || v->w.rank != v->x.rank || v->w.dtype != v->x.dtype)
-        return us_eval_fail(k, US_SHAPE, "input of rank %d, weight of rank %d", v->x.rank,
-                            v->w.rank);
-    us_ints kernel = {v->w.dims + 2, (size_t)v->w.rank - 2};
-    us_window_attrs a = attrs_of(p, kernel);
-    const char *bad = us_window_set(&v->win, v->x.rank - 2, v->x.dims + 2, &a);
-    if (bad) return us_eval_fail(k, US_SHAPE, "%s", bad);
-    v->n = v->x.dims[0];
-    v->c = v->x.dims[1];
-    v->m = v->w.dims[0];
-    v->groups = p->group;
-    if (v->groups < 1 || v->c % v->groups || v->m % v->groups ||
-        v->w.dims[1] != v->c / v->groups)
-        return us_eval_fail(
-            k, US_SHAPE, "input has %lld channels, weight expects %lld in each of %lld groups",
-            (long long)v->c, (long long)v->w.dims[1], (long long)v->groups);
-    if (v->has_b && us_tensor_count(&v->b) != v->m)
+    if (v->w.dtype != v->x.dtype)
+        return us_eval_fail(k, US_ARG, "input and weight differ in type");
+    US_TRY(us_conv_shape_of(k, &v->x, &v->w, &v->d));
+    if (v->has_b && us_tensor_count(&v->b) != v->d.m)
         return us_eval_fail(k, US_SHAPE, "bias of %lld for %lld outputs",
-                            (long long)us_tensor_count(&v->b), (long long)v->m);
-    v->cg = v->c / v->groups;
-    v->mg = v->m / v->groups;
-    US_TRY(us_window_work(k, &v->win, (double)v->n * (double)v->m * (double)v->cg, &v->taps));
-    v->in_size = us_dims_product(v->win.in, 0, v->win.n);
-    int64_t dims[US_MAX_RANK] = {v->n, v->m};
-    memcpy(dims + 2, v->win.out, (size_t)v->win.n * sizeof *dims);
-    US_TRY(us_eval_out(k, 0, v->x.dtype, v->x.rank, dims, &v->y));
-    v->out_size = us_dims_product(v->win.out, 0, v->win.n);
-    return US_OK;
-}
-
-/* Input offset that tap `kp` sees from output `op`, or -1 in the padding. */
-static int64_t source(const us_window *w, const int64_t *kp, const int64_t *op)
-{
-    int64_t at = 0;
-    for (int i = 0; i < w->n; i++) {
-        int64_t q = op[i] * w->stride[i] - w->begin[i] + kp[i] * w->dilation[i];
-        if (q < 0 || q >= w->in[i]) return -1;
-        at = at * w->in[i] + q;
-    }
-    return at;
+                            (long long)us_tensor_count(&v->b), (long long)v->d.m);
+    int64_t dims[US_MAX_RANK];
+    us_conv_shape_out(&v->d, dims);
+    return us_eval_out(k, 0, v->x.dtype, v->x.rank, dims, &v->y);
 }
 
 /* Rows (channel, tap), columns: output positions p0..p1. */
 static void unroll(const conv *v, const float *x, int64_t p0, int64_t p1, float *col)
 {
-    const us_window *w = &v->win;
+    const us_window *w = &v->d.win;
     int64_t kp[US_MAX_RANK], op[US_MAX_RANK], first[US_MAX_RANK];
     us_window_at(w->n, w->out, p0, first);
-    for (int64_t c = 0; c < v->cg; c++, x += v->in_size) {
+    for (int64_t c = 0; c < v->d.cg; c++, x += v->d.in_size) {
         memset(kp, 0, sizeof kp);
-        for (int64_t t = 0; t < v->taps; t++, us_window_next(w->n, w->kernel, kp)) {
+        for (int64_t t = 0; t < v->d.taps; t++, us_window_next(w->n, w->kernel, kp)) {
             memcpy(op, first, sizeof op);
             for (int64_t p = p0; p < p1; p++, us_window_next(w->n, w->out, op)) {
-                int64_t at = source(w, kp, op);
+                int64_t at = us_window_source(w, kp, op);
                 *col++ = at < 0 ? 0 : x[at];
             }
         }
     }
 }
 
-static bool is_pointwise(const us_window *w)
-{
-    for (int i = 0; i < w->n; i++)
-        if (w->kernel[i] != 1 || w->stride[i] != 1 || w->begin[i] || w->end[i]) return false;
-    return true;
-}
-
 static us_err conv_f32(us_eval *k, const conv *v)
 {
-    int64_t rows = v->cg * v->taps;
-    bool direct = is_pointwise(&v->win);
-    int64_t step = direct ? v->out_size : US_MAX(COL_BYTES / 4 / US_MAX(rows, 1), 16);
-    step = US_MAX(US_MIN(step, v->out_size), 1);
+    int64_t rows = v->d.cg * v->d.taps;
+    bool direct = us_window_is_point(&v->d.win);
+    int64_t step = direct ? v->d.out_size : US_MAX(COL_BYTES / 4 / US_MAX(rows, 1), 16);
+    step = US_MAX(US_MIN(step, v->d.out_size), 1);
     float *col = NULL;
     if (!direct) US_TRY(us_eval_scratch(k, (size_t)(rows * step) * sizeof *col, (void **)&col));
-    us_gemm_args g = {.m = (size_t)v->mg,
+    us_gemm_args g = {.m = (size_t)v->d.mg,
                       .k = (size_t)rows,
                       .alpha = 1,
                       .beta = v->has_b ? 1 : 0,
                       .lda = (size_t)rows,
-                      .ldc = (size_t)v->out_size};
-    for (int64_t i = 0; i < v->n * v->groups; i++) {
-        const float *x = (const float *)v->x.data + i * v->cg * v->in_size;
-        float *y = (float *)v->y->data + i * v->mg * v->out_size;
-        int64_t group = i % v->groups;
-        for (int64_t m = 0; m < v->mg && v->has_b; m++)
-            for (int64_t p = 0; p < v->out_size; p++)
-                y[m * v->out_size + p] = ((const float *)v->b.data)[group * v->mg + m];
-        g.a = (const float *)v->w.data + group * v->mg * rows;
-        for (int64_t p = 0; p < v->out_size; p += step) {
-            int64_t n = US_MIN(step, v->out_size - p);
+                      .ldc = (size_t)v->d.out_size};
+    for (int64_t i = 0; i < v->d.n * v->d.groups; i++) {
+        const float *x = (const float *)v->x.data + i * v->d.cg * v->d.in_size;
+        float *y = (float *)v->y->data + i * v->d.mg * v->d.out_size;
+        int64_t group = i % v->d.groups;
+        for (int64_t m = 0; m < v->d.mg && v->has_b; m++)
+            for (int64_t p = 0; p < v->d.out_size; p++)
+                y[m * v->d.out_size + p] = ((const float *)v->b.data)[group * v->d.mg + m];
+        g.a = (const float *)v->w.data + group * v->d.mg * rows;
+        for (int64_t p = 0; p < v->d.out_size; p += step) {
+            int64_t n = US_MIN(step, v->d.out_size - p);
             if (!direct) unroll(v, x, p, p + n, col);
             g.b = direct ? x : col;
             g.n = g.ldb = (size_t)n;
@@ -191,23 +150,23 @@ static us_err conv_f32(us_eval *k, const conv *v)
 
 static void conv_f64(const conv *v)
 {
-    const us_window *w = &v->win;
+    const us_window *w = &v->d.win;
     const double *x = v->x.data, *k = v->w.data;
     double *y = v->y->data;
-    for (int64_t i = 0; i < v->n * v->m; i++) {
-        int64_t batch = i / v->m, m = i % v->m, group = m / v->mg;
+    for (int64_t i = 0; i < v->d.n * v->d.m; i++) {
+        int64_t batch = i / v->d.m, m = i % v->d.m, group = m / v->d.mg;
         int64_t op[US_MAX_RANK] = {0};
-        for (int64_t p = 0; p < v->out_size; p++, us_window_next(w->n, w->out, op)) {
+        for (int64_t p = 0; p < v->d.out_size; p++, us_window_next(w->n, w->out, op)) {
             double s = v->has_b ? ((const double *)v->b.data)[m] : 0;
-            for (int64_t c = 0; c < v->cg; c++) {
-                const double *xc = x + (batch * v->c + group * v->cg + c) * v->in_size;
+            for (int64_t c = 0; c < v->d.cg; c++) {
+                const double *xc = x + (batch * v->d.c + group * v->d.cg + c) * v->d.in_size;
                 int64_t kp[US_MAX_RANK] = {0};
-                for (int64_t t = 0; t < v->taps; t++, us_window_next(w->n, w->kernel, kp)) {
-                    int64_t at = source(w, kp, op);
-                    if (at >= 0) s += xc[at] * k[(m * v->cg + c) * v->taps + t];
+                for (int64_t t = 0; t < v->d.taps; t++, us_window_next(w->n, w->kernel, kp)) {
+                    int64_t at = us_window_source(w, kp, op);
+                    if (at >= 0) s += xc[at] * k[(m * v->d.cg + c) * v->d.taps + t];
                 }
             }
-            y[i * v->out_size + p] = s;
+            y[i * v->d.out_size + p] = s;
         }
     }
 }
@@ -311,21 +270,22 @@ us_err conv_transpose_infer(us_infer *k)
 #define SPREAD(name, T)                                                                        \
     static void name(const conv *v)                                                            \
     {                                                                                          \
-        const us_window *w = &v->win;                                                          \
+        const us_window *w = &v->d.win;                                                        \
         T *y = v->y->data;                                                                     \
-        for (int64_t i = 0; i < v->n * v->m * v->out_size; i++)                                \
-            y[i] = v->has_b ? ((const T *)v->b.data)[i / v->out_size % v->m] : 0;              \
-        for (int64_t i = 0; i < v->n * v->c; i++) {                                            \
-            int64_t batch = i / v->c, c = i % v->c, group = c / v->cg, ip[US_MAX_RANK] = {0};  \
-            const T *x = (const T *)v->x.data + i * v->in_size;                                \
-            const T *k = (const T *)v->w.data + c * v->mg * v->taps;                           \
-            for (int64_t p = 0; p < v->in_size; p++, us_window_next(w->n, w->in, ip)) {        \
+        for (int64_t i = 0; i < v->d.n * v->d.m * v->d.out_size; i++)                          \
+            y[i] = v->has_b ? ((const T *)v->b.data)[i / v->d.out_size % v->d.m] : 0;          \
+        for (int64_t i = 0; i < v->d.n * v->d.c; i++) {                                        \
+            int64_t batch = i / v->d.c, c = i % v->d.c, group = c / v->d.cg,                   \
+                    ip[US_MAX_RANK] = {0};                                                     \
+            const T *x = (const T *)v->x.data + i * v->d.in_size;                              \
+            const T *k = (const T *)v->w.data + c * v->d.mg * v->d.taps;                       \
+            for (int64_t p = 0; p < v->d.in_size; p++, us_window_next(w->n, w->in, ip)) {      \
                 int64_t kp[US_MAX_RANK] = {0};                                                 \
-                for (int64_t t = 0; t < v->taps; t++, us_window_next(w->n, w->kernel, kp)) {   \
+                for (int64_t t = 0; t < v->d.taps; t++, us_window_next(w->n, w->kernel, kp)) { \
                     int64_t at = target(w, kp, ip);                                            \
-                    for (int64_t m = 0; m < v->mg && at >= 0; m++)                             \
-                        y[(batch * v->m + group * v->mg + m) * v->out_size + at] +=            \
-                            x[p] * k[m * v->taps + t];                                         \
+                    for (int64_t m = 0; m < v->d.mg && at >= 0; m++)                           \
+                        y[(batch * v->d.m + group * v->d.mg + m) * v->d.out_size + at] +=      \
+                            x[p] * k[m * v->d.taps + t];                                       \
                 }                                                                              \
             }                                                                                  \
         }                                                                                      \
@@ -357,25 +317,25 @@ us_err conv_transpose_eval(us_eval *k)
         v.w.dims[0] != v.x.dims[1] || p->group < 1 || v.x.dims[1] % p->group)
         return us_eval_fail(k, US_SHAPE, "input, weight and group do not fit together");
     us_ints kernel = {v.w.dims + 2, (size_t)v.w.rank - 2};
-    const char *bad = transpose_window(p, v.x.rank - 2, v.x.dims + 2, kernel, &v.win);
+    const char *bad = transpose_window(p, v.x.rank - 2, v.x.dims + 2, kernel, &v.d.win);
     if (bad) return us_eval_fail(k, US_SHAPE, "%s", bad);
-    v.n = v.x.dims[0];
-    v.c = v.x.dims[1];
-    v.groups = p->group;
-    v.mg = v.w.dims[1];
-    v.m = v.mg * v.groups;
-    v.cg = v.c / v.groups;
-    if (v.has_b && us_tensor_count(&v.b) != v.m)
+    v.d.n = v.x.dims[0];
+    v.d.c = v.x.dims[1];
+    v.d.groups = p->group;
+    v.d.mg = v.w.dims[1];
+    v.d.m = v.d.mg * v.d.groups;
+    v.d.cg = v.d.c / v.d.groups;
+    if (v.has_b && us_tensor_count(&v.b) != v.d.m)
         return us_eval_fail(k, US_SHAPE, "bias of %lld for %lld outputs",
-                            (long long)us_tensor_count(&v.b), (long long)v.m);
-    v.taps = us_dims_product(v.win.kernel, 0, v.win.n);
-    v.in_size = us_dims_product(v.win.in, 0, v.win.n);
-    int64_t dims[US_MAX_RANK] = {v.n, v.m};
-    memcpy(dims + 2, v.win.out, (size_t)v.win.n * sizeof *dims);
+                            (long long)us_tensor_count(&v.b), (long long)v.d.m);
+    v.d.taps = us_dims_product(v.d.win.kernel, 0, v.d.win.n);
+    v.d.in_size = us_dims_product(v.d.win.in, 0, v.d.win.n);
+    int64_t dims[US_MAX_RANK];
+    us_conv_shape_out(&v.d, dims);
     US_TRY(us_eval_out(k, 0, v.x.dtype, v.x.rank, dims, &v.y));
-    v.out_size = us_dims_product(v.win.out, 0, v.win.n);
-    US_TRY(us_eval_work(k, (double)v.n * (double)v.c * (double)v.in_size * (double)v.taps *
-                               (double)v.mg));
+    v.d.out_size = us_dims_product(v.d.win.out, 0, v.d.win.n);
+    US_TRY(us_eval_work(k, (double)v.d.n * (double)v.d.c * (double)v.d.in_size *
+                               (double)v.d.taps * (double)v.d.mg));
     if (us_tensor_count(v.y) == 0) return US_OK;
     if (v.x.dtype == US_F32)
         spread_f32(&v);

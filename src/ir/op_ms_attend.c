@@ -33,18 +33,6 @@ us_err us_ms_floats(us_eval *k, size_t i, int rank, us_tensor *out, bool *there)
     return us_eval_in_dense(k, i, out);
 }
 
-us_err us_ms_want(us_eval *k, size_t i, const us_tensor *t, int rank, const int64_t *dims)
-{
-    bool same = t->rank == rank;
-    char found[160], wanted[160];
-    for (int d = 0; same && d < rank; d++)
-        same = dims[d] < 0 || t->dims[d] == dims[d];
-    if (same) return US_OK;
-    return us_eval_fail(k, US_SHAPE, "input %zu is %s, expected %s", i,
-                        us_dims_print(t->rank, t->dims, found, sizeof found),
-                        us_dims_print(rank, dims, wanted, sizeof wanted));
-}
-
 us_err us_ms_room(us_eval *k, int rank, const int64_t *dims, float **out)
 {
     us_tensor t;
@@ -149,7 +137,7 @@ us_err us_ms_bias(us_eval *k, size_t i, const us_ms_attend *shape, us_ms_attend 
     if (!there) return US_OK;
     const int64_t want[] = {t.dims[0] == 1 ? 1 : shape->q.n, t.dims[1] == 1 ? 1 : shape->q.h,
                             shape->q.len, shape->k.len};
-    US_TRY(us_ms_want(k, i, &t, 4, want));
+    US_TRY(us_eval_want_dims(k, i, &t, 4, want));
     a->bias = t.data;
     a->bias_l = t.dims[3];
     a->bias_h = t.dims[1] == 1 ? 0 : t.dims[2] * t.dims[3];

@@ -8,7 +8,7 @@
 #ifndef USTA_IR_OP_MS_ATTEND_H
 #define USTA_IR_OP_MS_ATTEND_H
 
-#include "ir/op_util.h"
+#include "ir/op_f64.h"
 #include "ir/params_ms.h"
 
 /* Queries, keys or values: element (b, h, l, e) lies at p[b * sn + h * sh + l * sl + e]. */
@@ -49,9 +49,6 @@ us_err us_ms_attend_run(us_eval *k, const us_ms_attend *a) US_MUST;
 
 /* Input i as contiguous floats of this rank (-1: any); *there false when absent (NULL: US_ARG then). */
 us_err us_ms_floats(us_eval *k, size_t i, int rank, us_tensor *out, bool *there) US_MUST;
-/* US_SHAPE unless the dims of input i are these; -1 fits every size. */
-us_err us_ms_want(us_eval *k, size_t i, const us_tensor *t, int rank,
-                  const int64_t *dims) US_MUST;
 /* n floats in scratch; factors may be absurd. */
 us_err us_ms_room(us_eval *k, int rank, const int64_t *dims, float **out) US_MUST;
 

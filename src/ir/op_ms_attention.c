@@ -161,7 +161,7 @@ static us_err join(us_eval *k, const places *at, us_ms_attend *a, int64_t *past_
         return us_eval_fail(k, US_SHAPE, "past and present need keys and values of one size");
     if (there) {
         const int64_t want[] = {2, a->k.n, a->k.h, -1, a->k.d};
-        US_TRY(us_ms_want(k, at->past, &past, 5, want));
+        US_TRY(us_eval_want_dims(k, at->past, &past, 5, want));
         US_TRY(past_length(k, at, &past, a->k.len, &steps, &room));
     }
     const int64_t dims[] = {2, a->k.n, a->k.h, room, a->k.d};
@@ -225,7 +225,7 @@ us_err ms_attention_eval(us_eval *k)
     US_TRY(us_ms_floats(k, 1, 2, &w, NULL));
     US_TRY(us_ms_floats(k, 2, 1, &bias, &biased));
     US_TRY(sizes(k, &x, &w, &o));
-    if (biased) US_TRY(us_ms_want(k, 2, &bias, 1, &o.wide));
+    if (biased) US_TRY(us_eval_want_dims(k, 2, &bias, 1, &o.wide));
     const int64_t dims[] = {o.n, o.len, o.wide}, rows = o.n * o.len;
     US_TRY(us_ms_room(k, 3, dims, &to));
     US_TRY(us_eval_work(k, (double)rows * (double)o.wide * (double)x.dims[2]));
@@ -264,7 +264,7 @@ static us_err scaled(us_eval *k, const int64_t *sums, const projected *o, float 
     us_tensor bias, sx, sw;
     int64_t by, none;
     US_TRY(us_ms_floats(k, 2, 1, &bias, NULL));
-    US_TRY(us_ms_want(k, 2, &bias, 1, &o->wide));
+    US_TRY(us_eval_want_dims(k, 2, &bias, 1, &o->wide));
     US_TRY(per_column(k, 3, -1, &sx, &none));
     US_TRY(per_column(k, 4, o->wide, &sw, &by));
     float scale_x = *(const float *)sx.data;

@@ -72,7 +72,7 @@ static us_err turn_tables(us_eval *k, size_t i_cos, int64_t d, turn *o)
     us_tensor cosine, sine;
     US_TRY(us_ms_floats(k, i_cos, 2, &cosine, NULL));
     US_TRY(us_ms_floats(k, i_cos + 1, 2, &sine, NULL));
-    US_TRY(us_ms_want(k, i_cos + 1, &sine, 2, cosine.dims));
+    US_TRY(us_eval_want_dims(k, i_cos + 1, &sine, 2, cosine.dims));
     if (cosine.dims[1] > d / 2)
         return us_eval_fail(k, US_SHAPE, "%lld angles for heads of %lld numbers",
                             (long long)cosine.dims[1], (long long)d);
@@ -241,8 +241,8 @@ static us_err read_qkv(us_eval *k, gqa *o)
     if (has_key) {
         const int64_t want[] = {n, len, kv * d};
         if (d * h != wide) return no_fit(k);
-        US_TRY(us_ms_want(k, 1, &key, 3, want));
-        US_TRY(us_ms_want(k, 2, &v, 3, want));
+        US_TRY(us_eval_want_dims(k, 1, &key, 3, want));
+        US_TRY(us_eval_want_dims(k, 2, &v, 3, want));
         o->a.q = us_ms_heads_packed(q.data, n, len, h, d);
         o->k = us_ms_heads_packed(key.data, n, len, kv, d);
         o->v = us_ms_heads_packed(v.data, n, len, kv, d);
@@ -331,7 +331,7 @@ static us_err rotate(us_eval *k, gqa *o)
     if (!p->do_rotary) return US_OK;
     US_TRY(turn_tables(k, 7, o->a.q.d, &t));
     if (ids) {
-        US_TRY(us_ms_want(k, 9, ids, 2, (const int64_t[]){n, len}));
+        US_TRY(us_eval_want_dims(k, 9, ids, 2, (const int64_t[]){n, len}));
         US_TRY(us_eval_ints(k, 9, &count, &t.at));
     } else {
         US_TRY(us_eval_scratch(k, (size_t)(n * len + 1) * sizeof(int64_t), &room));
@@ -373,7 +373,7 @@ static us_err read_sink(us_eval *k, gqa *o)
     float *none;
     US_TRY(us_ms_floats(k, 11, 1, &sink, &there));
     if (there) {
-        US_TRY(us_ms_want(k, 11, &sink, 1, &p->num_heads));
+        US_TRY(us_eval_want_dims(k, 11, &sink, 1, &p->num_heads));
         o->a.sink = sink.data;
         return US_OK;
     }
@@ -400,8 +400,8 @@ us_err ms_group_query_attention_eval(us_eval *k)
     if (has_k != has_v) return us_eval_fail(k, US_ARG, "past_key and past_value go together");
     if (has_k) {
         const int64_t want[] = {o.k.n, o.k.h, -1, o.k.d};
-        US_TRY(us_ms_want(k, 3, &pk, 4, want));
-        US_TRY(us_ms_want(k, 4, &pv, 4, pk.dims));
+        US_TRY(us_eval_want_dims(k, 3, &pk, 4, want));
+        US_TRY(us_eval_want_dims(k, 4, &pv, 4, pk.dims));
     }
     US_TRY(read_lengths(k, &o, has_k ? pk.dims[2] : 0));
     US_TRY(rotate(k, &o));

@@ -216,7 +216,7 @@ static us_err read_qkv(us_eval *k, const places *at, us_ms_attend *a, bool *cros
     US_TRY(us_ms_floats(k, at->bias, 1, &bias, &biased));
     if (!biased) return US_OK;
     int64_t wide = a->q.h * a->q.d, all = 2 * wide + a->v.h * a->v.d;
-    US_TRY(us_ms_want(k, at->bias, &bias, 1, &all));
+    US_TRY(us_eval_want_dims(k, at->bias, &bias, 1, &all));
     US_TRY(add_bias(k, &a->q, bias.data));
     if (*cross) return US_OK;
     US_TRY(add_bias(k, &a->k, (const float *)bias.data + wide));
@@ -320,8 +320,8 @@ static us_err join(us_eval *k, const places *at, us_ms_attend *a, bool cross, ca
     if (has_key) {
         const int64_t kd[] = {a->k.n, a->k.h, -1, a->k.d},
                       vd[] = {a->v.n, a->v.h, key.dims[2], a->v.d};
-        US_TRY(us_ms_want(k, at->past_key, &key, 4, kd));
-        US_TRY(us_ms_want(k, at->past_value, &v, 4, vd));
+        US_TRY(us_eval_want_dims(k, at->past_key, &key, 4, kd));
+        US_TRY(us_eval_want_dims(k, at->past_value, &v, 4, vd));
         US_TRY(cache_sizes(k, at, &key, a, o));
     }
     US_TRY(present(k, 1, has_key ? &key : NULL, o, &a->k));

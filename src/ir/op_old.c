@@ -54,10 +54,12 @@ const us_schema image_scaler_schemas[] = {
     {1, old_in, old_out, image_scaler_attrs, sizeof(us_p_image_scaler), NULL}, {0}};
 /* clang-format on */
 
-/* --- x * scale + bias of the channel ---------------------------------------------------------------------- */
+/* --- one element after the other: x * scale + bias of the channel ---------------------------------------------------------------------- */
 
-/* bias[(i / inner) % n_bias] for element i. */
-static us_err scaled(us_eval *k, double scale, const float *bias, int64_t n_bias, int64_t inner)
+/* What becomes of element i. */
+typedef double element_fn(const void *arg, int64_t i, double x);
+
+static us_err each(us_eval *k, element_fn *fn, const void *arg)
 {
     us_tensor x, *y;
     US_TRY(us_eval_in_dense(k, 0, &x));
@@ -70,10 +72,27 @@ static us_err scaled(us_eval *k, double scale, const float *bias, int64_t n_bias
         size_t m = (size_t)US_MIN(n - at, (int64_t)US_LEN(run));
         d->to_f64(us_at(&x, at), 0, m, run);
         for (size_t i = 0; i < m; i++)
-            run[i] = run[i] * scale + (double)bias[(at + (int64_t)i) / inner % n_bias];
+            run[i] = fn(arg, at + (int64_t)i, run[i]);
         d->from_f64(us_at(y, at), 0, m, run);
     }
     return US_OK;
+}
+
+typedef struct scaling {
+    double scale;
+    const float *bias; /* bias[(i / inner) % n_bias] for element i */
+    int64_t n_bias, inner;
+} scaling;
+
+static double scaled_by(const void *arg, int64_t i, double x)
+{
+    const scaling *s = arg;
+    return x * s->scale + (double)s->bias[i / s->inner % s->n_bias];
+}
+
+static us_err scaled(us_eval *k, double scale, const float *bias, int64_t n_bias, int64_t inner)
+{
+    return each(k, scaled_by, &(scaling){scale, bias, n_bias, inner});
 }
 
 US_INFER_AS(affine, us_infer_same)
@@ -88,51 +107,33 @@ us_err affine_eval(us_eval *k)
 
 /* --- curves with two parameters ----------------------------------------------------------------------------- */
 
-typedef double curve_fn(double x, double alpha, double beta);
-
-static double softplus_of(double x, double alpha, double beta)
+static double softplus_of(const void *arg, int64_t i, double x)
 {
-    x *= beta;
-    return alpha * ((x > 0 ? x : 0) + log1p(exp(-fabs(x)))); /* no overflow */
+    const us_p_affine *p = arg;
+    (void)i;
+    x *= (double)p->beta;
+    return (double)p->alpha * ((x > 0 ? x : 0) + log1p(exp(-fabs(x)))); /* no overflow */
 }
 
-static double tanh_of(double x, double alpha, double beta)
+static double tanh_of(const void *arg, int64_t i, double x)
 {
-    return alpha * tanh(beta * x);
-}
-
-static us_err curve(us_eval *k, curve_fn *fn)
-{
-    const us_p_affine *p = k->params;
-    us_tensor x, *y;
-    US_TRY(us_eval_in_dense(k, 0, &x));
-    const us_dtype_info *d = us_dtype_get(x.dtype);
-    if (d->cls != US_DC_FLOAT || d->bits < 16) return us_eval_no_type(k, x.dtype);
-    US_TRY(us_eval_out(k, 0, x.dtype, x.rank, x.dims, &y));
-    int64_t n = us_tensor_count(&x);
-    double run[256];
-    for (int64_t at = 0; at < n; at += (int64_t)US_LEN(run)) {
-        size_t m = (size_t)US_MIN(n - at, (int64_t)US_LEN(run));
-        d->to_f64(us_at(&x, at), 0, m, run);
-        for (size_t i = 0; i < m; i++)
-            run[i] = fn(run[i], (double)p->alpha, (double)p->beta);
-        d->from_f64(us_at(y, at), 0, m, run);
-    }
-    return US_OK;
+    const us_p_affine *p = arg;
+    (void)i;
+    return (double)p->alpha * tanh((double)p->beta * x);
 }
 
 US_INFER_AS(parametric_softplus, us_infer_same)
 US_EXPAND(parametric_softplus, "y = Mul(Softplus(Mul(x0, $beta)), $alpha)")
 us_err parametric_softplus_eval(us_eval *k)
 {
-    return curve(k, softplus_of);
+    return each(k, softplus_of, k->params);
 }
 
 US_INFER_AS(scaled_tanh, us_infer_same)
 US_EXPAND(scaled_tanh, "y = Mul(Tanh(Mul(x0, $beta)), $alpha)")
 us_err scaled_tanh_eval(us_eval *k)
 {
-    return curve(k, tanh_of);
+    return each(k, tanh_of, k->params);
 }
 
 US_INFER_AS(old_scale, us_infer_same)

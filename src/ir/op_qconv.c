@@ -44,62 +44,26 @@ us_err qlinear_conv_infer(us_infer *k)
     return us_infer_conv(k, 3);
 }
 
-static bool is_pointwise(const us_window *w)
-{
-    for (int i = 0; i < w->n; i++)
-        if (w->kernel[i] != 1 || w->stride[i] != 1 || w->begin[i] || w->end[i]) return false;
-    return true;
-}
-
 static us_err geometry(us_eval *k, us_qconv *v, const us_tensor *x, const us_tensor *w)
 {
-    const us_p_conv *p = k->params;
-    if (x->rank < 3 || w->rank != x->rank)
-        return us_eval_fail(k, US_SHAPE, "input of rank %d, weight of rank %d", x->rank,
-                            w->rank);
-    us_ints kernel = {w->dims + 2, (size_t)w->rank - 2};
-    us_window_attrs a = {kernel, p->strides, p->dilations, p->pads, p->auto_pad, false};
-    const char *bad = us_window_set(&v->win, x->rank - 2, x->dims + 2, &a);
-    if (bad) return us_eval_fail(k, US_SHAPE, "%s", bad);
-    *v = (us_qconv){
-        .win = v->win, .n = x->dims[0], .c = x->dims[1], .m = w->dims[0], .groups = p->group};
-    if (v->groups < 1 || v->c % v->groups || v->m % v->groups || w->dims[1] != v->c / v->groups)
-        return us_eval_fail(
-            k, US_SHAPE, "input has %lld channels, weight expects %lld in each of %lld groups",
-            (long long)v->c, (long long)w->dims[1], (long long)v->groups);
-    v->cg = v->c / v->groups;
-    v->mg = v->m / v->groups;
-    v->taps = us_dims_product(v->win.kernel, 0, v->win.n);
-    v->rows = v->cg * v->taps;
-    v->in_size = us_dims_product(v->win.in, 0, v->win.n);
-    v->direct = is_pointwise(&v->win);
+    US_TRY(us_conv_shape_of(k, x, w, &v->d));
+    v->rows = v->d.cg * v->d.taps;
+    v->direct = us_window_is_point(&v->d.win);
     return US_OK;
-}
-
-/* Input offset that tap kp sees from output op, or -1 in the padding. */
-static int64_t source(const us_window *w, const int64_t *kp, const int64_t *op)
-{
-    int64_t at = 0;
-    for (int i = 0; i < w->n; i++) {
-        int64_t q = op[i] * w->stride[i] - w->begin[i] + kp[i] * w->dilation[i];
-        if (q < 0 || q >= w->in[i]) return -1;
-        at = at * w->in[i] + q;
-    }
-    return at;
 }
 
 /* Rows (channel, tap), columns: output positions p0..p1. */
 static void unroll(const us_qconv *v, const int16_t *x, int64_t p0, int64_t p1, int16_t *col)
 {
-    const us_window *w = &v->win;
+    const us_window *w = &v->d.win;
     int64_t kp[US_MAX_RANK], op[US_MAX_RANK], first[US_MAX_RANK] = {0};
     us_window_at(w->n, w->out, p0, first);
-    for (int64_t c = 0; c < v->cg; c++, x += v->in_size) {
+    for (int64_t c = 0; c < v->d.cg; c++, x += v->d.in_size) {
         memset(kp, 0, sizeof kp);
-        for (int64_t t = 0; t < v->taps; t++, us_window_next(w->n, w->kernel, kp)) {
+        for (int64_t t = 0; t < v->d.taps; t++, us_window_next(w->n, w->kernel, kp)) {
             memcpy(op, first, sizeof op);
             for (int64_t p = p0; p < p1; p++, us_window_next(w->n, w->out, op)) {
-                int64_t at = source(w, kp, op);
+                int64_t at = us_window_source(w, kp, op);
                 *col++ = at < 0 ? (int16_t)0 : x[at];
             }
         }
@@ -110,14 +74,14 @@ static void unroll(const us_qconv *v, const int16_t *x, int64_t p0, int64_t p1, 
 static us_err convolve(us_eval *k, const us_qconv *v, us_q_product *p, const int16_t *x,
                        int16_t *col, int64_t *part, int64_t *sums, int64_t step)
 {
-    for (int64_t at = 0; at < v->out_size; at += step) {
-        p->n = US_MIN(step, v->out_size - at);
+    for (int64_t at = 0; at < v->d.out_size; at += step) {
+        p->n = US_MIN(step, v->d.out_size - at);
         if (!v->direct) unroll(v, x, at, at + p->n, col);
         p->b = v->direct ? x : col;
         p->c = part;
         US_TRY(us_q_product_run(k, p));
-        for (int64_t m = 0; m < v->mg; m++)
-            memcpy(sums + m * v->out_size + at, part + m * p->n, (size_t)p->n * sizeof *sums);
+        for (int64_t m = 0; m < v->d.mg; m++)
+            memcpy(sums + m * v->d.out_size + at, part + m * p->n, (size_t)p->n * sizeof *sums);
     }
     return US_OK;
 }
@@ -138,24 +102,23 @@ static us_err multiply(us_eval *k, const us_tensor *x, const us_tensor *zx, cons
     US_TRY(us_q_centre(k, x, zx ? &zero : NULL, &v.x));
     if (zw) US_TRY(us_q_along(k, zw, w->rank - 1, &zero));
     US_TRY(us_q_centre(k, w, zw ? &zero : NULL, &v.w));
-    int64_t dims[US_MAX_RANK] = {v.n, v.m};
-    memcpy(dims + 2, v.win.out, (size_t)v.win.n * sizeof *dims);
+    int64_t dims[US_MAX_RANK];
+    us_conv_shape_out(&v.d, dims);
     US_TRY(us_tensor_init(k->c, sums, US_I64, x->rank, dims, NULL));
     US_TRY(us_eval_scratch(k, us_tensor_bytes(sums), &sums->data));
-    v.out_size = us_dims_product(v.win.out, 0, v.win.n);
     if (us_tensor_count(sums) == 0) return US_OK;
     int64_t step = v.direct
-                       ? v.out_size
+                       ? v.d.out_size
                        : US_MAX(COL_BYTES / (int64_t)sizeof(int16_t) / US_MAX(v.rows, 1), 16);
-    step = US_MAX(US_MIN(step, v.out_size), 1);
+    step = US_MAX(US_MIN(step, v.d.out_size), 1);
     if (!v.direct) US_TRY(us_eval_scratch(k, (size_t)(v.rows * step) * sizeof(int16_t), &col));
-    US_TRY(us_eval_scratch(k, (size_t)(v.mg * step) * sizeof(int64_t), &part));
-    US_TRY(us_q_product_open(k, v.mg, step, &p));
+    US_TRY(us_eval_scratch(k, (size_t)(v.d.mg * step) * sizeof(int64_t), &part));
+    US_TRY(us_q_product_open(k, v.d.mg, step, &p));
     p.k = v.rows;
-    for (int64_t i = 0; i < v.n * v.groups; i++) {
-        p.a = (const int16_t *)v.w.data + i % v.groups * v.mg * v.rows;
-        US_TRY(convolve(k, &v, &p, (const int16_t *)v.x.data + i * v.cg * v.in_size, col, part,
-                        (int64_t *)sums->data + i * v.mg * v.out_size, step));
+    for (int64_t i = 0; i < v.d.n * v.d.groups; i++) {
+        p.a = (const int16_t *)v.w.data + i % v.d.groups * v.d.mg * v.rows;
+        US_TRY(convolve(k, &v, &p, (const int16_t *)v.x.data + i * v.d.cg * v.d.in_size, col,
+                        part, (int64_t *)sums->data + i * v.d.mg * v.d.out_size, step));
     }
     return US_OK;
 }
@@ -204,10 +167,9 @@ static us_err fast(us_eval *k, const us_tensor *const *in, bool *done)
     US_TRY(us_eval_ints(k, 8, &n_bias, &bias));
     for (size_t i = 0; i < n_bias; i++)
         most = US_MAX(most, bias[i] < 0 ? -bias[i] : bias[i]);
-    v.out_size = us_dims_product(v.win.out, 0, v.win.n);
-    if (v.rows < 1 || v.rows > us_qconv_max_rows(most) || v.n * v.m * v.out_size < 1)
+    if (v.rows < 1 || v.rows > us_qconv_max_rows(most) || v.d.n * v.d.m * v.d.out_size < 1)
         return US_OK;
-    if (bias && (int64_t)n_bias != v.m) return US_OK; /* the general way has the words */
+    if (bias && (int64_t)n_bias != v.d.m) return US_OK; /* the general way has the words */
     US_TRY(us_q_along(k, in[5], in[3]->rank - 1, &zero));
     US_TRY(us_q_centre(k, in[3], &zero, &v.w));
     US_TRY(us_q_along(k, in[4], 0, &one));
@@ -217,7 +179,7 @@ static us_err fast(us_eval *k, const us_tensor *const *in, bool *done)
     US_TRY(us_q_scale(k, &sx, &one, &sy, &s));
     end.scale = s.data;
     end.n_scale = us_tensor_count(&s);
-    if (s.rank > 1 || (end.n_scale != 1 && end.n_scale != v.m)) return US_OK;
+    if (s.rank > 1 || (end.n_scale != 1 && end.n_scale != v.d.m)) return US_OK;
     US_TRY(us_eval_scalar(k, 2, 0, &zx));
     US_TRY(us_eval_scalar(k, 7, 0, &zy));
     end.zero = (int)zy;
@@ -228,9 +190,9 @@ static us_err fast(us_eval *k, const us_tensor *const *in, bool *done)
         end.bias = dense.data;
     }
     US_TRY(us_eval_in_dense(k, 0, &x));
-    dims[0] = v.n;
-    dims[1] = v.m;
-    memcpy(dims + 2, v.win.out, (size_t)v.win.n * sizeof *dims);
+    dims[0] = v.d.n;
+    dims[1] = v.d.m;
+    memcpy(dims + 2, v.d.win.out, (size_t)v.d.win.n * sizeof *dims);
     US_TRY(us_eval_out(k, 0, end.type, x.rank, dims, &y));
     *done = true;
     return us_qconv_run(k, &v, &x, (int)zx, &end, y);

@@ -7,10 +7,9 @@
 
 typedef struct us_qconv {
     us_tensor x, w; /* centred, where they are made so as a whole */
-    us_window win;
-    int64_t n, c, m, groups, cg, mg; /* channels in and out, per group */
-    int64_t rows, taps, in_size, out_size;
-    bool direct; /* the input is the matrix of columns already */
+    us_conv_shape d;
+    int64_t rows; /* cg * taps */
+    bool direct;  /* the input is the matrix of columns already */
 } us_qconv;
 
 /* Largest number of products whose sum is sure to fit 32 bits, with `bias` beside them. */

@@ -77,15 +77,15 @@ static void fetch_run(const job *b, const uint8_t *x, int64_t at, int64_t stride
 static void fetch(const job *b, const uint8_t *x, int64_t row, int64_t p0, int64_t n,
                   int16_t *to)
 {
-    const us_window *w = &b->v->win;
+    const us_window *w = &b->v->d.win;
     int64_t kp[US_MAX_RANK], op[US_MAX_RANK];
     int last = w->n - 1;
-    x += row / b->v->taps * b->v->in_size;
+    x += row / b->v->d.taps * b->v->d.in_size;
     if (b->v->direct) {
         us_ref_centre8(x + p0, b->is_signed, b->zx, n, 1, to);
         return;
     }
-    us_window_at(w->n, w->kernel, row % b->v->taps, kp);
+    us_window_at(w->n, w->kernel, row % b->v->d.taps, kp);
     us_window_at(w->n, w->out, p0, op);
     while (n > 0) {
         int64_t run = US_MIN(n, w->out[last] - op[last]), at = 0;
@@ -116,8 +116,8 @@ static void general_unit(const job *b, int64_t unit, char *scratch)
     const us_qconv *v = b->v;
     int64_t image = unit / b->n_blocks,
             p0 = unit % b->n_blocks * b->block, /* image and group */
-        n = US_MIN(b->block, v->out_size - p0), group = image % v->groups;
-    const uint8_t *x = b->x + image * v->cg * v->in_size;
+        n = US_MIN(b->block, v->d.out_size - p0), group = image % v->d.groups;
+    const uint8_t *x = b->x + image * v->d.cg * v->d.in_size;
     int32_t *sums = (int32_t *)(void *)scratch;
     int16_t *panels = (int16_t *)(void *)(sums + ROWS * b->block),
             *r0 = panels + b->k * b->block, *r1 = r0 + b->block;
@@ -130,8 +130,8 @@ static void general_unit(const job *b, int64_t unit, char *scratch)
             memset(r1, 0, (size_t)n * sizeof *r1);
         us_ref_i16_pack((size_t)n, r0, r1, (size_t)b->k, (size_t)p, panels);
     }
-    for (int64_t m = 0; m < v->mg; m += ROWS) {
-        int64_t channel = group * v->mg + m, rows = US_MIN((int64_t)ROWS, v->mg - m);
+    for (int64_t m = 0; m < v->d.mg; m += ROWS) {
+        int64_t channel = group * v->d.mg + m, rows = US_MIN((int64_t)ROWS, v->d.mg - m);
         us_i16_gemm_args g = {.m = (size_t)rows,
                               .n = (size_t)n,
                               .k = (size_t)b->k,
@@ -143,7 +143,7 @@ static void general_unit(const job *b, int64_t unit, char *scratch)
         b->kernels->i16_gemm(&g);
         for (int64_t i = 0; i < rows; i++)
             put(b, sums + i * b->block, channel + i, n,
-                b->y + (image * v->mg + m + i) * v->out_size + p0);
+                b->y + (image * v->d.mg + m + i) * v->d.out_size + p0);
     }
 }
 
@@ -151,14 +151,14 @@ static void general_unit(const job *b, int64_t unit, char *scratch)
 
 static bool is_depthwise(const us_qconv *v)
 {
-    const us_window *w = &v->win;
-    return v->cg == 1 && w->n == 2 && v->taps <= TAPS && w->stride[1] <= STRIDE &&
+    const us_window *w = &v->d.win;
+    return v->d.cg == 1 && w->n == 2 && v->d.taps <= TAPS && w->stride[1] <= STRIDE &&
            (w->kernel[1] - 1) * w->dilation[1] <= w->in[1] + TAPS;
 }
 
 static size_t depthwise_scratch(const job *b)
 {
-    const us_window *w = &b->v->win;
+    const us_window *w = &b->v->d.win;
     return (size_t)(round_up(w->out[1], 16) + SLACK) * sizeof(int32_t) +
            (size_t)((w->in[0] + 1) * b->in_row) * sizeof(int16_t);
 }
@@ -166,7 +166,7 @@ static size_t depthwise_scratch(const job *b)
 /* Input columns sorted by remainder; column -begin is the first of remainder 0. */
 static void sort_row(const job *b, const uint8_t *x, int16_t *to)
 {
-    const us_window *w = &b->v->win;
+    const us_window *w = &b->v->d.win;
     int64_t s = w->stride[1], begin = w->begin[1];
     for (int64_t f = 0; f < s; f++)
         fetch_run(b, x, f - begin, s, w->in[1], b->phase, to + f * b->phase);
@@ -176,7 +176,7 @@ static void sort_row(const job *b, const uint8_t *x, int16_t *to)
 static void depthwise_row(const job *b, const int16_t *in, const int16_t *w16, int64_t oy,
                           int32_t *sums)
 {
-    const us_window *w = &b->v->win;
+    const us_window *w = &b->v->d.win;
     const int16_t *rows[TAPS];
     int16_t factors[TAPS];
     size_t n = 0;
@@ -195,15 +195,15 @@ static void depthwise_row(const job *b, const int16_t *in, const int16_t *w16, i
 static void depthwise_unit(const job *b, int64_t unit, char *scratch)
 {
     const us_qconv *v = b->v;
-    const us_window *w = &v->win;
+    const us_window *w = &v->d.win;
     int32_t *sums = (int32_t *)(void *)scratch;
     int16_t *in = (int16_t *)(void *)(sums + round_up(w->out[1], 16) + SLACK);
-    const uint8_t *x = b->x + unit * v->in_size;
+    const uint8_t *x = b->x + unit * v->d.in_size;
     for (int64_t iy = 0; iy < w->in[0]; iy++)
         sort_row(b, x + iy * w->in[1], in + iy * b->in_row);
-    for (int64_t m = 0; m < v->mg; m++) {
-        int64_t channel = unit % v->groups * v->mg + m;
-        uint8_t *y = b->y + (unit * v->mg + m) * v->out_size;
+    for (int64_t m = 0; m < v->d.mg; m++) {
+        int64_t channel = unit % v->d.groups * v->d.mg + m;
+        uint8_t *y = b->y + (unit * v->d.mg + m) * v->d.out_size;
         for (int64_t oy = 0; oy < w->out[0]; oy++) {
             depthwise_row(b, in, b->w + channel * b->k, oy, sums);
             put(b, sums, channel, w->out[1], y + oy * w->out[1]);
@@ -233,8 +233,8 @@ static us_err even_weights(us_eval *k, const us_qconv *v, int64_t even, const in
     void *to;
     *out = v->w.data;
     if (even == v->rows) return US_OK;
-    US_TRY(us_eval_scratch(k, (size_t)(v->m * even) * sizeof(int16_t), &to));
-    for (int64_t i = 0; i < v->m; i++) {
+    US_TRY(us_eval_scratch(k, (size_t)(v->d.m * even) * sizeof(int16_t), &to));
+    for (int64_t i = 0; i < v->d.m; i++) {
         int16_t *row = (int16_t *)to + i * even;
         memcpy(row, (const int16_t *)v->w.data + i * v->rows, (size_t)v->rows * sizeof *row);
         row[v->rows] = 0;
@@ -256,17 +256,15 @@ us_err us_qconv_run(us_eval *k, const us_qconv *v, const us_tensor *x, int zx,
              .k = round_up(v->rows, 2),
              .is_signed = x->dtype == US_I8,
              .zx = zx};
-    US_TRY(
-        us_eval_work(k, (double)v->n * (double)v->m * (double)v->out_size * (double)v->rows));
     US_TRY(even_weights(k, v, b.k, &b.w));
     b.block = US_MAX(US_MIN(PANEL / b.k / US_I16_NR * US_I16_NR, BLOCK), (int64_t)US_I16_NR);
-    b.block = US_MIN(b.block, round_up(v->out_size, US_I16_NR));
-    b.n_blocks = depthwise ? 1 : (v->out_size + b.block - 1) / b.block;
+    b.block = US_MIN(b.block, round_up(v->d.out_size, US_I16_NR));
+    b.n_blocks = depthwise ? 1 : (v->d.out_size + b.block - 1) / b.block;
     if (depthwise) {
-        b.phase = v->win.out[1] + (v->win.kernel[1] - 1) * v->win.dilation[1] + SLACK;
-        b.in_row = b.phase * v->win.stride[1];
+        b.phase = v->d.win.out[1] + (v->d.win.kernel[1] - 1) * v->d.win.dilation[1] + SLACK;
+        b.in_row = b.phase * v->d.win.stride[1];
     }
-    size_t n_units = (size_t)(v->n * v->groups * b.n_blocks);
+    size_t n_units = (size_t)(v->d.n * v->d.groups * b.n_blocks);
     b.grain = (n_units + PARTS - 1) / PARTS;
     b.scratch_bytes = (depthwise ? depthwise_scratch(&b) : general_scratch(&b)) / 64 * 64 + 64;
     US_TRY(us_eval_scratch(k, PARTS * b.scratch_bytes, &scratch));

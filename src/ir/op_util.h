@@ -1,6 +1,6 @@
 /* ir/op_util.h - what operator files are written with: upgrades, axes, element types, expansions.
  *
- * Also declares every operator's functions from ops.def, so that each file sees its own prototypes.
+ * Every operator's functions are declared in ir/op.h from ops.def, the preparing ones here.
  */
 #ifndef USTA_IR_OP_UTIL_H
 #define USTA_IR_OP_UTIL_H
@@ -11,16 +11,6 @@
 #include "kernel/kernels.h"
 #include "kernel/ref.h"
 
-#define US_CORE(id, domain, name, flags, fn)                                                   \
-    extern const us_schema fn##_schemas[];                                                     \
-    us_infer_fn fn##_infer;                                                                    \
-    us_eval_fn fn##_eval;
-#define US_COMPOSITE(id, domain, name, flags, fn)                                              \
-    US_CORE(id, domain, name, flags, fn)                                                       \
-    us_expand_fn fn##_expand;
-#include "ir/ops.def"
-#undef US_CORE
-#undef US_COMPOSITE
 #define US_PREPARE(id, fn) us_prepare_fn fn##_prepare;
 #include "ir/prepare.def"
 #undef US_PREPARE

@@ -1,6 +1,8 @@
 /* ir/op_window.c - see op_window.h. Source of the formulas: the ONNX documents of Conv and MaxPool. */
 #include "ir/op_window.h"
 
+#include <string.h>
+
 static bool length_ok(us_ints v, size_t n)
 {
     return v.n == 0 || v.n == n;
@@ -121,4 +123,53 @@ void us_window_next(int n, const int64_t *dims, int64_t *pos)
         if (++pos[i] < dims[i]) return;
         pos[i] = 0;
     }
+}
+
+int64_t us_window_source(const us_window *w, const int64_t *kp, const int64_t *op)
+{
+    int64_t at = 0;
+    for (int i = 0; i < w->n; i++) {
+        int64_t q = op[i] * w->stride[i] - w->begin[i] + kp[i] * w->dilation[i];
+        if (q < 0 || q >= w->in[i]) return -1;
+        at = at * w->in[i] + q;
+    }
+    return at;
+}
+
+bool us_window_is_point(const us_window *w)
+{
+    for (int i = 0; i < w->n; i++)
+        if (w->kernel[i] != 1 || w->stride[i] != 1 || w->begin[i] || w->end[i]) return false;
+    return true;
+}
+
+us_err us_conv_shape_of(us_eval *k, const us_tensor *x, const us_tensor *w, us_conv_shape *out)
+{
+    const us_p_conv *p = k->params;
+    if (x->rank < 3 || w->rank != x->rank)
+        return us_eval_fail(k, US_SHAPE, "input of rank %d, weight of rank %d", x->rank,
+                            w->rank);
+    us_conv_shape d = {.n = x->dims[0], .c = x->dims[1], .m = w->dims[0], .groups = p->group};
+    us_ints kernel = {w->dims + 2, (size_t)w->rank - 2};
+    us_window_attrs a = {kernel, p->strides, p->dilations, p->pads, p->auto_pad, false};
+    const char *bad = us_window_set(&d.win, x->rank - 2, x->dims + 2, &a);
+    if (bad) return us_eval_fail(k, US_SHAPE, "%s", bad);
+    if (d.groups < 1 || d.c % d.groups || d.m % d.groups || w->dims[1] != d.c / d.groups)
+        return us_eval_fail(
+            k, US_SHAPE, "input has %lld channels, weight expects %lld in each of %lld groups",
+            (long long)d.c, (long long)w->dims[1], (long long)d.groups);
+    d.cg = d.c / d.groups;
+    d.mg = d.m / d.groups;
+    US_TRY(us_window_work(k, &d.win, (double)d.n * (double)d.m * (double)d.cg, &d.taps));
+    d.in_size = us_dims_product(d.win.in, 0, d.win.n);
+    d.out_size = us_dims_product(d.win.out, 0, d.win.n);
+    *out = d;
+    return US_OK;
+}
+
+void us_conv_shape_out(const us_conv_shape *d, int64_t *dims)
+{
+    dims[0] = d->n;
+    dims[1] = d->m;
+    memcpy(dims + 2, d->win.out, (size_t)d->win.n * sizeof *dims);
 }

@@ -29,9 +29,28 @@ us_err us_window_infer(us_infer *k, const us_window_attrs *a, const us_dim *chan
 /* Asks for the work of `planes` outputs that each look through the window, and *taps: positions in it (kernel_shape of a pool
  * is bound to nothing, so the product may be past all bounds). US_LIMIT. */
 us_err us_window_work(us_eval *k, const us_window *w, double planes, int64_t *taps) US_MUST;
+/* Input offset that tap `kp` sees from output `op`, or -1 in the padding. */
+int64_t us_window_source(const us_window *w, const int64_t *kp, const int64_t *op);
+/* Every output sees its own input only. */
+bool us_window_is_point(const us_window *w);
 /* Position `at` (row-major) of a shape, one dimension per entry. */
 void us_window_at(int n, const int64_t *dims, int64_t at, int64_t *pos);
 /* The next position, in row-major order. */
 void us_window_next(int n, const int64_t *dims, int64_t *pos);
+
+/* --- convolutions ------------------------------------------------------------------------------------ */
+
+/* Of x [n, c, in...] with weights [m, c / groups, kernel...]. */
+typedef struct us_conv_shape {
+    us_window win;
+    int64_t n, c, m, groups, cg, mg; /* channels in and out, per group */
+    int64_t taps, in_size, out_size; /* products of kernel, input and output dims */
+} us_conv_shape;
+
+/* As the attributes (us_p_conv) say; asks for the work. US_SHAPE, US_LIMIT. */
+us_err us_conv_shape_of(us_eval *k, const us_tensor *x, const us_tensor *w,
+                        us_conv_shape *out) US_MUST;
+/* The output's dims: n, m, out... */
+void us_conv_shape_out(const us_conv_shape *d, int64_t *dims);
 
 #endif

@@ -17,6 +17,12 @@
 #define GC_MAX_IN    8
 #define GC_MAX_ELEMS 4096
 
+/* With h = 1e-5 the differences themselves are good to about 1e-9 relative (truncation h^2 f''' / 6, rounding 1e-16 / h),
+ * times what the loss multiplies them with. TIGHT is for smooth functions of ordinary size; LOOSE for steep ones (tan, inverse
+ * functions near their ends, powers), whose third derivative is large. */
+#define TIGHT 1e-7
+#define LOOSE 1e-5
+
 typedef struct grad_case {
     const char *name, *inputs, *body;
     double lo, hi;    /* inputs are drawn uniformly from here */
