@@ -23,7 +23,8 @@ typedef struct binder {
     us_arena *scratch; /* until the binding is made */
     us_binding *bind;
     const us_gplan *gp;
-    const us_type *types; /* NULL: nothing is known (sub-graphs) */
+    const us_val
+        *vals; /* as inferred for this signature; NULL: nothing is known (sub-graphs) */
     us_frame *f;
     us_vid *root;
     uint32_t *last; /* by root: last step that reads the group */
@@ -47,7 +48,7 @@ static bool known_dims(const us_type *t, int64_t *dims)
 static us_err measure(binder *b, us_vid v)
 {
     int64_t dims[US_MAX_RANK], n;
-    const us_type *t = &b->types[v];
+    const us_type *t = &b->vals[v].type;
     if (!known_dims(t, dims)) return US_OK;
     us_sv name = b->gp->g->vals.at[v].name;
     size_t bytes;
@@ -100,7 +101,7 @@ static bool can_overwrite(const binder *b, const us_step *s, uint32_t i, us_vid 
     if (!(s->op->flags & US_OP_INPLACE) || !b->bytes[x] || !b->bytes[y]) return false;
     us_vid r = b->root[x];
     return made_here(b, r) && b->bytes[r] && b->last[r] == i &&
-           same_type(&b->types[x], &b->types[y]) && !other_input_shares(b, s, r);
+           same_type(&b->vals[x].type, &b->vals[y].type) && !other_input_shares(b, s, r);
 }
 
 static void place_output(binder *b, const us_step *s, uint32_t i, us_vid x, us_vid y)
@@ -260,12 +261,12 @@ static us_err frame_new(binder *b, const us_gplan *gp, us_frame *parent, us_fram
     binder k = *b;
     k.gp = gp;
     k.f = f;
-    k.types = parent ? NULL : b->types;
+    k.vals = parent ? NULL : b->vals;
     k.root = us_new_n(b->scratch, us_vid, gp->n_vals);
     k.last = us_new_n(b->scratch, uint32_t, gp->n_vals);
     k.bytes = us_new_n(b->scratch, size_t, gp->n_vals);
     if (!k.root || !k.last || !k.bytes) return us_arena_fail(b->c, b->scratch);
-    for (us_vid v = 0; k.types && v < gp->n_vals; v++)
+    for (us_vid v = 0; k.vals && v < gp->n_vals; v++)
         if (made_here(&k, v)) US_TRY(measure(&k, v));
     group_values(&k);
     if (!parent) US_TRY(plan_block(&k));
@@ -402,6 +403,13 @@ static size_t count_static(const us_frame *f)
     return n;
 }
 
+static void name_kernels(us_session *s, const us_frame *f)
+{
+    for (size_t i = 0; s->rows && i < f->gp->n_steps; i++)
+        if (f->calls[i].run && f->calls[i].kernel)
+            s->rows[f->gp->row0 + i].kernel = f->calls[i].kernel;
+}
+
 static us_err bind_in(us_ctx *c, us_session *s, const us_value *in, us_arena *a,
                       us_arena *scratch, us_binding **out)
 {
@@ -411,9 +419,11 @@ static us_err bind_in(us_ctx *c, us_session *s, const us_value *in, us_arena *a,
     binder b = {.c = c, .s = s, .a = a, .scratch = scratch, .bind = bind};
     US_TRY(check_inputs(&b, in));
     US_TRY(keep_signature(&b, in));
-    US_TRY(us_resolve_types(c, scratch, s->p, in, &b.types));
+    US_TRY(us_resolve_types(c, scratch, s->p, in, &b.vals));
     US_TRY(frame_new(&b, s->p->main, NULL, &bind->main));
     bind->n_static = count_static(bind->main);
+    US_TRY(us_frame_bind(c, bind, b.vals, scratch));
+    name_kernels(s, bind->main);
     *out = bind;
     return US_OK;
 }

@@ -99,7 +99,7 @@ static us_err input_type(copier *k, const us_value *in, const us_type *declared,
 }
 
 us_err us_resolve_types(us_ctx *c, us_arena *a, const us_plan *p, const us_value *in,
-                        const us_type **types)
+                        const us_val **vals)
 {
     us_model *m = us_new(a, us_model);
     if (!m) return us_arena_fail(c, a);
@@ -114,10 +114,6 @@ us_err us_resolve_types(us_ctx *c, us_arena *a, const us_plan *p, const us_value
         US_TRY(input_type(&k, &in[i], &p->m->main->vals.at[p->in[i]].type,
                           &g->vals.at[p->in[i]].type));
     US_TRY(us_graph_infer(c, g));
-    us_type *out = us_new_n(a, us_type, p->main->n_vals);
-    if (!out) return us_arena_fail(c, a);
-    for (size_t v = 0; v < p->main->n_vals; v++)
-        out[v] = g->vals.at[v].type;
-    *types = out;
+    *vals = g->vals.at;
     return US_OK;
 }

@@ -266,43 +266,97 @@ static us_err tell_watch(us_ctx *c, us_frame *f, uint32_t i)
     return US_OK;
 }
 
-static us_err run_step(us_ctx *c, us_frame *f, uint32_t i)
+/* Time of the call goes to the step's row when there is one. */
+static us_err timed(us_frame *f, us_call_fn *run, us_eval *k, const void *state, uint32_t i)
 {
-    const us_step *step = &f->gp->steps[i];
-    us_eval *k = &f->evals[i];
-    k->c = c;
-    US_TRY(check_types(f, i));
-    if (!f->s->rows) return step->eval(k);
+    if (!f->s->rows) return run(k, state, f->s->scratch.p);
     us_profile_row *row = &f->s->rows[f->gp->row0 + i];
     uint64_t t0 = us_now_ns();
-    us_err e = step->eval(k);
+    us_err e = run(k, state, f->s->scratch.p);
     row->ns += us_now_ns() - t0;
     row->n_calls++;
     return e;
 }
 
-us_err us_frame_run(us_ctx *c, us_frame *f)
+/* The outputs that calls will read, against what inference said. */
+static us_err compare_outputs(us_frame *f, uint32_t i)
 {
+    const us_eval *k = &f->evals[i];
+    for (size_t o = 0; o < k->n_out; o++) {
+        if (!k->out[o] || !f->expect[k->out[o] - f->vals]) continue;
+        const us_value *want = &f->still[k->out[o] - f->vals], *got = k->out[o];
+        f->mistaken = f->mistaken || got->kind != US_KIND_TENSOR ||
+                      got->t.dtype != want->t.dtype ||
+                      !us_tensor_same_dims(&got->t, &want->t) || !us_tensor_contiguous(&got->t);
+    }
+    return f->mistaken ? US_BUG : US_OK;
+}
+
+/* A step as it comes: the operator's eval, and memory given back. */
+us_err us_run_step(us_eval *k, const void *state, void *scratch)
+{
+    (void)state;
+    (void)scratch;
+    us_frame *f = (us_frame *)k->env;
     us_session *s = f->s;
-    size_t n = f->gp->n_steps;
+    uint32_t i = (uint32_t)(k - f->evals);
+    size_t used = s->scratch_used;
+    const us_dyn_block *more = s->scratch_more.first;
+    us_err e = check_types(f, i);
+    if (e == US_OK) e = f->gp->steps[i].eval(k);
+    if (s->opts.watch && e == US_OK) e = tell_watch(k->c, f, i);
+    if (f->gp->steps[i].n_sub && e == US_OK) settle_results(f, i);
+    if (s->scratch_used != used) drop_scratch(s, used, more);
+    if (f->walking && e == US_OK) e = compare_outputs(f, i);
+    if (f->any_frees && e == US_OK) free_after(f, i);
+    return e;
+}
+
+us_err us_run_frees(us_eval *k, const void *state, void *scratch)
+{
+    (void)state;
+    (void)scratch;
+    us_frame *f = (us_frame *)k->env;
+    free_after(f, (size_t)(k - f->evals));
+    return US_OK;
+}
+
+static us_err take_steps(us_ctx *c, us_session *s, size_t n)
+{
     if (s->n_steps_left <= n)
         return us_fail(c, US_LIMIT, "the run takes more than %llu steps (max_steps)",
                        (unsigned long long)s->opts.max_steps);
     s->n_steps_left -= n + 1; /* an empty sub-graph costs something too */
-    US_TRY(us_ctx_poll(c));
-    size_t used = s->scratch_used;
-    const us_dyn_block *more = s->scratch_more.first;
+    return us_ctx_poll(c);
+}
+
+us_err us_frame_run(us_ctx *c, us_frame *f)
+{
+    size_t n = f->gp->n_steps;
+    US_TRY(take_steps(c, f->s, n));
     us_err e = US_OK;
     f->running = true;
     for (uint32_t i = 0; i < n && e == US_OK; i++) {
-        e = run_step(c, f, i);
-        if (s->opts.watch && e == US_OK) e = tell_watch(c, f, i);
-        if (f->gp->steps[i].n_sub && e == US_OK) settle_results(f, i);
-        if (s->scratch_used != used) drop_scratch(s, used, more);
-        if (f->any_frees && e == US_OK) free_after(f, i);
+        f->evals[i].c = c;
+        e = timed(f, us_run_step, &f->evals[i], NULL, i);
         if (c->cancelled && e == US_OK) e = us_ctx_poll(c); /* a step may take seconds */
     }
     f->running = false;
+    return e;
+}
+
+us_err us_frame_walk(us_ctx *c, us_frame *f)
+{
+    us_err e = US_OK;
+    US_TRY(take_steps(c, f->s, f->gp->n_steps));
+    f->running = f->walking = true;
+    for (size_t i = 0; i < f->n_list && e == US_OK; i++) {
+        const us_entry *n = &f->list[i];
+        n->k->c = c;
+        e = timed(f, n->run, n->k, n->state, n->step);
+        if (c->cancelled && e == US_OK) e = us_ctx_poll(c);
+    }
+    f->running = f->walking = false;
     return e;
 }
 

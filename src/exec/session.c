@@ -123,12 +123,10 @@ static us_err place_binding(us_ctx *c, us_session *s, us_binding *b)
         us_block_put(&s->alloc, &s->block);
         s->block = bigger;
     }
-    if (b->base == s->block.p) return US_OK;
-    us_frame *f = b->main;
-    for (size_t v = 0; v < f->gp->n_vals; v++)
-        if (f->slots[v].kind == US_SLOT_ARENA)
-            f->slots[v].data = (char *)s->block.p + f->slots[v].offset;
+    if (b->placed && b->base == s->block.p) return US_OK;
+    us_frame_place(b->main, s->block.p);
     b->base = s->block.p;
+    b->placed = true;
     return US_OK;
 }
 
@@ -199,6 +197,42 @@ static void place_input(us_binding *b, us_vid v, const us_value *in)
     if (at->kind == US_KIND_TENSOR && !at->t.data) at->t.data = b;
 }
 
+/* Calls take dense inputs. */
+static bool are_dense(const us_plan *p, const us_value *in)
+{
+    for (size_t i = 0; i < p->n_in; i++)
+        if (in[i].kind == US_KIND_TENSOR && !us_tensor_contiguous(&in[i].t)) return false;
+    return true;
+}
+
+/* Steps as they come; values that calls rely on are put back before the next run. */
+static us_err run_plainly(us_ctx *c, us_binding *b)
+{
+    b->placed = false;
+    return us_frame_run(c, b->main);
+}
+
+static us_err run_calls(us_ctx *c, us_session *s, us_binding *b)
+{
+    if (b->scratch > s->scratch.bytes) {
+        s->scratch_want = US_MAX(s->scratch_want, b->scratch);
+        US_TRY(grow_scratch(c, s));
+    }
+    if (!(b->work <= s->work_left))
+        return us_fail(
+            c, US_LIMIT,
+            "the run takes %.3g elementary steps and more, %.3g are allowed (max_work)",
+            b->work, s->work_left);
+    s->work_left -= b->work;
+    us_err e = us_frame_walk(c, b->main);
+    if (e != US_BUG || !b->main->mistaken) return e;
+    us_trace(c, PLAN, 1, "inference was mistaken at run %llu: steps as they come",
+             (unsigned long long)s->n_runs);
+    b->plain = true;
+    us_frame_release(b->main);
+    return run_plainly(c, b);
+}
+
 static us_err run(us_ctx *c, us_session *s, const us_value *in)
 {
     us_plan *p = s->p;
@@ -213,7 +247,8 @@ static us_err run(us_ctx *c, us_session *s, const us_value *in)
     s->work_left = s->opts.max_work;
     for (size_t i = 0; i < p->n_in; i++)
         place_input(b, p->in[i], &in[i]);
-    us_err e = us_frame_run(c, b->main);
+    bool plain = b->plain || s->opts.plain || s->opts.watch || !are_dense(p, in);
+    us_err e = plain ? run_plainly(c, b) : run_calls(c, s, b);
     us_err grown = grow_scratch(c, s);
     if (e == US_OK) e = grown;
     if (e != US_OK) us_frame_release(b->main);

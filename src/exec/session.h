@@ -66,6 +66,7 @@ typedef struct us_session_opts {
     bool profile;
     const struct us_image_codec *
         images; /* for ImageDecoder (ir/image.h), borrowed for the session's life; NULL: no session for such models */
+    bool plain; /* every step by its operator's eval, the reference: no calls bound to shapes */
     us_watch_fn *watch; /* NULL: nobody watches */
     void *watch_arg;
 } us_session_opts;

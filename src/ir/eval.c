@@ -78,7 +78,7 @@ us_err us_eval_keep(us_eval *k, size_t bytes, void **out)
 {
     us_arena *a = k->env->dynamic(k->env, k);
     US_TRY(us_eval_work(k, (double)(bytes / 8)));
-    void *p = us_arena_alloc(a, 1, bytes ? bytes : 1, _Alignof(max_align_t));
+    void *p = us_arena_alloc(a, 1, bytes ? bytes : 1, 64);
     if (!p) return us_arena_fail(k->c, a);
     *out = p;
     return US_OK;
@@ -105,6 +105,11 @@ us_err us_eval_in_dense(us_eval *k, size_t i, us_tensor *out)
 bool us_eval_wants(const us_eval *k, size_t i)
 {
     return i < k->n_out && k->out[i];
+}
+
+const us_tensor *us_eval_opt_out(const us_eval *k, size_t i)
+{
+    return us_eval_wants(k, i) && k->out[i]->kind == US_KIND_TENSOR ? &k->out[i]->t : NULL;
 }
 
 /* An output nobody asked for is written to working memory, so that kernels need not care. */

@@ -159,6 +159,8 @@ us_err us_eval_in_dense(us_eval *k, size_t i, us_tensor *out) US_MUST;
  * asks before, when types are new: kernels look at one input's type and trust the others to fit. */
 us_err us_eval_check(us_eval *k) US_MUST;
 bool us_eval_wants(const us_eval *k, size_t i); /* output i exists and is used */
+/* In bind: output i as it will be (no data yet), NULL when nobody wants it. */
+const us_tensor *us_eval_opt_out(const us_eval *k, size_t i);
 /* Output i as contiguous tensor of this type and shape. */
 us_err us_eval_out(us_eval *k, size_t i, us_dtype dtype, int rank, const int64_t *dims,
                    us_tensor **out) US_MUST;
@@ -183,6 +185,24 @@ typedef us_err us_eval_fn(us_eval *k);
  * k->prepared; that is NULL where no plan is (constant folding, an operator run inside another), and eval then prepares for
  * itself: results do not depend on it. */
 typedef us_err us_prepare_fn(us_eval *k, const void **out);
+
+/* One node for one signature of shapes: what is left to do at every run. The data of inputs and outputs is found at k->in[i]->t.data and
+ * k->out[i]->t.data (aligned to the element only, for it may be the caller's); types, dims and dense strides are those that bind
+ * saw. Output 0 may lie over input 0 where the operator has US_OP_INPLACE. No memory is asked for and no shape looked at;
+ * it fails for contents only (an index out of range). */
+typedef us_err us_call_fn(us_eval *k, const void *state, void *scratch);
+typedef struct us_call {
+    us_call_fn *run;   /* NULL: declined, the operator's eval runs */
+    const void *state; /* from us_eval_keep */
+    size_t scratch;    /* bytes that run may write, 64-byte aligned */
+    const char *
+        kernel; /* what runs, for profile and explain; of a declined call why, or NULL: a lasting string */
+} us_call;
+/* Called once when a binding is made, if every input and output is a dense tensor of known type and dims with at least one element
+ * (or an absent optional). Constants have their data, other inputs and outputs have none yet. us_eval_keep gives memory that lasts as long as the
+ * call; us_eval_work is charged to every run (the elements of outputs are counted already); us_eval_out and us_eval_scratch are not there. A bind declines
+ * whatever it is not made for, wrong shapes included: eval then says what is wrong. The only error is memory that runs out. */
+typedef us_err us_bind_fn(us_eval *k, us_call *call);
 /* Replace node n by core nodes (added before it, outputs rewired; n removed by the caller). */
 typedef us_err us_expand_fn(us_ctx *c, us_model *m, us_graph *g, us_nid n);
 
@@ -259,6 +279,7 @@ typedef enum us_op_id {
 
 const us_op *us_op_get(us_op_id id);
 us_prepare_fn *us_op_prepare(const us_op *op); /* NULL: nothing to prepare (ir/prepare.def) */
+us_bind_fn *us_op_bind(const us_op *op);       /* NULL: always eval (ir/bind.def) */
 /* NULL when unknown. "ai.onnx" and "" are the same domain. */
 const us_op *us_op_find(us_sv domain, us_sv name);
 us_op_id us_op_index(const us_op *op);

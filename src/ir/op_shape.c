@@ -386,6 +386,36 @@ us_err shape_eval(us_eval *k)
     return US_OK;
 }
 
+/* Integers that are known before the run. */
+typedef struct ready_ints {
+    size_t n;
+    int64_t at[US_MAX_RANK];
+} ready_ints;
+
+static us_err give_ints(us_eval *k, const void *state, void *scratch)
+{
+    const ready_ints *r = state;
+    (void)scratch;
+    memcpy(k->out[0]->t.data, r->at, r->n * sizeof *r->at);
+    return US_OK;
+}
+
+us_err shape_bind(us_eval *k, us_call *call)
+{
+    const us_tensor *x = us_eval_opt(k, 0), *y = us_eval_opt_out(k, 0);
+    int from, to;
+    void *p;
+    if (!x || !y) return US_OK;
+    shape_range(k->params, x->rank, &from, &to);
+    if (to <= from || us_tensor_count(y) != to - from) return US_OK;
+    US_TRY(us_eval_keep(k, sizeof(ready_ints), &p));
+    ready_ints *r = p;
+    r->n = (size_t)(to - from);
+    memcpy(r->at, x->dims + from, r->n * sizeof *r->at);
+    *call = (us_call){.run = give_ints, .state = r, .kernel = "known"};
+    return US_OK;
+}
+
 us_err size_infer(us_infer *k)
 {
     return us_infer_out(k, 0, US_I64, 0, NULL);
@@ -398,6 +428,19 @@ us_err size_eval(us_eval *k)
     US_TRY(us_eval_in(k, 0, &x));
     US_TRY(us_eval_out(k, 0, US_I64, 0, NULL, &y));
     *(int64_t *)y->data = us_tensor_count(x);
+    return US_OK;
+}
+
+us_err size_bind(us_eval *k, us_call *call)
+{
+    const us_tensor *x = us_eval_opt(k, 0);
+    void *p;
+    if (!x || !us_eval_opt_out(k, 0)) return US_OK;
+    US_TRY(us_eval_keep(k, sizeof(ready_ints), &p));
+    ready_ints *r = p;
+    r->n = 1;
+    r->at[0] = us_tensor_count(x);
+    *call = (us_call){.run = give_ints, .state = r, .kernel = "known"};
     return US_OK;
 }
 

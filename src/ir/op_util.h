@@ -14,6 +14,9 @@
 #define US_PREPARE(id, fn) us_prepare_fn fn##_prepare;
 #include "ir/prepare.def"
 #undef US_PREPARE
+#define US_BIND(id, fn) us_bind_fn fn##_bind;
+#include "ir/bind.def"
+#undef US_BIND
 
 /* --- upgrades ------------------------------------------------------------------------------------ */
 

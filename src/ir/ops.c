@@ -53,6 +53,21 @@ us_prepare_fn *us_op_prepare(const us_op *op)
     return prepares[us_op_index(op)];
 }
 
+#define US_BIND(id, fn) us_bind_fn fn##_bind;
+#include "ir/bind.def"
+#undef US_BIND
+static us_bind_fn *const binds[US_OP_N] = {
+    [US_OP_NONE] = NULL,
+#define US_BIND(id, fn) [US_OP_##id] = fn##_bind,
+#include "ir/bind.def"
+#undef US_BIND
+};
+
+us_bind_fn *us_op_bind(const us_op *op)
+{
+    return binds[us_op_index(op)];
+}
+
 const us_op *us_op_get(us_op_id id)
 {
     size_t i = (size_t)id, n = US_LEN(table);
