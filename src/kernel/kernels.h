@@ -60,6 +60,7 @@ typedef struct us_kernels {
     size_t (*f32_gemm_scratch)(size_t m, size_t n, size_t k);
     const char *f32_gemm_name;          /* as `usta doctor` prints it */
     const struct us_gemm_kernels *gemm; /* products by packed weights: kernel/gemm.h */
+    const struct us_ew_kernels *map;    /* elementwise programs: kernel/map.h */
     us_i16_gemm_fn *i16_gemm;
     us_i16_rows_fn *i16_rows;
 } us_kernels;

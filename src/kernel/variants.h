@@ -3,6 +3,7 @@
 #define USTA_KERNEL_VARIANTS_H
 
 #include "kernel/gemm.h"
+#include "kernel/map.h"
 
 us_f32_gemm_fn us_f32_gemm__ref;
 size_t us_f32_gemm_scratch__ref(size_t m, size_t n, size_t k);
@@ -15,5 +16,7 @@ extern const us_gemm_kernels us_gemm__ref;
 
 us_i16_gemm_fn us_i16_gemm__ref, us_i16_gemm_4x16__avx2;
 us_i16_rows_fn us_i16_rows__ref, us_i16_rows__avx2;
+
+extern const us_ew_kernels us_ew__ref;
 
 #endif
