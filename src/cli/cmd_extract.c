@@ -1,7 +1,7 @@
 /* cli/cmd_extract.c - `usta extract IN OUT --from a,b --to c,d`: a part of a model as a model. */
 #include "cli/cli.h"
+#include "cli/models.h"
 #include "inspect/extract.h"
-#include "ir/text.h"
 #include "onnx/onnx.h"
 
 typedef struct extract_args {
@@ -20,31 +20,6 @@ static const us_opt opts[] = {
     {US_OPT_END}};
 #undef F
 
-static us_err ends_json(us_cli *cli, const us_model *m, bool inputs, json_t **out)
-{
-    json_t *list = json_array();
-    const us_graph *g = m->main;
-    size_t n = inputs ? g->inputs.n : g->outputs.n;
-    us_buf b;
-    us_err e = us_json_keep(cli->c, cli->arena, list);
-    us_buf_init(&b, cli->c, (size_t)1 << 20);
-    for (size_t i = 0; e == US_OK && i < n; i++) {
-        const us_val *v = &g->vals.at[inputs ? g->inputs.at[i] : g->outputs.at[i]];
-        if (inputs && v->storage != US_ST_INPUT)
-            continue; /* constants that may be overridden */
-        us_buf_clear(&b);
-        us_type_print(&m->syms, &v->type, &b);
-        e = us_buf_check(&b);
-        if (e == US_OK &&
-            json_array_append_new(list, json_pack("{s:s%, s:s%}", "name", v->name.p, v->name.n,
-                                                  "type", b.p, b.n)))
-            e = us_nomem(cli->c);
-    }
-    us_buf_deinit(&b);
-    if (e == US_OK) *out = list;
-    return e;
-}
-
 static us_err print_ends(us_cli *cli, const char *title, const json_t *list)
 {
     us_rtable *t;
@@ -62,8 +37,8 @@ static us_err print_ends(us_cli *cli, const char *title, const json_t *list)
 static us_err answer(us_cli *cli, const us_model *x, const us_extract_report *r)
 {
     json_t *in, *out, *all;
-    US_TRY(ends_json(cli, x, true, &in));
-    US_TRY(ends_json(cli, x, false, &out));
+    US_TRY(us_ends_json(cli->c, cli->arena, x, true, &in));
+    US_TRY(us_ends_json(cli->c, cli->arena, x, false, &out));
     all = json_pack("{s:s, s:s, s:I, s:I, s:O, s:O, s:I, s:I, s:b}", "file", cli->args[0],
                     "written", cli->args[1], "nodes_before", (json_int_t)r->nodes_before,
                     "nodes_after", (json_int_t)r->nodes_after, "inputs", in, "outputs", out,

@@ -10,6 +10,7 @@
 
 #include "cli/cli.h"
 #include "cli/images.h"
+#include "cli/models.h"
 #include "cli/tensors.h"
 #include "data/decode.h"
 #include "data/passport.h"
@@ -117,26 +118,10 @@ static us_err load(infer *k, const char *path)
     return k->in && k->have && k->out && k->pictures ? US_OK : us_arena_fail(k->c, k->a);
 }
 
-static us_err no_input(infer *k, us_sv name)
-{
-    us_buf names;
-    us_buf_init(&names, k->c, 300);
-    for (size_t i = 0; i < us_plan_n_inputs(k->plan); i++)
-        us_buf_addf(&names, "%s" US_SV_FMT, i ? ", " : "",
-                    US_SV_ARG(us_plan_input_name(k->plan, i)));
-    us_err e =
-        us_fail(k->c, US_ARG, "the model has no input '" US_SV_FMT "'; its inputs: " US_SV_FMT,
-                US_SV_ARG(name), US_SV_ARG(us_buf_sv(&names)));
-    us_buf_deinit(&names);
-    return e;
-}
-
 static us_err read_given(infer *k, const given *g)
 {
-    size_t i = 0, n = us_plan_n_inputs(k->plan);
-    while (i < n && !us_sv_eq(us_plan_input_name(k->plan, i), g->name))
-        i++;
-    if (i == n) return no_input(k, g->name);
+    size_t i;
+    US_TRY(us_input_find(k->c, k->plan, g->name, &i));
     if (k->have[i])
         return us_fail(k->c, US_ARG, "-i " US_SV_FMT "=%s: this input is given twice",
                        US_SV_ARG(g->name), g->file);
@@ -172,11 +157,8 @@ static us_err read_csv(infer *k)
     us_buf_deinit(&text);
     if (e != US_OK) return us_wrap(k->c, e, "%s", k->csv);
     for (size_t j = 0; j < d.n_inputs; j++) {
-        size_t i = 0;
-        while (i < us_plan_n_inputs(k->plan) &&
-               !us_sv_eq(us_plan_input_name(k->plan, i), d.inputs[j].name))
-            i++;
-        if (i == us_plan_n_inputs(k->plan)) return no_input(k, d.inputs[j].name);
+        size_t i;
+        US_TRY(us_input_find(k->c, k->plan, d.inputs[j].name, &i));
         k->in[i] = in[j];
         k->have[i] = true;
     }

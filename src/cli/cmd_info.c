@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/models.h"
 #include "cli/passport_page.h"
 #include "data/passport.h"
 #include "inspect/cost.h"
@@ -13,7 +14,6 @@
 #include "onnx/onnx.h"
 
 #define TEXT_MAX ((size_t)1 << 20)
-#define OPS_MAX  4096 /* different operators counted */
 
 typedef struct info_args {
     bool layers;
@@ -38,33 +38,11 @@ typedef struct info {
     us_ctx *c;
     us_arena *a;
     const us_model *m;
-    us_map ops; /* "domain.Op" -> index into n_ops */
-    int64_t n_ops[OPS_MAX];
+    us_tally *ops;
     int64_t n_nodes, n_params, n_bytes, n_graphs;
 } info;
 
 /* --- counting ------------------------------------------------------------------------------------------ */
-
-static us_err count_node(info *k, const us_node *n)
-{
-    us_sv name = n->op_type;
-    if (n->domain.n > 0) {
-        char *z = us_str_printf(k->a, US_SV_FMT "." US_SV_FMT, US_SV_ARG(n->domain),
-                                US_SV_ARG(n->op_type));
-        if (!z) return us_arena_fail(k->c, k->a);
-        name = us_sv_of(z);
-    }
-    uint32_t i = us_map_get(&k->ops, name);
-    if (i == US_MAP_NONE) {
-        i = (uint32_t)k->ops.items.n;
-        if (i >= OPS_MAX)
-            return us_fail(k->c, US_LIMIT, "more than %d different operators", OPS_MAX);
-        US_TRY(us_map_put(k->c, &k->ops, name, i, NULL));
-    }
-    k->n_ops[i]++;
-    k->n_nodes++;
-    return US_OK;
-}
 
 static us_err count_graph(info *k, const us_graph *g, int depth)
 {
@@ -80,7 +58,8 @@ static us_err count_graph(info *k, const us_graph *g, int depth)
     }
     for (size_t i = 0; i < g->order.n; i++) {
         const us_node *n = &g->nodes.at[g->order.at[i]];
-        US_TRY(count_node(k, n));
+        US_TRY(us_tally_add(k->c, k->ops, 0, n));
+        k->n_nodes++;
         for (uint32_t j = 0; j < n->n_attrs; j++)
             for (size_t s = 0; n->attrs[j].graphs && s < n->attrs[j].n; s++)
                 US_TRY(count_graph(k, n->attrs[j].graphs[s], depth + 1));
@@ -89,35 +68,6 @@ static us_err count_graph(info *k, const us_graph *g, int depth)
 }
 
 /* --- the tree ------------------------------------------------------------------------------------------- */
-
-static json_t *text_json(us_sv s)
-{
-    json_t *j = json_stringn(s.n ? s.p : "", s.n);
-    return j ? j : json_string("\xEF\xBF\xBD"); /* bytes that are no UTF-8 */
-}
-
-static us_err ends_json(info *k, const us_graph *g, bool inputs, json_t **out)
-{
-    json_t *list = json_array();
-    us_err e = us_json_keep(k->c, k->a, list);
-    size_t n = inputs ? g->inputs.n : g->outputs.n;
-    us_buf b;
-    us_buf_init(&b, k->c, TEXT_MAX);
-    for (size_t i = 0; e == US_OK && i < n; i++) {
-        const us_val *v = &g->vals.at[inputs ? g->inputs.at[i] : g->outputs.at[i]];
-        if (inputs && v->storage != US_ST_INPUT) continue;
-        us_buf_clear(&b);
-        us_type_print(&k->m->syms, &v->type, &b);
-        e = us_buf_check(&b);
-        if (e == US_OK &&
-            json_array_append_new(list, json_pack("{s:o, s:o}", "name", text_json(v->name),
-                                                  "type", text_json(us_buf_sv(&b)))))
-            e = us_nomem(k->c);
-    }
-    us_buf_deinit(&b);
-    if (e == US_OK) *out = list;
-    return e;
-}
 
 /* Our own properties are JSON texts and shown as trees; others are texts. */
 static us_err props_json(info *k, json_t **out)
@@ -131,7 +81,7 @@ static us_err props_json(info *k, json_t **out)
             us_json_parse(k->c, k->a, "metadata", p->value, 0, &tree) == US_OK)
             json_incref(tree);
         else
-            tree = text_json(p->value);
+            tree = us_text_json(p->value);
         if (json_object_setn_new_nocheck(all, p->key.n ? p->key.p : "", p->key.n, tree))
             return us_nomem(k->c);
     }
@@ -143,10 +93,10 @@ static us_err ops_json(info *k, json_t **out)
 {
     json_t *all = json_object();
     US_TRY(us_json_keep(k->c, k->a, all));
-    for (size_t i = 0; i < k->ops.items.n; i++) {
-        us_sv name = k->ops.items.at[i].key;
+    for (size_t i = 0; i < k->ops->names.items.n; i++) {
+        us_sv name = k->ops->names.items.at[i].key;
         if (json_object_setn_new_nocheck(all, name.n ? name.p : "", name.n,
-                                         json_integer(k->n_ops[i])))
+                                         json_integer(k->ops->n[0][i])))
             return us_nomem(k->c);
     }
     *out = all;
@@ -208,12 +158,12 @@ static us_err layers_json(info *k, json_t **out)
         add_shape(&b, &l->type);
         e = us_buf_check(&b);
         json_t *row = e == US_OK ? cost_json(l) : NULL;
-        if (row && (json_object_set_new(row, "node", text_json(l->node)) ||
-                    json_object_set_new(row, "graph", text_json(l->graph)) ||
-                    json_object_set_new(row, "domain", text_json(l->domain)) ||
-                    json_object_set_new(row, "operator", text_json(l->op)) ||
-                    json_object_set_new(row, "output", text_json(l->output)) ||
-                    json_object_set_new(row, "type", text_json(us_buf_sv(&b)))))
+        if (row && (json_object_set_new(row, "node", us_text_json(l->node)) ||
+                    json_object_set_new(row, "graph", us_text_json(l->graph)) ||
+                    json_object_set_new(row, "domain", us_text_json(l->domain)) ||
+                    json_object_set_new(row, "operator", us_text_json(l->op)) ||
+                    json_object_set_new(row, "output", us_text_json(l->output)) ||
+                    json_object_set_new(row, "type", us_text_json(us_buf_sv(&b)))))
             e = us_nomem(k->c);
         if (json_array_append_new(list, row) && e == US_OK) e = us_nomem(k->c);
     }
@@ -271,18 +221,19 @@ static us_err gather(info *k, const char *path, json_t **out)
     US_TRY(get_layers(k));
     json_t *in = NULL, *result = NULL, *ops = NULL, *opsets = NULL, *props = NULL;
     US_TRY(count_graph(k, k->m->main, 0));
-    US_TRY(ends_json(k, k->m->main, true, &in));
-    US_TRY(ends_json(k, k->m->main, false, &result));
+    US_TRY(us_ends_json(k->c, k->a, k->m, true, &in));
+    US_TRY(us_ends_json(k->c, k->a, k->m, false, &result));
     US_TRY(ops_json(k, &ops));
     US_TRY(opsets_json(k, &opsets));
     US_TRY(props_json(k, &props));
     json_t *all = json_pack(
         "{s:s, s:I, s:o, s:o, s:O, s:O, s:O, s:I, s:I, s:I, s:I, s:I, s:O, s:O}", "file", path,
-        "ir_version", (json_int_t)k->m->ir_version, "producer", text_json(k->m->producer_name),
-        "producer_version", text_json(k->m->producer_version), "opsets", opsets, "inputs", in,
-        "outputs", result, "nodes", (json_int_t)k->n_nodes, "graphs", (json_int_t)k->n_graphs,
-        "functions", (json_int_t)k->m->functions.n, "parameters", (json_int_t)k->n_params,
-        "parameter_bytes", (json_int_t)k->n_bytes, "operators", ops, "properties", props);
+        "ir_version", (json_int_t)k->m->ir_version, "producer",
+        us_text_json(k->m->producer_name), "producer_version",
+        us_text_json(k->m->producer_version), "opsets", opsets, "inputs", in, "outputs", result,
+        "nodes", (json_int_t)k->n_nodes, "graphs", (json_int_t)k->n_graphs, "functions",
+        (json_int_t)k->m->functions.n, "parameters", (json_int_t)k->n_params, "parameter_bytes",
+        (json_int_t)k->n_bytes, "operators", ops, "properties", props);
     US_TRY(us_json_keep(k->c, k->a, all));
     US_TRY(add_costs(k, all));
     *out = all;
@@ -516,7 +467,7 @@ static us_err run(us_cli *cli, void *args)
     k->c = cli->c;
     k->a = cli->arena;
     k->m = m;
-    us_map_init(&k->ops, cli->arena);
+    US_GO(us_tally_new(k->c, k->a, &k->ops));
     US_GO(gather(k, cli->args[0], &all));
     e = cli->json ? us_out_json(cli, all) : print_page(k, all);
 out:

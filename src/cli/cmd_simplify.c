@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/models.h"
 #include "exec/agree.h"
 #include "ir/op.h"
 #include "ir/text.h"
@@ -14,7 +15,6 @@
 #include "pass/simplify.h"
 
 #define TEXT_MAX ((size_t)1 << 30)
-#define OPS_MAX  4096
 
 typedef struct simplify_args {
     const char *passes, *dump;
@@ -76,44 +76,34 @@ static us_err check_dump(simplify *k)
 
 /* --- what changed, by operator ------------------------------------------------------------------------------- */
 
-typedef struct op_counts {
-    us_map names;
+typedef struct counting {
+    us_tally *ops;
     int side;
-    int64_t n[2][OPS_MAX];
-} op_counts;
+} counting;
 
 static us_err count_ops(us_ctx *c, us_graph *g, void *arg)
 {
-    op_counts *t = arg;
-    for (size_t j = 0; j < g->order.n; j++) {
-        const us_node *n = &g->nodes.at[g->order.at[j]];
-        uint32_t at = us_map_get(&t->names, n->op_type);
-        if (at == US_MAP_NONE) {
-            at = (uint32_t)t->names.items.n;
-            if (at >= OPS_MAX)
-                return us_fail(c, US_LIMIT, "more than %d different operators", OPS_MAX);
-            US_TRY(us_map_put(c, &t->names, n->op_type, at, NULL));
-        }
-        t->n[t->side][at]++;
-    }
+    counting *k = arg;
+    for (size_t j = 0; j < g->order.n; j++)
+        US_TRY(us_tally_add(c, k->ops, k->side, &g->nodes.at[g->order.at[j]]));
     return US_OK;
 }
 
 static us_err ops_json(simplify *k, json_t **out)
 {
-    op_counts *t = us_new(k->cli->arena, op_counts);
+    counting n = {0};
     json_t *all = json_object();
     US_TRY(us_json_keep(k->c, k->cli->arena, all));
-    if (!t) return us_arena_fail(k->c, k->cli->arena);
-    us_map_init(&t->names, k->cli->arena);
-    US_TRY(us_graph_each(k->c, k->from->main, count_ops, t));
-    t->side = 1;
-    US_TRY(us_graph_each(k->c, k->to->main, count_ops, t));
-    for (size_t i = 0; i < t->names.items.n; i++) {
-        us_sv name = t->names.items.at[i].key;
-        json_t *row = json_pack("{s:I, s:I}", "before", (json_int_t)t->n[0][i], "after",
-                                (json_int_t)t->n[1][i]);
-        if (json_object_setn_new_nocheck(all, name.p, name.n, row)) return us_nomem(k->c);
+    US_TRY(us_tally_new(k->c, k->cli->arena, &n.ops));
+    US_TRY(us_graph_each(k->c, k->from->main, count_ops, &n));
+    n.side = 1;
+    US_TRY(us_graph_each(k->c, k->to->main, count_ops, &n));
+    for (size_t i = 0; i < n.ops->names.items.n; i++) {
+        us_sv name = n.ops->names.items.at[i].key;
+        json_t *row = json_pack("{s:I, s:I}", "before", (json_int_t)n.ops->n[0][i], "after",
+                                (json_int_t)n.ops->n[1][i]);
+        if (json_object_setn_new_nocheck(all, name.n ? name.p : "", name.n, row))
+            return us_nomem(k->c);
     }
     *out = all;
     return US_OK;

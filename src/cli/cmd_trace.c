@@ -9,6 +9,7 @@
 
 #include "cli/cli.h"
 #include "cli/images.h"
+#include "cli/models.h"
 #include "cli/tensors.h"
 #include "inspect/trace.h"
 #include "onnx/onnx.h"
@@ -59,24 +60,6 @@ static const us_opt opts[] = {
 
 /* --- inputs --------------------------------------------------------------------------------------------------- */
 
-static us_err find_input(trace *k, const us_plan *p, us_sv name, size_t *out)
-{
-    us_buf names;
-    for (size_t i = 0; i < us_plan_n_inputs(p); i++)
-        if (us_sv_eq(us_plan_input_name(p, i), name)) {
-            *out = i;
-            return US_OK;
-        }
-    us_buf_init(&names, k->c, 300);
-    for (size_t i = 0; i < us_plan_n_inputs(p); i++)
-        us_buf_addf(&names, "%s" US_SV_FMT, i ? ", " : "", US_SV_ARG(us_plan_input_name(p, i)));
-    us_err e =
-        us_fail(k->c, US_ARG, "the model has no input '" US_SV_FMT "'; its inputs: " US_SV_FMT,
-                US_SV_ARG(name), US_SV_ARG(us_buf_sv(&names)));
-    us_buf_deinit(&names);
-    return e;
-}
-
 static us_err read_given(trace *k, const us_plan *p, const char *text)
 {
     const char *eq = strchr(text, '=');
@@ -84,7 +67,7 @@ static us_err read_given(trace *k, const us_plan *p, const char *text)
     us_pictures pics;
     if (!eq) return us_fail(k->c, US_ARG, "-i %s: expected NAME=FILE", text);
     us_sv name = {text, (size_t)(eq - text)};
-    US_TRY(find_input(k, p, name, &i));
+    US_TRY(us_input_find(k->c, p, name, &i));
     if (k->have[i]) return us_fail(k->c, US_ARG, "-i %s: this input is given twice", text);
     k->have[i] = true;
     const us_type *type = us_plan_input_type(p, i);
@@ -176,7 +159,7 @@ static us_err run_reference(trace *k)
     if (!in) return us_arena_fail(k->c, k->a);
     for (size_t i = 0; i < us_plan_n_inputs(p); i++) {
         size_t j;
-        US_TRY(find_input(k, us_trace_plan(k->t), us_plan_input_name(p, i), &j));
+        US_TRY(us_input_find(k->c, us_trace_plan(k->t), us_plan_input_name(p, i), &j));
         in[i] = k->in[j];
     }
     return us_trace_run(k->c, k->t2, in);

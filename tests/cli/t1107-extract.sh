@@ -33,6 +33,10 @@ is "nothing was written" "$(ls "$T" | grep -c x.onnx)" 0
 ok "a value nobody needs" "$USTA" extract "$D/net.onnx" "$T/y.onnx" --from h,words --to out/y:0
 has "is said" "nothing needs 'words'"
 
+LC_ALL=C sed 's/words/w\xff\xferd/g' "$D/net.onnx" >"$T/odd.onnx"
+ok "a name that is no UTF-8" "$USTA" extract --json "$T/odd.onnx" "$T/odd2.onnx" --from h --add-inputs
+has "is shown as such" '"name":"�"'
+
 status 2 "an unknown name" "$USTA" extract "$D/net.onnx" "$T/x.onnx" --from hh --to out/y:0
 has "with the near one" "is it 'h'?"
 status 2 "a name twice" "$USTA" extract "$D/net.onnx" "$T/x.onnx" --from h,h --to out/y:0
