@@ -232,6 +232,10 @@ static us_err model_json(const us_view *v, us_buf *b, us_buf *text)
     const us_model *m = v->m;
     us_buf_adds(b, "{\"title\":");
     us_json_add_text(b, us_sv_of(v->o.title));
+    key(b, "about");
+    us_buf_clear(text);
+    us_view_about(v, text);
+    us_json_add_text(b, us_buf_sv(text));
     key(b, "meta");
     us_buf_clear(text);
     us_buf_addf(text, "%lld", (long long)m->ir_version);

@@ -8,6 +8,7 @@
 
 #define WIDER_GAP 0.07F /* room between layers for each unit a line moves sideways, */
 #define MAX_WIDER 90    /* at most */
+#define PORT_STEP 24    /* between lines that enter a box, when there is room */
 
 /* --- which links are drawn ----------------------------------------------------------------------------- */
 
@@ -55,12 +56,17 @@ static us_err add_dummies(us_lay *k)
     uint32_t *layer = us_new_n(k->a, uint32_t, n + 1);
     k->w = us_new_n(k->a, float, n + 1);
     k->pos = us_new_n(k->a, uint32_t, n + 1);
+    k->right = us_new_n(k->a, float, n + 1);
+    k->owner = us_new_n(k->a, uint32_t, n + 1);
     k->net0 = us_new_n(k->a, uint32_t, (size_t)l->n_nets + 1);
     k->net_n = us_new_n(k->a, uint32_t, (size_t)l->n_nets + 1);
-    if (!layer || !k->w || !k->pos || !k->net0 || !k->net_n) return us_arena_fail(k->c, k->a);
+    if (!layer || !k->w || !k->pos || !k->right || !k->owner || !k->net0 || !k->net_n)
+        return us_arena_fail(k->c, k->a);
     for (uint32_t b = 0; b < l->n_boxes; b++) {
         layer[b] = k->layer[b];
         k->w[b] = l->boxes[b].w;
+        k->right[b] = fmaxf(l->boxes[b].w / 2, l->boxes[b].right);
+        k->owner[b] = b;
     }
     k->n = l->n_boxes;
     for (uint32_t i = 0; i < l->n_nets; i++) {
@@ -69,6 +75,8 @@ static us_err add_dummies(us_lay *k)
         k->net_n[i] = far > 1 ? far - 1 : 0;
         for (uint32_t j = 0; j < k->net_n[i]; j++) {
             layer[k->n] = k->layer[l->nets[i].from] + 1 + j;
+            k->owner[k->n] = l->nets[i].from;
+            k->right[k->n] = 0.5F;
             k->w[k->n++] = 1;
         }
     }
@@ -159,7 +167,21 @@ static int by_box_and_x(const void *pa, const void *pb)
     return a->link < b->link ? -1 : a->link > b->link;
 }
 
-/* Spreads each box's ports over its edge; a single one is in the middle. set: end_x of links, else start_x of nets. */
+/* Each port as near as may be to where its line comes from, so that straight lines stay straight; a single one is in the
+ * middle. n ports of one box, sorted. */
+static void spread_box(port *p, uint32_t n, const us_lay_box *b)
+{
+    float step = fminf(PORT_STEP, b->w / (float)(n + 1));
+    float lo = b->x + step / 2, hi = b->x + b->w - step / 2;
+    if (n == 1) p[0].x = b->x + b->w / 2;
+    if (n == 1) return;
+    for (uint32_t i = 0; i < n; i++, lo += step)
+        p[i].x = lo = fmaxf(lo, fminf(p[i].x, hi));
+    for (uint32_t i = n; i-- > 0; hi -= step)
+        p[i].x = hi = fminf(hi, p[i].x);
+}
+
+/* ends: end_x of links, else start_x of nets. */
 static void spread(us_lay *k, port *p, uint32_t n, bool ends)
 {
     us_layout *l = k->l;
@@ -167,13 +189,16 @@ static void spread(us_lay *k, port *p, uint32_t n, bool ends)
     for (uint32_t i = 0, j; i < n; i = j) {
         for (j = i; j < n && p[j].box == p[i].box;)
             j++;
-        const us_lay_box *b = &l->boxes[p[i].box];
+        spread_box(p + i, j - i, &l->boxes[p[i].box]);
         for (uint32_t q = i; q < j; q++) {
-            float x = b->x + b->w * (float)(q - i + 1) / (float)(j - i + 1);
-            if (ends)
-                l->nets[p[q].net].links[p[q].link].end_x = x;
-            else
-                l->nets[p[q].net].start_x = x;
+            float x = p[q].x;
+            us_lay_net *net = &l->nets[p[q].net];
+            if (ends) {
+                net->links[p[q].link].end_x = x;
+            } else {
+                net->start_x = x;
+                net->n_right = j - 1 - q;
+            }
         }
     }
 }
@@ -254,16 +279,17 @@ static us_err draw_link(us_lay *k, const bands *t, uint32_t i, us_lay_link *link
     if (far > k->l->span) return US_OK;
     us_lay_point *p = us_new_n(k->a, us_lay_point, 2 * (size_t)far + 1);
     if (!p) return us_arena_fail(k->c, k->a);
-    p[n++] = (us_lay_point){net->start_x, from->y + from->h};
-    p[n++] = (us_lay_point){net->start_x, t->bottom[from->layer]};
+    p[n++] = (us_lay_point){net->start_x, from->y + from->h, false};
+    p[n++] = (us_lay_point){net->start_x, t->bottom[from->layer], false};
     for (uint32_t j = 0; j + 1 < far; j++) {
         uint32_t v = k->net0[i] + j;
-        p[n++] = (us_lay_point){k->x[v], t->top[k->layer[v]]};
-        p[n++] = (us_lay_point){k->x[v], t->bottom[k->layer[v]]};
+        p[n++] = (us_lay_point){k->x[v], t->top[k->layer[v]], false};
+        p[n++] = (us_lay_point){k->x[v], t->bottom[k->layer[v]], false};
     }
-    p[n++] = (us_lay_point){link->end_x, k->l->boxes[link->to].y};
+    p[n++] = (us_lay_point){link->end_x, k->l->boxes[link->to].y, false};
     link->at = p;
     link->n_at = n;
+    link->first = link->trunk ? 0 : n - 2;
     return US_OK;
 }
 
@@ -300,5 +326,6 @@ us_err us_layout_run(us_ctx *c, us_arena *a, us_layout *l)
     for (uint32_t i = 0; i < l->n_nets; i++)
         for (uint32_t j = 0; j < l->nets[i].n_links; j++)
             US_TRY(draw_link(&k, &t, i, &l->nets[i].links[j]));
-    return US_OK;
+    l->n_columns = 1;
+    return l->page_w > 0 ? us_lay_fold(&k, t.top, t.bottom) : US_OK;
 }

@@ -1,7 +1,8 @@
 /* inspect/layout_layers.c - which box stands in which layer.
  *
  * Longest path from the top gives the fewest layers. It leaves boxes that start a side branch far above the place
- * where they are needed, so from the bottom up each box sinks as long as that shortens more lines than it lengthens.
+ * where they are needed, so from the bottom up each box sinks as long as that does not make lines longer in all: a side
+ * branch as a whole stands beside its first reader.
  */
 #include "inspect/layout_net.h"
 
@@ -54,6 +55,7 @@ static us_err longest_path(us_lay *k, links *t)
     }
     for (uint32_t i = 0; i < n; i++) {
         uint32_t b = t->order[i];
+        k->above[b] = k->layer[b];
         for (uint32_t j = t->out0[b]; j < t->out0[b + 1]; j++) {
             uint32_t d = t->out[j];
             k->layer[d] = US_MAX(k->layer[d], k->layer[b] + 1);
@@ -85,7 +87,7 @@ static void sink(us_lay *k, const links *t, const uint32_t *n_nets)
         uint32_t b = t->order[i], low = UINT32_MAX;
         for (uint32_t j = t->out0[b]; j < t->out0[b + 1]; j++)
             low = US_MIN(low, k->layer[t->out[j]]);
-        if (low != UINT32_MAX && low - 1 > k->layer[b] && grows(k, t, b) < n_nets[b])
+        if (low != UINT32_MAX && low - 1 > k->layer[b] && grows(k, t, b) <= n_nets[b])
             k->layer[b] = low - 1;
     }
 }
@@ -94,7 +96,8 @@ us_err us_lay_layers(us_lay *k)
 {
     links t;
     uint32_t *n_nets = us_new_n(k->a, uint32_t, k->l->n_boxes + 1);
-    if (!n_nets) return us_arena_fail(k->c, k->a);
+    k->above = us_new_n(k->a, uint32_t, k->l->n_boxes + 1);
+    if (!n_nets || !k->above) return us_arena_fail(k->c, k->a);
     for (uint32_t i = 0; i < k->l->n_nets; i++)
         n_nets[k->l->nets[i].from]++;
     US_TRY(index_links(k, &t));

@@ -19,8 +19,13 @@ typedef struct us_lay {
     uint32_t n, n_boxes; /* vertices, those that are boxes */
     uint32_t *layer;     /* per vertex */
     uint32_t *pos;
-    float *w;       /* per vertex */
-    uint32_t *net0; /* per net: its first dummy; those of the following layers come after it */
+    float *w;        /* per vertex */
+    float *right;    /* per vertex: room it takes right of its centre, its labels too */
+    uint32_t *owner; /* per vertex: the box itself, or where a dummy's line begins */
+    uint32_t
+        *above; /* per box: boxes on the longest way to it from the top; how much hangs on it */
+    uint32_t *below; /* per vertex: the same from the bottom */
+    uint32_t *net0;  /* per net: its first dummy; those of the following layers come after it */
     uint32_t *net_n;
     us_lay_edge *edges;
     uint32_t n_edges;
@@ -35,6 +40,8 @@ typedef struct us_lay {
 us_err us_lay_layers(us_lay *k) US_MUST; /* boxes' layers; l->n_layers */
 us_err us_lay_order(us_lay *k) US_MUST;  /* dummies and edges are there: at, pos */
 us_err us_lay_place(us_lay *k) US_MUST;  /* x */
+/* The finished drawing in columns; top, bottom: of layers. l->n_columns */
+us_err us_lay_fold(us_lay *k, const float *top, const float *bottom) US_MUST;
 
 static inline bool us_lay_dummy(const us_lay *k, uint32_t v)
 {

@@ -11,6 +11,8 @@
 
 #include "inspect/layout_net.h"
 
+#define LABEL_GAP 6 /* between what is written below a box and its neighbour */
+
 typedef struct place {
     us_lay *k;
     bool *conflict; /* per edge: crosses a line between dummies, must not be aligned */
@@ -22,7 +24,7 @@ typedef struct place {
     float *x;       /* of this run */
 } place;
 
-/* Distance of the centres of neighbours u and v. */
+/* Distance of the centres of neighbours, u on the left. */
 static float apart(const us_lay *k, uint32_t u, uint32_t v)
 {
     float gap = k->l->gap_x;
@@ -30,7 +32,7 @@ static float apart(const us_lay *k, uint32_t u, uint32_t v)
         gap *= 0.35F;
     else if (us_lay_dummy(k, u) || us_lay_dummy(k, v))
         gap *= 0.5F;
-    return (k->w[u] + k->w[v]) / 2 + gap;
+    return fmaxf((k->w[u] + k->w[v]) / 2 + gap, k->right[u] + k->w[v] / 2 + LABEL_GAP);
 }
 
 /* --- conflicts -------------------------------------------------------------------------------------------- */
@@ -74,9 +76,57 @@ static void mark_conflicts(place *p)
     }
 }
 
+/* --- the trunk -------------------------------------------------------------------------------------------- */
+
+/* How much hangs on an edge of v: boxes on the longest way above it, or below. */
+static uint32_t weight(const us_lay *k, uint32_t edge, bool above)
+{
+    const us_lay_edge *e = &k->edges[edge];
+    return above ? k->above[k->owner[e->up]] : k->below[e->down];
+}
+
+/* Edges of a box (n of them) that count beside the others: those at least half as heavy as the heaviest; and where two are
+ * left, the heavier. The others must not be aligned. */
+static void mark_lighter(place *p, const uint32_t *edges, uint32_t n, bool above)
+{
+    uint32_t most = 0, heavy = 0;
+    for (uint32_t j = 0; j < n; j++)
+        most = US_MAX(most, weight(p->k, edges[j], above));
+    for (uint32_t j = 0; j < n; j++)
+        heavy += weight(p->k, edges[j], above) >= most / 2;
+    for (uint32_t j = 0; j < n; j++) {
+        uint32_t w = weight(p->k, edges[j], above);
+        p->conflict[edges[j]] |= heavy == 2 ? w < most : w < most / 2;
+    }
+}
+
+/* A box stands under the longest way that leads to it, not under its constants or a shortcut past it; so the trunk of a network
+ * is straight and the rest hangs on it. */
+static void mark_light(place *p)
+{
+    const us_lay *k = p->k;
+    for (uint32_t v = 0; v < k->n; v++) {
+        if (us_lay_dummy(k, v)) continue;
+        mark_lighter(p, k->up + k->up0[v], k->up0[v + 1] - k->up0[v], true);
+        mark_lighter(p, k->down + k->down0[v], k->down0[v + 1] - k->down0[v], false);
+    }
+}
+
+static void weigh_below(us_lay *k)
+{
+    for (uint32_t layer = k->l->n_layers; layer-- > 0;)
+        for (uint32_t i = 0; i < k->n_at[layer]; i++) {
+            uint32_t v = k->at[layer][i];
+            for (uint32_t j = k->down0[v]; j < k->down0[v + 1]; j++) {
+                uint32_t d = k->edges[k->down[j]].down;
+                k->below[v] = US_MAX(k->below[v], k->below[d] + !us_lay_dummy(k, d));
+            }
+        }
+}
+
 /* --- one of four runs --------------------------------------------------------------------------------------- */
 
-/* Edges of v towards the layer before, sorted by place; a dummy's line to a dummy stands alone. */
+/* Edges of v towards the layer before that may be aligned, sorted by place; a dummy's line to a dummy stands alone. */
 static uint32_t neighbours(place *p, uint32_t v, bool down)
 {
     us_lay *k = p->k;
@@ -89,6 +139,7 @@ static uint32_t neighbours(place *p, uint32_t v, bool down)
             p->near[0] = e[j];
             return 1;
         }
+        if (p->conflict[e[j]]) continue;
         uint32_t i = n++;
         for (; i > 0; i--) { /* few, and mostly sorted */
             const us_lay_edge *before = &k->edges[p->near[i - 1]];
@@ -152,7 +203,7 @@ static void link_blocks(place *p, bool left)
                 }
                 uint32_t at = p->next0[u + 1]++;
                 p->next[at] = v;
-                p->dist[at] = apart(k, a, b);
+                p->dist[at] = apart(k, k->at[layer][i], k->at[layer][i + 1]);
             }
         if (!fill)
             for (uint32_t v = 2; v <= k->n + 1; v++)
@@ -251,10 +302,13 @@ us_err us_lay_place(us_lay *k)
     float *run[4] = {us_new_n(k->a, float, n), us_new_n(k->a, float, n),
                      us_new_n(k->a, float, n), us_new_n(k->a, float, n)};
     k->x = us_new_n(k->a, float, n);
+    k->below = us_new_n(k->a, uint32_t, n);
     if (!p.conflict || !p.root || !p.align || !p.next0 || !p.next || !p.dist || !p.left ||
-        !p.order || !p.near || !run[0] || !run[1] || !run[2] || !run[3] || !k->x)
+        !p.order || !p.near || !run[0] || !run[1] || !run[2] || !run[3] || !k->x || !k->below)
         return us_arena_fail(k->c, k->a);
+    weigh_below(k);
     mark_conflicts(&p);
+    mark_light(&p);
     for (int i = 0; i < 4; i++) { /* even runs pack to the left */
         p.x = run[i];
         align(&p, i < 2, i % 2 == 0);

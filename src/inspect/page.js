@@ -56,11 +56,11 @@
   const fit = whole => {
     const w = view.clientWidth, h = view.clientHeight;
     scale = Math.min(1.25, w / width, h / height);
-    if (!whole && scale < 0.8) { /* too large to read as a whole: begin at the top */
+    if (!whole && scale < 0.8) { /* too large to read as a whole: begin at the top, with the first input in sight */
       const first = data.items.length ? data.items[0].p : [0, 0, width, 0];
-      scale = 0.8;
-      x = width * scale <= w ? (w - width * scale) / 2 : w / 2 - (first[0] + first[2] / 2) * scale;
-      y = h / 12 - first[1] * scale;
+      scale = 1;
+      x = width <= w ? (w - width) / 2 : w / 2 - first[0] - first[2] / 2;
+      y = first[1] < h * 0.7 ? 8 : h / 3 - first[1];
     } else {
       x = (w - width * scale) / 2;
       y = (h - height * scale) / 2;
@@ -138,15 +138,26 @@
     const counts = new Map();
     for (const it of data.items) if (it.r === 'node') counts.set(it.o, (counts.get(it.o) || 0) + 1);
     const ops = Array.from(counts).sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1));
-    const ends = role => data.items.filter(it => it.r === role && it.g === 0).map(it => valueRow(['', (it.u || it.i)[0][1]]));
+    const ends = role => {
+      const found = data.items.filter(it => it.r === role && it.g === 0);
+      return found.length ? [make('h2', {}, role + 's'), ...found.map(it => valueRow(['', (it.u || it.i)[0][1]])[1])] : [];
+    };
+    const most = ops.length ? ops[0][1] : 1, kindOf = new Map(data.items.map(it => [it.o, it.k]));
+    const colour = i => { const s = scene.querySelector('.s' + i); return s ? getComputedStyle(s).fill : ''; };
+    const opRow = ([o, n]) => {
+      const bar = make('i', {}), row = make('button', { className: 'op', onclick: () => { box.value = o; search(); } }, make('span', {}, o), make('b', {}, String(n)), bar);
+      bar.style.width = 100 * n / most + '%';
+      bar.style.background = colour(kindOf.get(o));
+      return row;
+    };
     const legend = data.kinds.map((k, i) => [k, i]).filter(([k]) => k && k !== 'inputs, outputs').map(([k, i]) => {
-      const key = make('span', { className: 'key' }), svg = nodes.size && scene.querySelector('.s' + i);
-      if (svg) key.style.background = getComputedStyle(svg).fill;
+      const key = make('span', { className: 'key' });
+      key.style.background = colour(i);
       return make('div', {}, key, k);
     });
-    return [make('h1', {}, data.title), make('div', { className: 'dim' }, `${ops.reduce((n, o) => n + o[1], 0)} nodes`),
-      make('h2', {}, 'colours'), ...legend, ...section('inputs', ends('input')), ...section('outputs', ends('output')), ...section('model', data.meta),
-      make('h2', {}, 'operators'), table(ops.map(([o, n]) => [String(n), make('button', { onclick: () => { box.value = o; search(); } }, o)])),
+    return [make('h1', {}, data.title), make('div', { className: 'dim' }, data.about),
+      ...ends('input'), ...ends('output'), ...section('model', data.meta), make('h2', {}, 'colours'), make('div', { className: 'legend' }, ...legend),
+      make('h2', {}, 'operators'), ...ops.map(opRow),
       make('h2', {}, 'keys'), table([['search', make('kbd', {}, '/')], ['next, previous hit', make('span', {}, make('kbd', {}, 'Enter'), ' ', make('kbd', {}, 'Shift+Enter'))],
         ['zoom, whole', make('span', {}, make('kbd', {}, '+'), ' ', make('kbd', {}, '-'), ' ', make('kbd', {}, '0'))],
         ['along the graph', make('span', {}, make('kbd', {}, '↑'), ' ', make('kbd', {}, '↓'), ' ', make('kbd', {}, '←'), ' ', make('kbd', {}, '→'))], ['back', make('kbd', {}, 'Esc')]])];

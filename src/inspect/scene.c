@@ -67,10 +67,11 @@ static us_err add_sub_graphs(us_view *v, us_item *it, int depth)
     return US_OK;
 }
 
-static us_err add_node(us_view *v, us_vgraph *g, us_nid nid, int depth)
+static us_err add_node(us_view *v, us_vgraph *g, us_nid nid, const bool *fixed, int depth)
 {
     const us_node *n = &g->g->nodes.at[nid];
-    if (us_v_hidden(g->g, n)) return US_OK;
+    v->n_nodes++;
+    if (us_v_hidden(g->g, n) || (fixed && fixed[nid])) return US_OK;
     uint32_t at = g->n_items;
     US_TRY(add_item(v, g, US_ITEM_NODE, nid, US_NIL));
     for (uint32_t i = 0; i < n->n_out; i++)
@@ -81,6 +82,8 @@ static us_err add_node(us_view *v, us_vgraph *g, us_nid nid, int depth)
 static us_err add_items(us_view *v, us_vgraph *g, int depth)
 {
     const us_graph *ir = g->g;
+    bool *fixed = NULL;
+    if (v->o.brief) US_TRY(us_v_fixed(v, ir, &fixed));
     for (size_t i = 0; i < ir->inputs.n; i++)
         if (ir->vals.at[ir->inputs.at[i]].storage == US_ST_INPUT)
             US_TRY(add_item(v, g, US_ITEM_INPUT, US_NIL, ir->inputs.at[i]));
@@ -88,7 +91,7 @@ static us_err add_items(us_view *v, us_vgraph *g, int depth)
         if (ir->vals.at[i].storage == US_ST_OUTER && !us_v_const(ir, i))
             US_TRY(add_item(v, g, US_ITEM_OUTER, US_NIL, i));
     for (size_t i = 0; i < ir->order.n; i++)
-        US_TRY(add_node(v, g, ir->order.at[i], depth));
+        US_TRY(add_node(v, g, ir->order.at[i], fixed, depth));
     for (size_t i = 0; i < ir->outputs.n; i++)
         US_TRY(add_item(v, g, US_ITEM_OUTPUT, US_NIL, ir->outputs.at[i]));
     return US_OK;

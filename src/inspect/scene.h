@@ -11,14 +11,18 @@
 #include "inspect/view.h"
 
 /* Measures in pixels. */
-#define US_V_HEAD     24 /* height of an item's head */
-#define US_V_LINE     15 /* of a line below it */
-#define US_V_FOOT     5
-#define US_V_PAD      9
-#define US_V_GAP_X    30
-#define US_V_GAP_Y    42
-#define US_V_MARGIN   28 /* around a drawing */
-#define US_V_SUBTITLE 22 /* above a drawing within a node */
+#define US_V_LABEL     12 /* height of a label below a box */
+#define US_V_HEAD      24 /* height of an item's head */
+#define US_V_LINE      15 /* of a line below it */
+#define US_V_FOOT      5
+#define US_V_PAD       9
+#define US_V_GAP_X     30
+#define US_V_GAP_Y     42
+#define US_V_GAP_BRIEF 24   /* without labels between */
+#define US_V_MARGIN    28   /* around a drawing */
+#define US_V_PAGE_W    1600 /* a slide, without its title */
+#define US_V_PAGE_H    840
+#define US_V_SUBTITLE  22 /* above a drawing within a node */
 
 typedef enum us_vkind {
 #define US_VIEW_KIND(id, text, colour, light, dark) US_VK_##id,
@@ -71,6 +75,7 @@ struct us_vgraph {
     uint32_t *stack_next; /* per item: the item below in its box, US_NIL at the end */
     uint32_t *box_head;   /* per box: its first item */
     us_vid *net_val;      /* per net: the value */
+    us_sv *net_label;     /* per net: what is written where it leaves its box, "1x16x120" */
     us_layout lay;
     float x, y, w, h; /* with margin; x and y absolute */
 };
@@ -83,6 +88,7 @@ struct us_view {
     US_VEC(us_vgraph *) graphs;
     US_VEC(us_item *) items; /* by id */
     uint32_t n_values;
+    size_t n_nodes; /* of the model, drawn or not */
     bool used[US_VK_N];
     us_map kinds; /* operator -> us_vkind */
 };
@@ -90,8 +96,10 @@ struct us_view {
 /* The tensor a value holds: an initialiser, or the value of a Constant node; NULL. */
 const us_tensor *us_v_const(const us_graph *g, us_vid v);
 const us_type *us_v_type(const us_view *v, const us_vgraph *g, us_vid val);
-/* Whether a node is drawn: Constants are lines in their readers. */
+/* Whether a node is a Constant that is drawn as a line in its readers. */
 bool us_v_hidden(const us_graph *g, const us_node *n);
+/* Per node, by number: it computes from constants alone, and no graph gives its results. In v->a. */
+us_err us_v_fixed(us_view *v, const us_graph *g, bool **out) US_MUST;
 
 us_err us_scene_build(us_view *v) US_MUST; /* scene.c: items, texts, sizes, layouts */
 us_err
@@ -116,6 +124,9 @@ void us_view_fail(
 /* svg.c: the drawing as SVG elements. */
 void us_svg_style(us_buf *b);
 void us_svg_body(const us_view *v, us_buf *b);
+
+/* view.c: a line on the whole model, for titles. */
+void us_view_about(const us_view *v, us_buf *b);
 
 /* data.c: everything the page tells about items, as JSON. */
 us_err us_view_data(const us_view *v, us_buf *b) US_MUST;

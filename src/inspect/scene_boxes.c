@@ -141,6 +141,49 @@ static us_err make_nets(boxer *k)
     return US_OK;
 }
 
+/* --- labels of lines -------------------------------------------------------------------------------------- */
+
+#define LABEL_MAX 40
+
+/* Type and shape of what a node makes; float32 goes without saying, and a shape too long for a line is told on a click. */
+static us_err label(us_view *v, us_vgraph *g, uint32_t net)
+{
+    const us_type *t = us_v_type(v, g, g->net_val[net]);
+    us_err e = US_OK;
+    us_buf s;
+    if (g->items[g->box_head[g->lay.nets[net].from]].role != US_ITEM_NODE || v->o.brief)
+        return US_OK;
+    us_buf_init(&s, v->c, US_VIEW_MAX_TEXT);
+    if (t->kind == US_KIND_TENSOR && t->dtype != US_F32 && t->dtype != US_DT_NONE)
+        us_buf_addf(&s, "%s ", us_dtype_get(t->dtype)->name);
+    us_view_shape(v, t, &s);
+    e = us_buf_check(&s);
+    if (e == US_OK && s.n <= LABEL_MAX)
+        e = us_sv_dup(v->c, v->a, us_buf_sv(&s), &g->net_label[net]);
+    us_buf_deinit(&s);
+    return e;
+}
+
+/* Labels stand right of their lines; those of a box with many results stand below each other. */
+static us_err make_labels(us_view *v, us_vgraph *g)
+{
+    us_layout *l = &g->lay;
+    uint32_t *n = us_new_n(v->a, uint32_t, (size_t)l->n_boxes + 1);
+    g->net_label = us_new_n(v->a, us_sv, (size_t)l->n_nets + 1);
+    if (!n || !g->net_label) return us_arena_fail(v->c, v->a);
+    for (uint32_t i = 0; i < l->n_nets; i++)
+        n[l->nets[i].from]++;
+    for (uint32_t i = 0; i < l->n_nets; i++) {
+        US_TRY(label(v, g, i));
+        if (!g->net_label[i].n) continue;
+        us_lay_box *b = &l->boxes[l->nets[i].from];
+        float w = us_view_width(g->net_label[i], 10) + 5,
+              share = (float)(n[l->nets[i].from] + 1);
+        b->right = US_MAX(b->right, w + b->w * (0.5F - 1 / share));
+    }
+    return US_OK;
+}
+
 us_err us_scene_boxes(us_view *v, us_vgraph *g)
 {
     boxer k = {.v = v,
@@ -152,7 +195,13 @@ us_err us_scene_boxes(us_view *v, us_vgraph *g)
     US_TRY(find_uses(&k));
     US_TRY(make_boxes(&k));
     US_TRY(make_nets(&k));
+    US_TRY(make_labels(v, g));
     g->lay.gap_x = US_V_GAP_X;
-    g->lay.gap_y = US_V_GAP_Y;
+    g->lay.gap_y = v->o.brief ? US_V_GAP_BRIEF : US_V_GAP_Y;
+    if (!g->owner && v->o.columns != 1) {
+        g->lay.page_w = US_V_PAGE_W;
+        g->lay.page_h = US_V_PAGE_H;
+        g->lay.columns = v->o.columns;
+    }
     return us_layout_run(v->c, v->a, &g->lay);
 }

@@ -5,6 +5,7 @@
 #define MAX_LINES 5
 #define LINE_MAX_ 34 /* characters */
 #define NAME_MAX_ 30
+#define BRIEF_MAX 16
 
 /* Attributes worth a line; others are shown on a click. */
 static const char *const telling[] = {
@@ -35,6 +36,34 @@ bool us_v_hidden(const us_graph *g, const us_node *n)
         if (g->outputs.at[i] == n->out[0]) return false;
     a = us_node_attr(n, "value");
     return a && a->kind == US_AT_TENSOR && a->n == 1;
+}
+
+static bool gives(const us_graph *g, const us_node *n)
+{
+    for (size_t i = 0; i < g->outputs.n; i++)
+        for (uint32_t j = 0; j < n->n_out; j++)
+            if (n->out[j] == g->outputs.at[i]) return true;
+    return false;
+}
+
+us_err us_v_fixed(us_view *v, const us_graph *g, bool **out)
+{
+    bool *fixed = us_new_n(v->a, bool, g->nodes.n + 1);
+    if (!fixed) return us_arena_fail(v->c, v->a);
+    for (size_t i = 0; i < g->order.n; i++) {
+        const us_node *n = &g->nodes.at[g->order.at[i]];
+        bool all = n->n_in > 0 && !gives(g, n);
+        for (uint32_t j = 0; all && j < n->n_in; j++) {
+            us_vid in = n->in[j];
+            us_nid def = in == US_NIL ? US_NIL : g->vals.at[in].def;
+            all = in == US_NIL || us_v_const(g, in) || (def != US_NIL && fixed[def]);
+        }
+        for (uint32_t j = 0; all && j < n->n_attrs; j++)
+            all = !n->attrs[j].graphs;
+        fixed[g->order.at[i]] = all;
+    }
+    *out = fixed;
+    return US_OK;
 }
 
 static us_err add_line(us_view *v, us_item *it, us_buf *b)
@@ -97,10 +126,40 @@ static us_err attr_lines(us_view *v, us_item *it, const us_node *n, us_buf *b)
     return US_OK;
 }
 
+/* What a brief picture says of an operator besides its name: "3x3 /2", the size of a matrix, the type cast to. */
+static us_err brief_note(us_view *v, us_item *it, const us_node *n, us_buf *b)
+{
+    const us_attr *kernel = us_node_attr(n, "kernel_shape"), *to = us_node_attr(n, "to");
+    const us_attr *strides = us_node_attr(n, "strides");
+    const us_tensor *w = n->n_in > 1 && n->in[1] != US_NIL && it->kind == US_VK_LAYER
+                             ? us_v_const(it->g->g, n->in[1])
+                             : NULL;
+    if (kernel && kernel->kind == US_AT_INTS)
+        for (size_t i = 0; i < kernel->n; i++)
+            us_buf_addf(b, "%s%lld", i ? "\xC3\x97" : "", (long long)kernel->ints[i]);
+    else if (w && w->rank >= 2)
+        for (int i = 0; i < w->rank; i++)
+            us_buf_addf(b, "%s%lld", i ? "\xC3\x97" : "", (long long)w->dims[i]);
+    else if (to && to->kind == US_AT_INT)
+        us_buf_adds(b, us_dtype_get((us_dtype)to->i)->name);
+    if (kernel && strides && strides->kind == US_AT_INTS && strides->n && strides->ints[0] > 1)
+        us_buf_addf(b, " /%lld", (long long)strides->ints[0]);
+    US_TRY(us_buf_check(b));
+    return b->n ? us_view_clip(v->c, v->a, us_buf_sv(b), NAME_MAX_, &it->note) : US_OK;
+}
+
 static us_err end_texts(us_view *v, us_item *it, us_buf *b)
 {
     const us_type *t = us_v_type(v, it->g, it->val);
-    US_TRY(us_view_clip(v->c, v->a, it->g->g->vals.at[it->val].name, NAME_MAX_, &it->title));
+    us_sv name = it->g->g->vals.at[it->val].name;
+    if (v->o.brief && it->g->owner) { /* the end of a path, "/model/decoder/Squeeze_output_0" */
+        size_t at = name.n;
+        while (at > 0 && name.p[at - 1] != '/')
+            at--;
+        if (at < name.n) name = (us_sv){name.p + at, name.n - at};
+        return us_view_clip(v->c, v->a, name, BRIEF_MAX, &it->title);
+    }
+    US_TRY(us_view_clip(v->c, v->a, name, NAME_MAX_, &it->title));
     us_type_print(&v->typed->syms, t, b);
     if (t->kind == US_KIND_NONE) us_buf_clear(b);
     us_err e = us_buf_check(b);
@@ -119,8 +178,9 @@ us_err us_scene_lines(us_view *v, us_item *it)
         const us_node *n = &it->g->g->nodes.at[it->node];
         e = us_view_clip(v->c, v->a, n->op_type, NAME_MAX_, &it->title);
         if (e == US_OK) e = us_view_clip(v->c, v->a, n->domain, NAME_MAX_, &it->note);
-        if (e == US_OK) e = attr_lines(v, it, n, &b);
-        if (e == US_OK) e = const_lines(v, it, n, &b);
+        if (e == US_OK && v->o.brief) e = brief_note(v, it, n, &b);
+        if (e == US_OK && !v->o.brief) e = attr_lines(v, it, n, &b);
+        if (e == US_OK && !v->o.brief) e = const_lines(v, it, n, &b);
     } else {
         e = end_texts(v, it, &b);
     }

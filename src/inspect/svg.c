@@ -8,10 +8,12 @@
 
 #include "inspect/scene.h"
 
-#define TILE_H    1500.0F
-#define MAX_TILES 256
-#define LABEL_MAX 40
-#define HEADER_H  58.0F
+#define TILE_H     1500.0F
+#define MAX_TILES  256
+#define MAX_LABELS 3 /* below a box, of its results from the right */
+#define HEADER_H   58.0F
+#define CORNER     7.0F
+#define MAX_TITLE  8.0F
 
 void us_svg_style(us_buf *b)
 {
@@ -26,16 +28,17 @@ void us_svg_style(us_buf *b)
            ".a{fill:#7D8590}.f{fill:none;stroke:#59616B;stroke-width:1px}.p{stroke:#1A1A1A;"
            "stroke-width:1.2px}"
            ".q{fill:#FFF;fill-opacity:.65;stroke:#B5BBC3;stroke-width:1px;stroke-dasharray:5 3}"
-           ".c{stroke-dasharray:2 3}.bg{fill:#FFF}");
+           ".g{fill:#F7F8FA}.c{stroke-dasharray:2 3}.bg{fill:#FFF}");
     for (int i = 0; i < US_VK_N; i++) {
         const us_vkind_row *k = us_vkind_get((us_vkind)i);
         us_buf_addf(b, ".k%d{fill:%s}.s%d{fill:%s}", i, k->light, i, k->colour);
     }
     us_buf_adds(
-        b, "@media screen and "
-           "(prefers-color-scheme:dark){text{fill:#ECECEC}.m{fill:#B0B6BD}.d{fill:#D0D4D9}"
-           ".l{fill:#AEB6C0;stroke:#14181D}.e{stroke:#8C96A3}.a{fill:#8C96A3}.f{stroke:#8C96A3}"
-           ".p{stroke:#C8CDD3}.q{fill:#14181D;stroke:#5B6570}.bg{fill:#14181D}");
+        b,
+        "@media screen and "
+        "(prefers-color-scheme:dark){text{fill:#ECECEC}.m{fill:#B0B6BD}.d{fill:#D0D4D9}"
+        ".l{fill:#AEB6C0;stroke:#14181D}.e{stroke:#8C96A3}.a{fill:#8C96A3}.f{stroke:#8C96A3}"
+        ".g{fill:#191E24}.p{stroke:#C8CDD3}.q{fill:#14181D;stroke:#5B6570}.bg{fill:#14181D}");
     for (int i = 0; i < US_VK_N; i++)
         us_buf_addf(b, ".k%d{fill:%s}", i, us_vkind_get((us_vkind)i)->dark);
     us_buf_adds(b, ".s9{fill:#C8CDD3}.s7{fill:#9A9A9A}}");
@@ -110,7 +113,10 @@ static void draw_item(const us_view *v, const us_item *it, us_buf *b)
         us_view_xml(b, (us_sv){name.p, US_MIN(name.n, 200)});
         us_buf_adds(b, "</title>");
     }
-    us_buf_addf(b, "<rect class=\"k%d%s\"", (int)it->kind, end ? " p" : "");
+    if (it->n_subs)
+        us_buf_adds(b, "<rect class=\"g\"");
+    else
+        us_buf_addf(b, "<rect class=\"k%d%s\"", (int)it->kind, end ? " p" : "");
     if (it->role == US_ITEM_OUTER) us_buf_adds(b, " stroke-dasharray=\"3 2\"");
     attr(b, "x", it->x);
     attr(b, "y", it->y);
@@ -121,6 +127,10 @@ static void draw_item(const us_view *v, const us_item *it, us_buf *b)
     if (!end) {
         const char cls[3] = {'s', (char)('0' + (int)it->kind), 0};
         rect(b, cls, it->x, it->y, 5, it->h, 2);
+    }
+    if (it->n_subs) { /* what is around drawings has a head in its colour */
+        const char cls[3] = {'k', (char)('0' + (int)it->kind), 0};
+        rect(b, cls, it->x + 5, it->y, it->w - 5, US_V_HEAD, 0);
     }
     float x = it->x + US_V_PAD + (end ? 0 : 3), y = it->y + 16.5F;
     text(b, "o", x, y, it->title);
@@ -153,6 +163,21 @@ static void curve(us_buf *b, float x0, float y0, float x1, float y1)
     at(b, " ", x1, y1);
 }
 
+static float cut_short(float a, float b)
+{
+    float d = a - b;
+    return b + fmaxf(-CORNER, fminf(CORNER, d / 2));
+}
+
+/* To q on the way from p to r, round. Lines here are straight down, up or across. */
+static void corner(us_buf *b, us_lay_point p, us_lay_point q, us_lay_point r, float dx,
+                   float dy)
+{
+    at(b, "L", cut_short(p.x, q.x) + dx, cut_short(p.y, q.y) + dy);
+    at(b, "Q", q.x + dx, q.y + dy);
+    at(b, " ", cut_short(r.x, q.x) + dx, cut_short(r.y, q.y) + dy);
+}
+
 static void draw_link(const us_vgraph *g, uint32_t net, const us_lay_link *link, us_buf *b)
 {
     float dx = g->x + US_V_PAD, dy = g->y + US_V_PAD;
@@ -164,11 +189,12 @@ static void draw_link(const us_vgraph *g, uint32_t net, const us_lay_link *link,
         at(b, "L", link->end_x + dx, y - 5);
     } else {
         const us_lay_point *p = link->at;
-        uint32_t first = link->trunk ? 0 : link->n_at - 2;
-        at(b, "M", p[first].x + dx, p[first].y + dy);
-        for (uint32_t i = first + 1; i < link->n_at; i++) {
+        at(b, "M", p[link->first].x + dx, p[link->first].y + dy);
+        for (uint32_t i = link->first + 1; i < link->n_at; i++) {
             bool last = i + 1 == link->n_at;
-            if (i % 2)
+            if (p[i].corner)
+                corner(b, p[i - 1], p[i], p[i + 1], dx, dy);
+            else if (i % 2)
                 at(b, "L", p[i].x + dx, p[i].y + dy);
             else
                 curve(b, p[i - 1].x + dx, p[i - 1].y + dy, p[i].x + dx,
@@ -182,21 +208,14 @@ static void draw_link(const us_vgraph *g, uint32_t net, const us_lay_link *link,
     us_buf_adds(b, "l-3.5 -6h7z\"/>\n");
 }
 
-static void draw_label(const us_view *v, const us_vgraph *g, uint32_t net, us_buf *b)
+static void draw_label(const us_vgraph *g, uint32_t net, us_buf *b)
 {
     const us_lay_net *n = &g->lay.nets[net];
     const us_lay_box *box = &g->lay.boxes[n->from];
-    const us_type *t = us_v_type(v, g, g->net_val[net]);
-    us_buf s;
-    us_buf_init(&s, v->c, US_VIEW_MAX_TEXT);
-    if (t->kind == US_KIND_TENSOR && t->dtype != US_F32 && t->dtype != US_DT_NONE)
-        us_buf_addf(&s, "%s ", us_dtype_get(t->dtype)->name);
-    us_view_shape(v, t, &s);
-    const us_item *head = &g->items[g->box_head[n->from]];
-    if (s.n > 0 && s.n <= LABEL_MAX && head->role == US_ITEM_NODE)
-        text(b, "l d", n->start_x + g->x + US_V_PAD + 5, box->y + box->h + g->y + US_V_PAD + 12,
-             us_buf_sv(&s));
-    us_view_fail(b, &s);
+    if (!g->net_label[net].n || n->n_right >= MAX_LABELS) return;
+    text(b, "l d", n->start_x + g->x + US_V_PAD + 5,
+         box->y + box->h + g->y + US_V_PAD + (float)(US_V_LABEL * (1 + n->n_right)),
+         g->net_label[net]);
 }
 
 /* --- graphs --------------------------------------------------------------------------------------------------- */
@@ -210,14 +229,18 @@ static void draw_graph(const us_view *v, const us_vgraph *g, us_buf *b)
     for (uint32_t i = 0; i < g->lay.n_boxes; i++)
         draw_box(v, g, i, b);
     for (uint32_t i = 0; i < g->lay.n_nets; i++)
-        draw_label(v, g, i, b);
+        draw_label(g, i, b);
 }
 
 /* From where to where a link goes, in the layout's coordinates. */
 static void extent(const us_vgraph *g, const us_lay_link *link, float *y0, float *y1)
 {
     *y1 = g->lay.boxes[link->to].y;
-    *y0 = link->at ? link->at[link->trunk ? 0 : link->n_at - 2].y : *y1 - 20;
+    *y0 = *y1 - 20;
+    for (uint32_t i = link->first; link->at && i < link->n_at; i++) {
+        *y0 = fminf(*y0, link->at[i].y);
+        *y1 = fmaxf(*y1, link->at[i].y);
+    }
 }
 
 static void draw_tile(const us_view *v, const us_vgraph *g, float y0, float y1, us_buf *b)
@@ -243,7 +266,7 @@ static void draw_tile(const us_view *v, const us_vgraph *g, float y0, float y1, 
         if (l->boxes[i].y >= y0 && l->boxes[i].y < y1) draw_box(v, g, i, b);
     for (uint32_t i = 0; i < l->n_nets; i++) {
         const us_lay_box *box = &l->boxes[l->nets[i].from];
-        if (box->y >= y0 && box->y < y1) draw_label(v, g, i, b);
+        if (box->y >= y0 && box->y < y1) draw_label(g, i, b);
     }
     us_buf_adds(b, "</g>\n");
 }
@@ -268,6 +291,14 @@ static float draw_header(const us_view *v, us_buf *b)
 {
     float x = US_V_MARGIN;
     text(b, "h", x, 30, us_sv_of(v->o.title));
+    us_buf about;
+    us_buf_init(&about, v->c, 4096);
+    us_view_about(v, &about);
+    text(b, "d", x + us_view_width(us_sv_of(v->o.title), 18) * 1.1F + 16, 30,
+         us_buf_sv(&about));
+    float w = us_view_width(us_sv_of(v->o.title), 18) * 1.1F + 16 +
+              us_view_width(us_buf_sv(&about), 11);
+    us_view_fail(b, &about);
     for (int i = 0; i < US_VK_N; i++) {
         char cls[3] = {'s', (char)('0' + i), 0};
         us_sv name = us_sv_of(us_vkind_get((us_vkind)i)->text);
@@ -276,7 +307,7 @@ static float draw_header(const us_view *v, us_buf *b)
         text(b, "d", x + 16, 52, name);
         x += us_view_width(name, 11) + 32;
     }
-    return fmaxf(x, US_V_MARGIN + us_view_width(us_sv_of(v->o.title), 18));
+    return fmaxf(x, US_V_MARGIN + w);
 }
 
 us_err us_view_svg(const us_view *v, us_buf *b)
@@ -284,8 +315,11 @@ us_err us_view_svg(const us_view *v, us_buf *b)
     const us_vgraph *g = v->graphs.at[0];
     us_buf head;
     us_buf_init(&head, v->c, 1 << 16);
-    float w = fmaxf(draw_header(v, &head), g->w + US_V_MARGIN) + US_V_MARGIN;
-    float h = g->h + 2 * US_V_MARGIN + HEADER_H - 20;
+    float title = draw_header(v, &head), body = g->w + US_V_MARGIN;
+    float large =
+        fmaxf(1, fminf(MAX_TITLE, body / US_V_PAGE_W)); /* seen from afar: read the title */
+    float w = fmaxf(title * large, body) + US_V_MARGIN;
+    float h = g->h + 2 * US_V_MARGIN + HEADER_H * large - 20;
     us_buf_adds(b, "<svg xmlns=\"http://www.w3.org/2000/svg\"");
     attr(b, "width", w);
     attr(b, "height", h);
@@ -298,13 +332,14 @@ us_err us_view_svg(const us_view *v, us_buf *b)
     us_buf_adds(b, "</style>\n");
     rect(b, "bg", 0, 0, w, h, 0);
     us_err e = us_buf_check(&head);
+    us_buf_addf(b, "<g transform=\"scale(%.2f)\">", (double)large);
     us_buf_addsv(b, us_buf_sv(&head));
     us_buf_deinit(&head);
     US_TRY(e);
-    us_buf_adds(b, "\n<g transform=\"translate(");
+    us_buf_adds(b, "</g>\n<g transform=\"translate(");
     number(b, fmaxf(0, (w - 2 * US_V_MARGIN - g->w) / 2));
     us_buf_addc(b, ' ');
-    number(b, HEADER_H - 20);
+    number(b, HEADER_H * large - 20);
     us_buf_adds(b, ")\">\n");
     us_svg_body(v, b);
     us_buf_adds(b, "</g>\n</svg>\n");

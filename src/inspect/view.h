@@ -17,12 +17,17 @@ typedef struct us_view us_view;
 
 typedef struct us_view_opts {
     const char *title; /* the file's name; must outlive the view */
+    bool
+        brief; /* operators without their details, and without what is computed from constants alone */
+    uint32_t
+        columns; /* to cut a tall drawing into; 0: as many as show largest on a slide; 1: none */
 } us_view_opts;
 
 /* Types are inferred on a copy; m stays as it is and must outlive the view. US_LIMIT: too many nodes. */
 us_err us_view_new(us_ctx *c, us_model *m, const us_view_opts *o, us_view **out) US_MUST;
-void us_view_free(us_view *v); /* NULL is fine */
-size_t us_view_n_nodes(const us_view *v);
+void us_view_free(us_view *v);            /* NULL is fine */
+size_t us_view_n_nodes(const us_view *v); /* of the model */
+size_t us_view_n_drawn(const us_view *v);
 
 us_err us_view_svg(const us_view *v, us_buf *b) US_MUST;
 us_err us_view_html(const us_view *v, us_buf *b) US_MUST;

@@ -1,10 +1,11 @@
-"""check_peers.py USTA [--mutants N] [--light] DIR...: `usta check` beside the onnx package's checker (full_check).
+"""check_peers.py USTA [--mutants N [--seed S]] [--light] [--no-models] DIR...: `usta check` beside the onnx package's checker (full_check).
 
 Three kinds of models: all under the folders; those of check_cases.py; and mutants: one small change, drawn by a fixed seed, of
 the models under the folders. What onnx refuses usta must refuse; where usta is stricter, or laxer, the difference stands in
 check_differences.txt with who is right, by the name of the model or case, or for mutants by the rule usta names (stricter) or by the
 change and operator (laxer). Bytes usta calls malformed (exit 2) count as refused only where onnx refuses too. Prints each
-difference that is not listed, counts, and exits 1 when there is one. --light: without the large models.
+difference that is not listed, counts, and exits 1 when there is one. --light: without the large models. --no-models: only cases
+and mutants. KEEP=FOLDER in the environment keeps the mutants that fail.
 """
 import argparse
 import json
@@ -16,6 +17,7 @@ import sys
 import tempfile
 
 import onnx
+from google.protobuf.message import DecodeError
 from onnx import TensorProto, helper
 from check_cases import cases
 
@@ -354,14 +356,24 @@ def m_init_input(r, m):
 MUTATIONS = {k[2:]: v for k, v in sorted(globals().items()) if k.startswith("m_")}
 
 
-def mutants(usta, sources, n, folder):
-    r = random.Random(4711)
+def parsed(path):
+    """None: bytes that the onnx package does not read (test data holds some on purpose)."""
+    with open(path, "rb") as f:
+        try:
+            return onnx.ModelProto.FromString(f.read())
+        except DecodeError:
+            return None
+
+
+def mutants(usta, sources, n, folder, seed):
+    r = random.Random(seed)
     path = os.path.join(folder, "mutant.onnx")
     made = 0
     while made < n:
         source = r.choice(sources)
-        with open(source, "rb") as f:
-            m = onnx.ModelProto.FromString(f.read())
+        m = parsed(source)
+        if m is None:
+            continue
         name = r.choice(list(MUTATIONS))
         if not list(nodes_of(m.graph)) or not m.graph.output:
             continue
@@ -371,8 +383,9 @@ def mutants(usta, sources, n, folder):
         made += 1
         with open(path, "wb") as f:
             f.write(m.SerializeToString())
+        before = failures
         compare(usta, path, [f"mutant {name} {op}", f"mutant {name}", f"{name} of {os.path.basename(os.path.dirname(source))}"])
-        if failures and os.environ.get("KEEP"):
+        if failures > before and os.environ.get("KEEP"):
             os.replace(path, os.path.join(os.environ["KEEP"], f"{name}_{op}_{made}.onnx"))
 
 
@@ -381,7 +394,9 @@ def main():
     p.add_argument("usta")
     p.add_argument("dirs", nargs="*")
     p.add_argument("--mutants", type=int, default=0)
+    p.add_argument("--seed", type=int, default=4711)
     p.add_argument("--light", action="store_true")
+    p.add_argument("--no-models", action="store_true")
     a = p.parse_intermixed_args()
     models = []
     for d in a.dirs:
@@ -389,7 +404,7 @@ def main():
             models += [os.path.join(root, f) for f in sorted(files) if f.endswith(".onnx")]
     if a.light:
         models = [m for m in models if os.path.getsize(m) < 100_000][::25]
-    for m in models:
+    for m in [] if a.no_models else models:
         compare(a.usta, m, [os.path.basename(m), os.path.basename(os.path.dirname(m))])
     with tempfile.TemporaryDirectory() as folder:
         with open(os.path.join(folder, "f.bin"), "wb") as f:
@@ -400,7 +415,7 @@ def main():
                 f.write(m.SerializeToString())
             compare(a.usta, path, ["case " + name])
         small = [m for m in models if os.path.getsize(m) < 20_000]
-        mutants(a.usta, small, a.mutants, folder)
+        mutants(a.usta, small, a.mutants, folder, a.seed)
     print(", ".join(f"{n} {k}" for k, n in sorted(counts.items())), f"; {failures} failures", sep="")
     sys.exit(failures > 0)
 

@@ -131,6 +131,107 @@ static void test_layout__random_graphs(void)
         check_graph(20 + (uint32_t)seed * 5, 1 + seed % 4, 1 + (uint32_t)seed, seed);
 }
 
+/* --- columns -------------------------------------------------------------------------------------------- */
+
+static void check_none_overlap(const drawing *d)
+{
+    for (uint32_t i = 0; i < d->l.n_boxes; i++)
+        for (uint32_t j = 0; j < i; j++) {
+            const us_lay_box *a = &d->l.boxes[i], *b = &d->l.boxes[j];
+            CHECK(a->x >= b->x + b->w || b->x >= a->x + a->w || a->y >= b->y + b->h ||
+                  b->y >= a->y + a->h);
+        }
+}
+
+/* A line begins and ends at its boxes, stays within the drawing, and outside of turns goes down. */
+static void check_folded_line(const drawing *d, const us_lay_net *net, const us_lay_link *k)
+{
+    const us_lay_box *from = &d->l.boxes[net->from], *to = &d->l.boxes[k->to];
+    CHECK_NEAR(k->at[0].y, from->y + from->h, 0.1);
+    CHECK_NEAR(k->at[0].x, net->start_x, 0.1);
+    CHECK_NEAR(k->at[k->n_at - 1].y, to->y, 0.1);
+    CHECK_NEAR(k->at[k->n_at - 1].x, k->end_x, 0.1);
+    CHECK(k->end_x >= to->x && k->end_x <= to->x + to->w && k->first < k->n_at);
+    for (uint32_t p = 0; p < k->n_at; p++) {
+        CHECK(k->at[p].x >= -1 && k->at[p].x <= d->l.w + 1);
+        CHECK(k->at[p].y >= -1 && k->at[p].y <= d->l.h + 1);
+        if (p && k->at[p].corner)
+            CHECK(k->at[p].x == k->at[p - 1].x || k->at[p].y == k->at[p - 1].y);
+        else if (p)
+            CHECK(k->at[p].y >= k->at[p - 1].y);
+    }
+}
+
+static uint32_t fold(uint32_t n, uint32_t most, uint32_t back, uint32_t columns, uint64_t seed)
+{
+    drawing d;
+    make(&d, n, most, back, seed);
+    d.l.page_w = 1600;
+    d.l.page_h = 900;
+    d.l.columns = columns;
+    CHECK_OK(&d.c, us_layout_run(&d.c, d.a, &d.l));
+    check_none_overlap(&d);
+    for (uint32_t i = 0; i < d.l.n_nets; i++)
+        for (uint32_t j = 0; j < d.l.nets[i].n_links; j++)
+            if (d.l.nets[i].links[j].at)
+                check_folded_line(&d, &d.l.nets[i], &d.l.nets[i].links[j]);
+    CHECK(columns == 0 || d.l.n_columns <= columns);
+    uint32_t found = d.l.n_columns;
+    drop(&d);
+    return found;
+}
+
+static void test_layout__columns(void)
+{
+    CHECK_EQ_U64(fold(0, 1, 1, 0, 1), 1);
+    CHECK_EQ_U64(fold(3, 1, 1, 0, 1), 1);
+    CHECK(fold(200, 1, 1, 0, 1) > 3); /* a chain */
+    CHECK_EQ_U64(fold(200, 1, 1, 3, 1), 3);
+    CHECK_EQ_U64(fold(200, 1, 1, 1, 1), 1);
+    CHECK_EQ_U64(fold(100, 1, 1, 1000, 1), 24);
+    uint32_t folded = 0;
+    for (uint64_t seed = 0; seed < 60; seed++)
+        folded += fold(30 + (uint32_t)seed * 5, 1 + (uint32_t)seed % 3, 2 + (uint32_t)seed % 7,
+                       (uint32_t)seed % 5, seed) > 1;
+    CHECK(folded > 30);
+}
+
+/* Constants and shortcuts hang on the trunk, they do not bend it. */
+static void test_layout__the_trunk_is_straight(void)
+{
+    enum { N = 60 };
+    us_lay_box all[2 * N];
+    us_lay_net nets[2 * N];
+    us_lay_link links[3 * N];
+    us_ctx c;
+    us_arena *a;
+    us_layout l = {.boxes = all, .nets = nets, .n_boxes = 2 * N, .n_nets = 2 * N};
+    us_lay_link *next = links;
+    us_ctx_init(&c);
+    CHECK_OK(&c, us_arena_new(&c, "test", (size_t)64 << 20, &a));
+    memset(all, 0, sizeof all);
+    memset(nets, 0, sizeof nets);
+    memset(links, 0, sizeof links);
+    l.gap_x = 30;
+    l.gap_y = 40;
+    for (uint32_t i = 0; i < N;
+         i++) { /* box i reads box i - 1, box N + i, and now and then box i - 4 */
+        all[i].w = all[N + i].w = 100;
+        all[i].h = all[N + i].h = 30;
+        nets[i] = (us_lay_net){.from = i, .links = next};
+        if (i + 1 < N) nets[i].links[nets[i].n_links++].to = i + 1;
+        if (i % 5 == 1 && i + 4 < N) nets[i].links[nets[i].n_links++].to = i + 4;
+        next += nets[i].n_links;
+        nets[N + i] = (us_lay_net){.from = N + i, .links = next, .n_links = 1};
+        next++->to = i;
+    }
+    CHECK_OK(&c, us_layout_run(&c, a, &l));
+    for (uint32_t i = 2; i < N; i++)
+        CHECK(all[i].x == all[1].x);
+    us_arena_free(a);
+    us_ctx_deinit(&c);
+}
+
 static void test_layout__a_chain_is_straight(void)
 {
     drawing d;
@@ -208,6 +309,8 @@ static const us_test_case cases[] = {
     US_CASE(test_layout__no_boxes_and_few),
     US_CASE(test_layout__boxes_without_links_stand_side_by_side),
     US_CASE(test_layout__random_graphs),
+    US_CASE(test_layout__columns),
+    US_CASE(test_layout__the_trunk_is_straight),
     US_CASE(test_layout__a_chain_is_straight),
     US_CASE(test_layout__a_ladder_has_no_crossings),
     US_CASE(test_layout__a_circle_is_refused),

@@ -209,6 +209,38 @@ out:
     return e;
 }
 
+/* A brief picture: no weights, no shapes between, nothing that constants alone decide; but what a graph gives stays. */
+static void test_view__brief_leaves_out_what_constants_decide(void)
+{
+    us_ctx c;
+    us_buf b;
+    us_view *v;
+    us_view_opts o = {.title = "t", .brief = true};
+    us_ctx_init(&c);
+    us_model *m =
+        model_of(&c, "model ir=8 opset=17\n"
+                     "graph main(x: float[1,3,8,8]) -> (y, k) {\n"
+                     "  const w: float[1,3,2,2] = {1, 2, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9}\n"
+                     "  a = Identity(w)\n"
+                     "  b = Neg(a)\n"
+                     "  k = Abs(a)\n"
+                     "  y = Conv(x, b) {kernel_shape=[2, 2], strides=[2, 2]}\n"
+                     "}\n");
+    us_buf_init(&b, &c, (size_t)64 << 20);
+    CHECK_OK(&c, us_view_new(&c, m, &o, &v));
+    CHECK_EQ_U64(us_view_n_nodes(v), 4);
+    CHECK_EQ_U64(us_view_n_drawn(v), 2);
+    CHECK_OK(&c, us_view_svg(v, &b));
+    CHECK(!strstr(b.p, ">Neg<") && !strstr(b.p, ">Identity<") && strstr(b.p, ">Abs<"));
+    CHECK(strstr(b.p, ">2\xC3\x97"
+                      "2 /2<"));
+    CHECK(strstr(b.p, "4 nodes, 2 drawn"));
+    us_buf_deinit(&b);
+    us_view_free(v);
+    us_model_free(m);
+    us_ctx_deinit(&c);
+}
+
 static void test_view__every_allocation_fails(void)
 {
     us_torture("view", torture, NULL);
@@ -221,6 +253,7 @@ static const us_test_case cases[] = {
     US_CASE(test_view__hostile_names_are_only_text),
     US_CASE(test_view__the_same_model_gives_the_same_bytes),
     US_CASE(test_view__a_model_that_cannot_be_inferred_is_drawn),
+    US_CASE(test_view__brief_leaves_out_what_constants_decide),
     US_CASE(test_view__every_allocation_fails)};
 
 int main(int argc, char **argv)
