@@ -12,6 +12,7 @@
 
 #define PLAN_ARENA_CAP ((size_t)4 << 30)
 #define NEEDED_PASSES  "inline,upgrade,expand" /* operators run in their current form only */
+#define ALL_PASSES     "default,cpu"
 
 /* --- steps ------------------------------------------------------------------------------------- */
 
@@ -293,7 +294,7 @@ static us_err run_passes(us_ctx *c, us_plan *p, const us_plan_opts *o)
 {
     us_graph *g = p->m->main;
     US_TRY(us_plan_gradients(c, p->m)); /* first: they name values */
-    US_TRY(us_pass_run(c, p->m, o->no_passes ? NEEDED_PASSES : "default"));
+    US_TRY(us_pass_run(c, p->m, o->no_passes ? NEEDED_PASSES : ALL_PASSES));
     US_TRY(check_runnable(c, g));
     for (size_t i = 0; i < p->n_out; i++) {
         p->out[i] = g->outputs.at[i];
@@ -394,7 +395,7 @@ size_t us_plan_n_operators(void)
     size_t n = 0;
     for (int id = US_OP_NONE + 1; id < US_OP_N; id++) {
         const us_op *op = us_op_get((us_op_id)id);
-        n += op->eval != NULL || op->expand != NULL;
+        n += !(op->flags & US_OP_INTERNAL) && (op->eval != NULL || op->expand != NULL);
     }
     return n;
 }

@@ -10,7 +10,12 @@
 
 enum { US_FACT_ORDER = 1, US_FACT_TYPES = 2 }; /* topological order; inferred types */
 
+/* Which list a pass is in: `default` is what any plan wants; `cpu`, after it, what a plan for this processor wants: fusions into and layouts
+ * of operators that no file may name (domain "usta"). */
+typedef enum us_pass_list { US_LIST_DEFAULT, US_LIST_CPU } us_pass_list;
+
 typedef struct us_pass {
+    us_pass_list list;
     const char *name;
     uint32_t needs, breaks;
     us_err (*run)(us_ctx *c, us_model *m, us_graph *g,
@@ -21,7 +26,7 @@ typedef struct us_pass {
 const us_pass *us_pass_find(us_sv name);
 const us_pass *us_pass_at(size_t i); /* NULL past the end */
 
-/* Run the comma-separated passes in order ("default": what a plan wants: upgrade, infer, expand, fold, dce, ...). */
+/* Run the comma-separated passes in order; "default" and "cpu" stand for the lists. */
 us_err us_pass_run(us_ctx *c, us_model *m, const char *names) US_MUST;
 /* Calls of functions replaced and all nodes in current form ("inline,upgrade"), sorted; types are not looked at. */
 us_err us_pass_current(us_ctx *c, us_model *m) US_MUST;

@@ -9,27 +9,28 @@
 
 #include <string.h>
 
-/* ORDER as `default` runs them. What a plan wants of a model: current forms, only operators with kernels, constants
+/* ORDER as the lists `default` and `cpu` run them. What a plan wants of a model: current forms, only operators with kernels, constants
  * folded, nothing superfluous. */
 /* clang-format off */
 static const us_pass passes[] = {
-    { "inline",      0,             US_FACT_ORDER | US_FACT_TYPES, us_pass_inline,      "replace calls of the model's own functions by their nodes" },
-    { "upgrade",     0,             US_FACT_ORDER | US_FACT_TYPES, us_pass_upgrade,     "bring nodes of older operator versions to the current form" },
-    { "expand",      US_FACT_TYPES, US_FACT_ORDER | US_FACT_TYPES, us_pass_expand,      "replace composite operators without a kernel by core ones" },
-    { "fold-params", US_FACT_TYPES, US_FACT_TYPES,                 us_pass_fold_params, "fold-const, but for DequantizeLinear, whose integers qdq looks for" },
-    { "qdq",         US_FACT_TYPES, US_FACT_TYPES,                 us_pass_qdq,         "run what stands between DequantizeLinear and QuantizeLinear as integers" },
-    { "fold-const",  US_FACT_TYPES, US_FACT_TYPES,                 us_pass_fold_const,  "evaluate nodes whose inputs are all constant" },
-    { "if-const",    0,             US_FACT_ORDER | US_FACT_TYPES, us_pass_if_const,    "replace an If whose condition is constant by its branch" },
-    { "static-reshape", US_FACT_TYPES, US_FACT_TYPES,              us_pass_static_reshape, "give Reshape a constant shape where inference knows the result" },
-    { "identity",    US_FACT_TYPES, US_FACT_TYPES,                 us_pass_identity,    "remove nodes that give back their input" },
-    { "cancel",      US_FACT_TYPES, US_FACT_TYPES,                 us_pass_cancel,      "join transposes, reshapes, casts and functions that undo each other" },
-    { "concat",      US_FACT_TYPES, US_FACT_TYPES,                 us_pass_concat,      "join Concat with Concat, Split and Slice" },
-    { "cse",         US_FACT_ORDER, US_FACT_TYPES,                 us_pass_cse,         "compute equal expressions once" },
-    { "fold-bn",     US_FACT_TYPES, US_FACT_TYPES,                 us_pass_fold_bn,     "fold BatchNormalization into the Conv or Gemm before it" },
-    { "fold-pad",    US_FACT_TYPES, US_FACT_TYPES,                 us_pass_fold_pad,    "make Pad with zeros the padding of the Conv after it" },
-    { "fuse-gemm",   US_FACT_TYPES, US_FACT_TYPES,                 us_pass_fuse_gemm,   "make MatMul and Add of a constant bias one Gemm" },
-    { "transpose-weights", 0,       US_FACT_TYPES,                 us_pass_transpose_weights, "store constant weights of Gemm as its product reads them" },
-    { "dce",         0,             0,                             us_pass_dce,         "remove nodes nobody uses" },
+    { US_LIST_DEFAULT, "inline",      0,             US_FACT_ORDER | US_FACT_TYPES, us_pass_inline,      "replace calls of the model's own functions by their nodes" },
+    { US_LIST_DEFAULT, "upgrade",     0,             US_FACT_ORDER | US_FACT_TYPES, us_pass_upgrade,     "bring nodes of older operator versions to the current form" },
+    { US_LIST_DEFAULT, "expand",      US_FACT_TYPES, US_FACT_ORDER | US_FACT_TYPES, us_pass_expand,      "replace composite operators without a kernel by core ones" },
+    { US_LIST_DEFAULT, "fold-params", US_FACT_TYPES, US_FACT_TYPES,                 us_pass_fold_params, "fold-const, but for DequantizeLinear, whose integers qdq looks for" },
+    { US_LIST_DEFAULT, "qdq",         US_FACT_TYPES, US_FACT_TYPES,                 us_pass_qdq,         "run what stands between DequantizeLinear and QuantizeLinear as integers" },
+    { US_LIST_DEFAULT, "fold-const",  US_FACT_TYPES, US_FACT_TYPES,                 us_pass_fold_const,  "evaluate nodes whose inputs are all constant" },
+    { US_LIST_DEFAULT, "if-const",    0,             US_FACT_ORDER | US_FACT_TYPES, us_pass_if_const,    "replace an If whose condition is constant by its branch" },
+    { US_LIST_DEFAULT, "static-reshape", US_FACT_TYPES, US_FACT_TYPES,              us_pass_static_reshape, "give Reshape a constant shape where inference knows the result" },
+    { US_LIST_DEFAULT, "identity",    US_FACT_TYPES, US_FACT_TYPES,                 us_pass_identity,    "remove nodes that give back their input" },
+    { US_LIST_DEFAULT, "cancel",      US_FACT_TYPES, US_FACT_TYPES,                 us_pass_cancel,      "join transposes, reshapes, casts and functions that undo each other" },
+    { US_LIST_DEFAULT, "concat",      US_FACT_TYPES, US_FACT_TYPES,                 us_pass_concat,      "join Concat with Concat, Split and Slice" },
+    { US_LIST_DEFAULT, "cse",         US_FACT_ORDER, US_FACT_TYPES,                 us_pass_cse,         "compute equal expressions once" },
+    { US_LIST_DEFAULT, "fold-bn",     US_FACT_TYPES, US_FACT_TYPES,                 us_pass_fold_bn,     "fold BatchNormalization into the Conv or Gemm before it" },
+    { US_LIST_DEFAULT, "fold-pad",    US_FACT_TYPES, US_FACT_TYPES,                 us_pass_fold_pad,    "make Pad with zeros the padding of the Conv after it" },
+    { US_LIST_DEFAULT, "fuse-gemm",   US_FACT_TYPES, US_FACT_TYPES,                 us_pass_fuse_gemm,   "make MatMul and Add of a constant bias one Gemm" },
+    { US_LIST_DEFAULT, "transpose-weights", 0,       US_FACT_TYPES,                 us_pass_transpose_weights, "store constant weights of Gemm as its product reads them" },
+    { US_LIST_DEFAULT, "dce",         0,             0,                             us_pass_dce,         "remove nodes nobody uses" },
+    /* What only this processor wants: operators of its own (domain "usta"), its layouts. Rows of US_LIST_CPU stand below. */
 };
 /* clang-format on */
 
@@ -106,10 +107,18 @@ static us_err run_pass(us_ctx *c, us_model *m, const us_pass *p, uint32_t *facts
     return US_OK;
 }
 
-static us_err run_default(us_ctx *c, us_model *m, uint32_t *facts, us_pass_watch *w)
+static const char *const list_names[] = {[US_LIST_DEFAULT] = "default", [US_LIST_CPU] = "cpu"};
+
+/* The rows of the list of that name, if it is one. */
+static us_err run_list(us_ctx *c, us_model *m, us_sv name, uint32_t *facts, us_pass_watch *w,
+                       bool *is_list)
 {
-    for (size_t i = 0; i < US_LEN(passes); i++)
-        US_TRY(run_pass(c, m, &passes[i], facts, w));
+    for (size_t l = 0; l < US_LEN(list_names); l++) {
+        if (!us_sv_is(name, list_names[l])) continue;
+        *is_list = true;
+        for (size_t i = 0; i < US_LEN(passes); i++)
+            if ((size_t)passes[i].list == l) US_TRY(run_pass(c, m, &passes[i], facts, w));
+    }
     return US_OK;
 }
 
@@ -149,10 +158,9 @@ us_err us_pass_run_watched(us_ctx *c, us_model *m, const char *names, us_pass_wa
     while (rest.n > 0) {
         us_sv word = next_name(&rest);
         if (word.n == 0) continue;
-        if (us_sv_is(word, "default")) {
-            US_TRY(run_default(c, m, &facts, w));
-            continue;
-        }
+        bool is_list = false;
+        US_TRY(run_list(c, m, word, &facts, w, &is_list));
+        if (is_list) continue;
         if (us_sv_is(word,
                      "infer")) { /* a fact rather than a rewrite, but callers may ask for it */
             US_TRY(us_graph_each(c, m->main, sort_graph, NULL));

@@ -94,6 +94,7 @@ int main(void)
     printf("[");
     for (int id = US_OP_NONE + 1; id < US_OP_N; id++) {
         const us_op *op = us_op_get((us_op_id)id);
+        if (op->flags & US_OP_INTERNAL) continue;
         for (const us_schema *s = op->schemas; s->since; s++, sep = ",") {
             printf("%s\n", sep);
             print_schema(op, s);
