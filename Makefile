@@ -4,7 +4,7 @@ BUILD ?= build
 PREFIX ?= /usr/local
 FUZZ_SECONDS ?= 60
 SUITE_ARGS = $(foreach s,$(SUITES),--suite $(s))
-TORTURE = base tensor ir onnx exec conf data store train flow
+TORTURE = base tensor ir onnx exec check conf data image inspect store train flow
 SAN = -Db_sanitize=address,undefined -Db_lundef=false
 export BUILD FUZZ FUZZ_SECONDS
 
