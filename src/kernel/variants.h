@@ -8,11 +8,11 @@
 us_f32_gemm_fn us_f32_gemm__ref;
 size_t us_f32_gemm_scratch__ref(size_t m, size_t n, size_t k);
 
-/* Blocked, packed, 6x16 register tile; AVX2 and FMA. */
-us_f32_gemm_fn us_f32_gemm_6x16__avx2;
+us_f32_gemm_fn us_f32_gemm_6x16__avx2, us_f32_gemm_14x32__avx512;
 size_t us_f32_gemm_scratch_6x16__avx2(size_t m, size_t n, size_t k);
+size_t us_f32_gemm_scratch_14x32__avx512(size_t m, size_t n, size_t k);
 
-extern const us_gemm_kernels us_gemm__ref;
+extern const us_gemm_kernels us_gemm__ref, us_gemm__avx2, us_gemm__avx512;
 
 us_i16_gemm_fn us_i16_gemm__ref, us_i16_gemm_4x16__avx2;
 us_i16_rows_fn us_i16_rows__ref, us_i16_rows__avx2;

@@ -63,11 +63,14 @@ static buffers make(const us_gemm_kernels *k, const gemm_case *t, us_rng *r)
     b.a = some_floats(r, spread(t->m, t->k, b.lda));
     b.b = some_floats(r, spread(t->trans ? t->n : t->k, t->trans ? t->k : t->n, b.ldb));
     b.bias = some_floats(r, t->n);
-    b.n_c = spread(t->m, t->n, b.ldc) + GUARD;
+    size_t n_own = spread(t->m, t->n, b.ldc);
+    b.n_c = n_own + GUARD;
     b.c = malloc(b.n_c * sizeof(float));
-    for (size_t i = 0; i < b.n_c; i++)
+    for (size_t i = 0; i < GUARD; i++)
         b.c[i] = GUARD_VALUE;
-    b.own = some_floats(r, b.n_c - GUARD);
+    for (size_t i = 0; i < n_own; i++)
+        b.c[GUARD + i] = GUARD_VALUE;
+    b.own = some_floats(r, n_own);
     b.res = b.own;
     if (t->in_place) b.res = b.c + GUARD;
     for (size_t i = 0; i < t->m && t->in_place; i++)

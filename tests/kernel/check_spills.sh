@@ -1,16 +1,28 @@
 #!/bin/sh
-# check_spills.sh LIBRARY FUNCTION - a micro-kernel lives in registers: inside its loop no vector
-# may go to or come from the stack. Reads the disassembly: between the first and the last fused
-# multiply-add there may be no ymm move that names rsp or rbp. Skipped (77) without objdump.
+# check_spills.sh LIBRARY TILES - micro-kernels live in registers: in none of the library's functions tile_*__ISA may a vector
+# go to or come from the stack between its first and its last fused multiply-add. Reads the disassembly; at least
+# TILES functions must be found. Skipped (77) without objdump.
 set -u
 command -v objdump >/dev/null || exit 77
-text=$(objdump -d --disassemble="$2" "$1") || exit 1
-n=$(printf '%s\n' "$text" | grep -c vfmadd231ps)
-[ "$n" -ge 12 ] || { echo "found $n fused multiply-adds in $2, expected at least 12"; exit 1; }
-loop=$(printf '%s\n' "$text" | awk '/vfmadd231ps/{last=NR; if(!first) first=NR} {line[NR]=$0}
-    END {for (i = first; i <= last; i++) print line[i]}')
-if printf '%s\n' "$loop" | grep -E 'ymm.*\(%r[sb]p|\(%r[sb]p.*ymm'; then
-    echo "$2 spills vectors inside its loop"
-    exit 1
-fi
-exit 0
+objdump -d --no-show-raw-insn "$1" | awk -v want="$2" '
+    function judge(  i) {
+        if (name == "") return
+        if (!last) { print name " has no multiply-add"; bad = 1 }
+        for (i in at) if (i + 0 > first && i + 0 < last) { print name ":" at[i]; bad = 1 }
+        n++
+    }
+    /^[0-9a-f]+ <.*>:$/ {
+        judge()
+        name = ""; first = last = 0; delete at
+        if ($2 ~ /<tile_.*__avx/) name = $2
+        next
+    }
+    name != "" {
+        if (/vfn?madd/) { last = NR; if (!first) first = NR }
+        if (/[yz]mm.*\(%r[sb]p|\(%r[sb]p.*[yz]mm/) at[NR] = $0
+    }
+    END {
+        judge()
+        if (n < want) { print "found " n + 0 " tiles, expected at least " want; bad = 1 }
+        exit bad
+    }'

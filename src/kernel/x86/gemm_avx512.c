@@ -1,0 +1,62 @@
+/* kernel/x86/gemm_avx512.c - f32 matrix products for AVX-512: tiles of 14x32.
+ *
+ * 14 x 32 floats are 28 accumulators; with two registers of B and one broadcast of A that is 31 of the 32. 28 independent
+ * chains cover the latency of two multiply-add units, and 16 loads feed 28 multiply-adds.
+ */
+#include <immintrin.h>
+#include <math.h>
+#include <string.h>
+
+#include "kernel/variants.h"
+
+/* clang-format off */
+#define VEC  __m512
+#define MASK __mmask16
+#define ISA  __avx512
+enum { W = 16, THIN = 4 };
+#define MR  14
+#define S1  4 /* chains of a sum in a product of at most W columns */
+#define MR1 7
+#define MR2 7
+#define MR4 3
+#define ZERO()       _mm512_setzero_ps()
+#define SET1(x)      _mm512_set1_ps(x)
+#define SPREAD(p)    _mm512_set1_ps(*(const float *)(const void *)(p))
+#define LOAD(p)      _mm512_loadu_ps(p)
+#define LOADM(p, m)  _mm512_maskz_loadu_ps(m, p)
+#define STORE(p, x)  _mm512_storeu_ps(p, x)
+#define STOREM(p, m, n, x) _mm512_mask_storeu_ps(p, m, x)
+#define MASK_OF(n)   ((__mmask16)((1U << (n)) - 1U)) /* n lanes, 1 to W */
+#define FMA(a, b, c) _mm512_fmadd_ps(a, b, c)
+#define ADD(a, b)    _mm512_add_ps(a, b)
+#define MUL(a, b)    _mm512_mul_ps(a, b)
+#define MIN(a, b)    _mm512_min_ps(a, b) /* of a NaN in b: b */
+#define MAX(a, b)    _mm512_max_ps(a, b)
+#define SUM(x)       _mm512_reduce_add_ps(x)
+/* clang-format on */
+
+/* to[p][s] = from[s][p] for p < rows, s < cols. */
+static void turn(size_t rows, size_t cols, const float *from, size_t ld, float *to, size_t ldto)
+{
+    for (size_t s = 0; s < cols; s++)
+        for (size_t p = 0; p < rows; p++)
+            to[p * ldto + s] = from[s * ld + p];
+}
+
+#include "kernel/x86/gemm_x86.inc"
+
+void us_f32_gemm_14x32__avx512(const us_gemm_args *g)
+{
+    run_both(g);
+}
+
+size_t us_f32_gemm_scratch_14x32__avx512(size_t m, size_t n, size_t k)
+{
+    return both_scratch(m, n, k);
+}
+
+const us_gemm_kernels us_gemm__avx512 = {.name = "us_f32_pgemm_14x32__avx512",
+                                         .layout = {.nr = NR, .vw = W, .thin = THIN},
+                                         .mr = MR,
+                                         .scratch = packed_scratch,
+                                         .run = run_packed};
