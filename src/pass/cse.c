@@ -1,9 +1,74 @@
-/* pass/cse.c - equal expressions are computed once.
+/* pass/cse.c - equal constants are kept once, equal expressions computed once.
  *
+ * A constant's key is its type and some of its bytes, so that large weights are not read for nothing; those with equal
+ * keys are compared whole.
  * A node's key is its operator, its inputs and its attributes as bytes; a later node with the key of an earlier one
  * gives its uses to that one. Nodes that are random, hold sub-graphs or tensors, or make a graph's output are left alone.
  */
 #include "pass/passes.h"
+
+#include <string.h>
+
+#include "base/crc.h"
+
+#define KEY_BLOCK  ((size_t)256)
+#define KEY_BLOCKS 16
+
+/* --- constants ------------------------------------------------------------------------------------------- */
+
+static const us_tensor *mergeable(const us_rewire *r, us_vid v)
+{
+    const us_val *val = &r->g->vals.at[v];
+    if (val->storage != US_ST_CONST || val->also_input || us_rewire_is_output(r, v))
+        return NULL;
+    const us_tensor *t = us_const_tensor(r->g, v);
+    return t && t->data && t->dtype != US_STRING && us_tensor_contiguous(t) ? t : NULL;
+}
+
+/* Type, size, and blocks from all over it. */
+static void const_key(const us_tensor *t, us_buf *b)
+{
+    size_t bytes = us_tensor_bytes(t), gap = bytes / KEY_BLOCKS;
+    uint32_t crc = 0;
+    us_buf_add(b, &t->dtype, sizeof t->dtype);
+    us_buf_add(b, t->dims, (size_t)t->rank * sizeof *t->dims);
+    if (bytes <= KEY_BLOCK * KEY_BLOCKS)
+        crc = us_crc32c(0, t->data, bytes);
+    else
+        for (size_t i = 0; i < KEY_BLOCKS; i++)
+            crc = us_crc32c(crc, (const char *)t->data + i * gap, KEY_BLOCK);
+    us_buf_add(b, &crc, sizeof crc);
+}
+
+static us_err merge_constants(us_ctx *c, us_rewire *r, us_arena *a, us_buf *b, bool *changed)
+{
+    us_map seen;
+    uint32_t *uses;
+    us_map_init(&seen, a);
+    US_TRY(us_graph_uses(c, r->g, a, &uses));
+    for (us_vid v = 0; v < r->n; v++) {
+        const us_tensor *t = mergeable(r, v);
+        us_sv key;
+        if (!t || uses[v] == 0) continue;
+        us_buf_clear(b);
+        const_key(t, b);
+        US_TRY(us_buf_check(b));
+        uint32_t first = us_map_get(&seen, us_buf_sv(b));
+        if (first == US_MAP_NONE) {
+            US_TRY(us_sv_dup(c, a, us_buf_sv(b), &key));
+            US_TRY(us_map_put(c, &seen, key, v, NULL));
+            continue;
+        }
+        const us_tensor *x = us_const_tensor(r->g, first);
+        if (!us_tensor_same_dims(x, t) || memcmp(x->data, t->data, us_tensor_bytes(t)) != 0)
+            continue;
+        us_rewire_set(r, v, first);
+        *changed = true;
+    }
+    return US_OK;
+}
+
+/* --- expressions ------------------------------------------------------------------------------------------- */
 
 static bool plain(const us_rewire *r, const us_node *n)
 {
@@ -50,6 +115,7 @@ static us_err merge(us_ctx *c, us_graph *g, us_arena *a, us_buf *b, us_map *seen
 {
     us_rewire r = {0};
     US_TRY(us_rewire_begin(c, g, a, &r));
+    US_TRY(merge_constants(c, &r, a, b, changed));
     for (size_t i = 0; i < g->order.n; i++) {
         us_nid nid = g->order.at[i];
         us_rewire_node(&r, nid);

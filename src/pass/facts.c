@@ -81,7 +81,7 @@ static us_err fold_input(taker *k, us_vid v)
     US_TRY(us_graph_add_const(k->c, k->g, (us_sv){0}, US_ST_CONST, &copy, &made));
     us_rewire_set(&k->r, v, made);
     *k->changed = true;
-    return US_OK;
+    return us_take_name(k->c, k->g, v, made);
 }
 
 /* A node none of whose results is needed once constants are constants: nothing is folded for its sake. */

@@ -24,10 +24,13 @@ static const us_pass passes[] = {
     { US_LIST_DEFAULT, "identity",    US_FACT_TYPES, US_FACT_TYPES,                 us_pass_identity,    "remove nodes that give back their input" },
     { US_LIST_DEFAULT, "cancel",      US_FACT_TYPES, US_FACT_TYPES,                 us_pass_cancel,      "join transposes, reshapes, casts and functions that undo each other" },
     { US_LIST_DEFAULT, "concat",      US_FACT_TYPES, US_FACT_TYPES,                 us_pass_concat,      "join Concat with Concat, Split and Slice" },
-    { US_LIST_DEFAULT, "cse",         US_FACT_ORDER, US_FACT_TYPES,                 us_pass_cse,         "compute equal expressions once" },
+    { US_LIST_DEFAULT, "slice",       US_FACT_TYPES, US_FACT_TYPES,                 us_pass_slice,       "join a Slice with the Slice before it" },
+    { US_LIST_DEFAULT, "cse",         US_FACT_ORDER, US_FACT_TYPES,                 us_pass_cse,         "keep equal constants and compute equal expressions once" },
     { US_LIST_DEFAULT, "fold-bn",     US_FACT_TYPES, US_FACT_TYPES,                 us_pass_fold_bn,     "fold BatchNormalization into the Conv or Gemm before it" },
+    { US_LIST_DEFAULT, "fold-scale",  US_FACT_TYPES, US_FACT_TYPES,                 us_pass_fold_scale,  "fold Mul, Div, Add and Sub of a constant into the Conv, Gemm or MatMul before them" },
+    { US_LIST_DEFAULT, "chain",       US_FACT_TYPES, US_FACT_TYPES,                 us_pass_chain,       "join Mul and Div, Add and Sub of constants in a row" },
     { US_LIST_DEFAULT, "fold-pad",    US_FACT_TYPES, US_FACT_TYPES,                 us_pass_fold_pad,    "make Pad with zeros the padding of the Conv after it" },
-    { US_LIST_DEFAULT, "fuse-gemm",   US_FACT_TYPES, US_FACT_TYPES,                 us_pass_fuse_gemm,   "make MatMul and Add of a constant bias one Gemm" },
+    { US_LIST_DEFAULT, "fuse-gemm",   US_FACT_TYPES, US_FACT_TYPES,                 us_pass_fuse_gemm,   "make MatMul and Add of a constant bias, and Transpose and Gemm, one Gemm" },
     { US_LIST_DEFAULT, "transpose-weights", 0,       US_FACT_TYPES,                 us_pass_transpose_weights, "store constant weights of Gemm as its product reads them" },
     { US_LIST_DEFAULT, "dce",         0,             0,                             us_pass_dce,         "remove nodes nobody uses" },
     /* What only this processor wants: operators of its own (domain "usta"), its layouts. Rows of US_LIST_CPU stand below. */
@@ -202,6 +205,38 @@ const us_tensor *us_const_tensor(const us_graph *g, us_vid v)
     if (val->storage != US_ST_CONST || !val->data || val->data->kind != US_KIND_TENSOR)
         return NULL;
     return &val->data->t;
+}
+
+void us_node_become(us_node *n, const us_node *from, uint32_t n_in, us_vid *in)
+{
+    n->name = from->name;
+    n->domain = from->domain;
+    n->op_type = from->op_type;
+    n->version = from->version;
+    n->attrs = from->attrs;
+    n->n_attrs = from->n_attrs;
+    n->op = from->op;
+    n->schema = from->schema;
+    n->params = from->params;
+    n->in = in;
+    n->n_in = n_in;
+}
+
+void us_node_set_op(us_node *n, const char *name)
+{
+    n->op_type = us_sv_of(name);
+    n->op = us_op_find(n->domain, n->op_type);
+    n->schema = n->op ? us_op_schema(n->op, n->version) : NULL;
+    n->params = NULL; /* decoded by the driver */
+}
+
+us_err us_take_name(us_ctx *c, us_graph *g, us_vid from, us_vid to)
+{
+    us_sv name = g->vals.at[from].name, other = us_graph_fresh_name(c, g, "v");
+    if (!name.n) return US_OK;
+    if (!other.n) return us_arena_fail(c, g->model->arena);
+    US_TRY(us_graph_rename(c, g, from, other));
+    return us_graph_rename(c, g, to, name);
 }
 
 /* --- rewiring ---------------------------------------------------------------------------------------------- */

@@ -8,12 +8,21 @@
 typedef us_err us_pass_fn(us_ctx *c, us_model *m, us_graph *g, bool *changed);
 us_pass_fn us_pass_inline, us_pass_upgrade, us_pass_expand, us_pass_fold_const,
     us_pass_if_const, us_pass_concat, us_pass_fold_pad, us_pass_cancel, us_pass_static_reshape,
-    us_pass_identity, us_pass_cse, us_pass_fold_bn, us_pass_fuse_gemm,
-    us_pass_transpose_weights, us_pass_fold_params, us_pass_qdq, us_pass_dce;
+    us_pass_identity, us_pass_cse, us_pass_fold_bn, us_pass_fold_scale, us_pass_chain,
+    us_pass_slice, us_pass_fuse_gemm, us_pass_transpose_weights, us_pass_fold_params,
+    us_pass_qdq, us_pass_dce;
 
 bool us_is_op(const us_node *n, const char *domain, const char *name); /* alive, too */
 /* The tensor a value always holds: constant here or captured from an enclosing graph; NULL when it is not one. */
 const us_tensor *us_const_tensor(const us_graph *g, us_vid v);
+
+/* n gets the name, the operator and the attributes of `from`, and these inputs; its outputs stay. */
+void us_node_become(us_node *n, const us_node *from, uint32_t n_in, us_vid *in);
+/* Another standard operator in n's version, which knows n's attributes; name: of static storage. */
+void us_node_set_op(us_node *n, const char *name);
+
+/* `to` gets the name of `from`, which nobody is going to read any more and which gets a made-up one. */
+us_err us_take_name(us_ctx *c, us_graph *g, us_vid from, us_vid to) US_MUST;
 
 /* Many replacements in one sweep over the order: O(nodes), where us_graph_replace_uses costs that for each one.
  *     us_rewire_begin; for each node in order { us_rewire_node; look at it; us_rewire_set; us_rewire_drop } us_rewire_end.

@@ -10,7 +10,8 @@
 
 /* The default, in order. */
 #define US_SIMPLIFY_PASSES                                                                     \
-    "if-const,static-reshape,identity,cancel,concat,cse,fold-bn,fold-pad,dce"
+    "if-const,static-reshape,identity,cancel,concat,slice,cse,fold-bn,fold-scale,chain,"       \
+    "fold-pad,fuse-gemm,dce"
 #define US_SIMPLIFY_GROWTH 1.1 /* constants may take this many times their bytes, and 64 KiB */
 
 typedef struct us_simplify_opts {

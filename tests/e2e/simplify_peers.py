@@ -135,13 +135,18 @@ def one(path, out):
     count("ONNX Runtime agrees")
 
 
-with tempfile.TemporaryDirectory() as tmp:
-    for root in roots:
-        for folder, dirs, files in os.walk(root):
-            dirs.sort()
-            for f in sorted(files):
-                if f.endswith(".onnx"):
-                    count("models")
-                    one(os.path.join(folder, f), os.path.join(tmp, "out.onnx"))
-print("; ".join(f"{v} {k}" for k, v in sorted(counts.items())) + f"; {failures} failures")
-sys.exit(failures > 0)
+def main():
+    with tempfile.TemporaryDirectory() as tmp:
+        for root in roots:
+            for folder, dirs, files in os.walk(root):
+                dirs.sort()
+                for f in sorted(files):
+                    if f.endswith(".onnx"):
+                        count("models")
+                        one(os.path.join(folder, f), os.path.join(tmp, "out.onnx"))
+    print("; ".join(f"{v} {k}" for k, v in sorted(counts.items())) + f"; {failures} failures")
+    sys.exit(failures > 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -67,8 +67,8 @@ static void test_simplify__shape_of_a_known_shape_is_a_constant(void)
                   "}\n",
                   "model ir=8 opset=9\n"
                   "graph main(x: float[4,2,3]) -> (y) {\n"
-                  "  const v_0: int64[2] = {4, 6}\n"
-                  "  y: float[4,6] = Reshape(x, v_0)\n"
+                  "  const t: int64[2] = {4, 6}\n"
+                  "  y: float[4,6] = Reshape(x, t)\n"
                   "}\n");
 }
 
@@ -191,6 +191,93 @@ static void test_simplify__rewrites(void)
         {"pad of channels stays", "x: float[1,1,4,4]",
          "  const p: int64[8] = {0, 1, 0, 0, 0, 0, 0, 0}\n  const w: float[1,2,1,1] = {1, 2}\n"
          "  a = Pad(x, p)\n  y = Conv(a, w)\n",
+         2},
+        {"a slice of a slice over another axis", "x: float[N,6]",
+         "  const z: int64[1] = {0}\n  const s: int64[1] = {1}\n  const e: int64[1] = {100}\n"
+         "  const two: int64[1] = {2}\n  a = Slice(x, s, e, s, two)\n"
+         "  y = Slice(a, z, e, z, two)\n",
+         1},
+        {"a slice of a slice of the same axis", "x: float[N,6]",
+         "  const i: int64[1] = {1}\n  const e: int64[1] = {5}\n"
+         "  const far: int64[1] = {9223372036854775807}\n"
+         "  a = Slice(x, i, e, i)\n  y = Slice(a, i, far, i)\n",
+         1},
+        {"a slice of a slice from the end stays", "x: float[N,6]",
+         "  const i: int64[1] = {1}\n  const e: int64[1] = {-1}\n"
+         "  a = Slice(x, i, e, i)\n  y = Slice(a, i, e, i)\n",
+         2},
+        {"every second of every second stays", "x: float[N,6]",
+         "  const i: int64[1] = {1}\n  const e: int64[1] = {9}\n  const two: int64[1] = {2}\n"
+         "  a = Slice(x, i, e, i, two)\n  y = Slice(a, i, e, i, two)\n",
+         2},
+        {"times, divided by", "x: float[N,3]",
+         "  const k: float[3] = {0, 3, -5}\n  const l: float[] = {7}\n"
+         "  a = Mul(k, x)\n  b = Div(a, l)\n  y = Mul(b, l)\n",
+         1},
+        {"divided by, divided by", "x: float[N,3]",
+         "  const k: float[3] = {2, 3, -5}\n  const l: float[] = {7}\n"
+         "  a = Div(x, k)\n  y = Div(a, l)\n",
+         1},
+        {"times what leaves the range stays", "x: float[N]",
+         "  const k: float[] = {1e-30}\n  a = Mul(x, k)\n  y = Mul(a, k)\n", 2},
+        {"times a row, times a column stays", "x: float[2,2]",
+         "  const k: float[1,2] = {2, 3}\n  const l: float[2,1] = {4, 5}\n"
+         "  a = Mul(x, k)\n  y = Mul(a, l)\n",
+         2},
+        {"plus, minus", "x: float[N,3]",
+         "  const k: float[3] = {2, 3, 5}\n  const l: float[] = {-7}\n"
+         "  a = Sub(x, k)\n  b = Add(l, a)\n  y = Sub(b, k)\n",
+         1},
+        {"plus, minus without cancelling", "x: float[N,3]",
+         "  const k: float[3] = {2, 3, 5}\n  const l: float[] = {7}\n"
+         "  a = Sub(x, k)\n  y = Sub(a, l)\n",
+         1},
+        {"plus and minus a large number stay", "x: float[N]",
+         "  const k: float[] = {1e6}\n  a = Add(x, k)\n  y = Sub(a, k)\n", 2},
+        {"a number minus x stays", "x: float[N]",
+         "  const k: float[] = {3}\n  a = Sub(k, x)\n  y = Sub(a, k)\n", 2},
+        {"conv, times, plus", "x: float[N,1,3,3]",
+         "  const w: float[2,1,2,2] = {1, 2, 3, 4, 5, 6, 7, 8}\n"
+         "  const k: float[2,1,1] = {2, -3}\n  const b: float[1,2,1,1] = {4, 5}\n"
+         "  const d: float[] = {3}\n  c = Conv(x, w)\n  m = Mul(k, c)\n  a = Add(b, m)\n"
+         "  y = Div(a, d)\n",
+         1},
+        {"conv plus a picture stays", "x: float[N,1,3,3]",
+         "  const w: float[1,1,2,2] = {1, 2, 3, 4}\n  const b: float[2,2] = {1, 2, 3, 4}\n"
+         "  c = Conv(x, w)\n  y = Add(c, b)\n",
+         2},
+        {"conv plus what makes it larger stays", "x: float[1,1,3,3]",
+         "  const w: float[1,1,2,2] = {1, 2, 3, 4}\n  const b: float[1,3,1,1] = {1, 2, 3}\n"
+         "  c = Conv(x, w)\n  y = Add(c, b)\n",
+         2},
+        {"a number minus conv stays", "x: float[N,1,3,3]",
+         "  const w: float[1,1,2,2] = {1, 2, 3, 4}\n  const b: float[] = {1}\n"
+         "  c = Conv(x, w)\n  y = Sub(b, c)\n",
+         2},
+        {"convs of shared weights stay", "x: float[N,1,3,3]",
+         "  const w: float[1,1,2,2] = {1, 2, 3, 4}\n  const k: float[] = {2}\n"
+         "  c = Conv(x, w)\n  a = Mul(c, k)\n  d = Conv(c, w)\n  y = Flatten(a)\n  z = "
+         "Neg(d)\n",
+         5},
+        {"matmul of any rank, times", "x: float[N,2,2]",
+         "  const w: float[2,3] = {1, 2, 3, 4, 5, 6}\n  const k: float[3] = {1, 2, 3}\n"
+         "  p = MatMul(x, w)\n  y = Mul(p, k)\n",
+         1},
+        {"matmul of rank 3 and its bias stay", "x: float[N,2,2]",
+         "  const w: float[2,3] = {1, 2, 3, 4, 5, 6}\n  const k: float[3] = {1, 2, 3}\n"
+         "  p = MatMul(x, w)\n  y = Add(p, k)\n",
+         2},
+        {"matmul of rank 2 and its bias", "x: float[N,2]",
+         "  const w: float[2,3] = {1, 2, 3, 4, 5, 6}\n  const k: float[3] = {1, 2, 3}\n"
+         "  p = MatMul(x, w)\n  y = Add(k, p)\n",
+         1},
+        {"gemm reads what was transposed", "x: float[2,N]",
+         "  const w: float[2,3] = {1, 2, 3, 4, 5, 6}\n  const k: float[3] = {1, 2, 3}\n"
+         "  a = Transpose(x)\n  y = Gemm(a, w, k)\n",
+         1},
+        {"equal constants", "x: float[N,3]",
+         "  const p: int64[1] = {1}\n  const q: int64[1] = {1}\n  a = Unsqueeze(x, p)\n"
+         "  b = Unsqueeze(x, q)\n  y = Concat(a, b) {axis=0}\n",
          2},
         {"a constant condition", "x: float[N]",
          "  const t: bool[1] = {1}\n"
