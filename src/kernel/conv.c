@@ -1,0 +1,93 @@
+/* kernel/conv.c - the candidates for a convolution and the choice among them; layouts.
+ *
+ * The table `algos` has one row per way to compute a convolution, with its own test, cost, packing, geometry and loop. The
+ * cheapest row that takes a shape is chosen; costs are cycles of one core as a model sees them, so the choice depends
+ * on the shape and the instruction set alone. What comes later (Winograd, bf16, int8) is a further row.
+ */
+#include "kernel/conv_algo.h"
+
+#include <string.h>
+
+static const us_conv_algo *const algos[] = {&us_conv_direct, &us_conv_depthwise};
+
+void us_conv_choose(const us_conv_kernels *f, const us_conv_shape *s, us_conv_choice *out)
+{
+    double best = 0;
+    *out = (us_conv_choice){0};
+    for (size_t i = 0; i < US_LEN(algos); i++) {
+        size_t q = 1;
+        if (!algos[i]->fits(f, s)) continue;
+        double cost = algos[i]->cost(f, s, &q);
+        if (out->algo && cost >= best) continue;
+        best = cost;
+        *out = (us_conv_choice){algos[i], q, algos[i]->floats(f, s)};
+    }
+}
+
+void us_conv_pack(const us_conv_kernels *f, const us_conv_shape *s,
+                  const us_conv_choice *choice, const float *w, const float *bias, float *to)
+{
+    size_t padded = us_conv_blocks(s->m, f->block) * f->block;
+    memset(to, 0, choice->floats * sizeof *to);
+    if (bias) memcpy(to, bias, s->m * sizeof *to);
+    choice->algo->pack(f, s, choice->q, w, to + padded);
+}
+
+bool us_conv_open(const us_conv_kernels *f, const us_conv_shape *s,
+                  const us_conv_choice *choice, ptrdiff_t *taps, us_conv *cv)
+{
+    *cv = (us_conv){.f = f,
+                    .choice = *choice,
+                    .s = *s,
+                    .taps = taps,
+                    .name = choice->algo->name,
+                    .out_blocks = us_conv_blocks(s->m, f->block)};
+    cv->work = 2.0 * (double)s->n * (double)s->m * (double)s->oh * (double)s->ow *
+               (double)(s->c / s->groups) * (double)s->kh * (double)s->kw;
+    choice->algo->open(cv);
+    return cv->scratch <= US_CONV_SCRATCH;
+}
+
+void us_conv_run(const us_conv *cv, const us_conv_args *a, struct us_pool *pool)
+{
+    const us_conv_shape *s = &cv->s;
+    if (s->n == 0 || s->m == 0 || s->oh == 0 || s->ow == 0) return;
+    cv->choice.algo->run(cv, a, pool);
+}
+
+/* --- layouts ------------------------------------------------------------------------------------------------------- */
+
+enum { RUN = 64 }; /* pixels at a time: their rows of one block stay in the first cache */
+
+void us_conv_block(size_t block, size_t c, size_t pixels, const float *x, float *y)
+{
+    for (size_t c0 = 0; c0 < c; c0 += block) {
+        size_t lanes = US_MIN(block, c - c0);
+        const float *from = x + c0 * pixels;
+        float *to = y + c0 * pixels;
+        for (size_t p0 = 0; p0 < pixels; p0 += RUN) {
+            size_t p1 = US_MIN(pixels, p0 + RUN);
+            for (size_t p = p0; p < p1; p++) {
+                for (size_t l = 0; l < lanes; l++)
+                    to[p * block + l] = from[l * pixels + p];
+                for (size_t l = lanes; l < block; l++)
+                    to[p * block + l] = 0;
+            }
+        }
+    }
+}
+
+void us_conv_unblock(size_t block, size_t c, size_t pixels, const float *x, float *y)
+{
+    for (size_t c0 = 0; c0 < c; c0 += block) {
+        size_t lanes = US_MIN(block, c - c0);
+        const float *from = x + c0 * pixels;
+        float *to = y + c0 * pixels;
+        for (size_t p0 = 0; p0 < pixels; p0 += RUN) {
+            size_t p1 = US_MIN(pixels, p0 + RUN);
+            for (size_t l = 0; l < lanes; l++)
+                for (size_t p = p0; p < p1; p++)
+                    to[l * pixels + p] = from[p * block + l];
+        }
+    }
+}

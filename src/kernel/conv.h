@@ -1,0 +1,137 @@
+/* kernel/conv.h - f32 convolutions in two dimensions over blocked channels.
+ *
+ * Layout. A blocked tensor is [N, ceil(C/B), H, W, B]: B neighbouring channels of one pixel lie together, one vector wide. Lanes
+ * past C hold anything: no kernel here lets them reach another lane. The output is always blocked; the input is
+ * blocked or, where that saves a reorder (a first layer with 3 channels, say), plain [N, C, H, W].
+ *
+ * A convolution goes through three steps:
+ *     us_conv_choose   which algorithm, by a static cost model over a table of candidates (conv.c): once per plan
+ *     us_conv_pack     its weights and bias in the order in which the algorithm reads them: once per plan
+ *     us_conv_open     the geometry of one set of shapes: once per binding
+ * after which us_conv_run only computes. Work is split over batch, output channels and rows: an output element is always the
+ * same sum in the same order, so threads change no bit.
+ *
+ * Epilogue, in registers: y = min(hi, max(lo, sum + bias + residual)); NaN passes through.
+ * One dimension is two with H = 1.
+ */
+#ifndef USTA_KERNEL_CONV_H
+#define USTA_KERNEL_CONV_H
+
+#include "base/err.h"
+
+struct us_pool;
+
+typedef struct us_conv_shape {
+    size_t n, c, h, w;             /* input */
+    size_t m, oh, ow;              /* output; us_conv_choose takes ow 0 as not known */
+    size_t kh, kw, sh, sw, dh, dw; /* kernel, stride, dilation: at least 1 */
+    ptrdiff_t top,
+        left; /* padding before; what is after follows from oh and ow. Negative crops */
+    size_t groups;
+    bool plain; /* x is [n, c, h, w] */
+} us_conv_shape;
+
+/* --- what an instruction set offers ------------------------------------------------------------------------- */
+
+enum { US_CONV_MAX_Q = 4, US_CONV_MAX_P = 14 };
+
+/* p output pixels, neighbours in a row, of q output blocks: the register tile. The input is walked block after block, in each
+ * tap after tap, in each lane after lane; weights lie in that order, q blocks side by side:
+ * [input block][all taps][lane][q][B]. `skip` taps of each block are passed over (rows of the kernel above the image). */
+typedef struct us_conv_tile {
+    size_t p, q;
+    const float *x;        /* pixel 0 under tap 0 */
+    const ptrdiff_t *taps; /* floats from tap 0 */
+    size_t n_taps, skip;
+    size_t n_blocks, plane;   /* input blocks, floats from one to the next */
+    size_t lanes, last_lanes; /* of a block, of the last one */
+    const float *w;
+    size_t w_block; /* floats of one whole input block */
+    float *y;
+    size_t y_plane;    /* floats from an output block to the next */
+    const float *bias; /* q * B; NULL: the sum goes on from y */
+    const float *res;  /* as y, or NULL */
+    float lo, hi;
+    bool more; /* the sum is not finished: neither residual nor clamp */
+} us_conv_tile;
+typedef void us_conv_tile_fn(const us_conv_tile *t);
+
+/* One output row of one block, depthwise. */
+typedef struct us_conv_dw {
+    const float *x; /* first input row that a tap meets, column 0 */
+    size_t width;   /* of the input */
+    size_t row;     /* floats from a row of taps to the next */
+    const float *w; /* weights of that first row: [n_kh][kw][B] */
+    size_t n_kh, kw, sw, dw;
+    ptrdiff_t left;
+    float *y;
+    size_t ow;
+    const float *bias, *res;
+    float lo, hi;
+} us_conv_dw;
+typedef void us_conv_dw_fn(const us_conv_dw *t);
+
+typedef struct us_conv_kernels {
+    const char *name;                 /* of the instruction set */
+    size_t block;                     /* B */
+    uint8_t max_p[US_CONV_MAX_Q + 1]; /* widest tile of q blocks; 0: there is none */
+    /* tile of q blocks and p pixels that are `block` floats apart, or one float (plain input) */
+    us_conv_tile_fn *(*tile)(size_t q, size_t p, bool plain);
+    us_conv_dw_fn *(*dw)(size_t kw, size_t sw, size_t dw);
+} us_conv_kernels;
+
+/* --- the three steps ------------------------------------------------------------------------------------------- */
+
+typedef struct us_conv_algo us_conv_algo; /* a row of the candidates in conv.c */
+
+typedef struct us_conv_choice {
+    const us_conv_algo *algo; /* NULL: no kernel here takes this convolution */
+    size_t q;                 /* output blocks of a tile */
+    size_t floats;            /* of the packed weights and bias */
+} us_conv_choice;
+void us_conv_choose(const us_conv_kernels *f, const us_conv_shape *s, us_conv_choice *out);
+/* w is [m][c / groups][kh][kw], bias [m] or NULL; to: choice->floats, aligned to 64 bytes. */
+void us_conv_pack(const us_conv_kernels *f, const us_conv_shape *s,
+                  const us_conv_choice *choice, const float *w, const float *bias, float *to);
+
+typedef struct us_conv {
+    const us_conv_kernels *f;
+    us_conv_choice choice;
+    us_conv_shape s;
+    const char *name;
+    size_t scratch; /* bytes that a run needs, 64-byte aligned */
+    double work;    /* multiplications and additions */
+    /* what an algorithm keeps */
+    bool packs; /* rows of the input are copied, padded, into the scratch */
+    ptrdiff_t *taps;
+    size_t in_blocks, g_blocks, out_blocks, g_out; /* blocks: all and of a group */
+    size_t lanes, last_lanes, step;                /* step: floats from a pixel to the next */
+    size_t pitch, part, plane; /* of packed rows, of a stride's phase, of a band or the input */
+    size_t band, band_rows;    /* output rows made from one packing, input rows that takes */
+    size_t q_groups, supers,
+        super; /* tiles' groups of output blocks per group; items over them; groups in an item */
+    size_t chunk;                 /* input blocks summed in one go */
+    size_t rows, cols, col_items; /* of the output in one item */
+} us_conv;
+/* taps: room for s->kh * s->kw numbers that live as long as cv. False: too large a scratch (US_CONV_SCRATCH); use another way. */
+#define US_CONV_SCRATCH ((size_t)256 << 20)
+bool us_conv_open(const us_conv_kernels *f, const us_conv_shape *s,
+                  const us_conv_choice *choice, ptrdiff_t *taps, us_conv *cv);
+
+typedef struct us_conv_args {
+    const float *x;
+    const float *packed;
+    const float *res; /* of y's layout, or NULL */
+    float *y;
+    float lo, hi; /* -inf, inf: none */
+    void *scratch;
+} us_conv_args;
+void us_conv_run(const us_conv *cv, const us_conv_args *a, struct us_pool *pool);
+
+/* --- layouts -------------------------------------------------------------------------------------------------- */
+
+/* x [c, pixels] to y [ceil(c/B), pixels, B], lanes past c zero, and back. */
+void us_conv_block(size_t block, size_t c, size_t pixels, const float *x, float *y);
+void us_conv_unblock(size_t block, size_t c, size_t pixels, const float *x, float *y);
+
+#endif

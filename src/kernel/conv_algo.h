@@ -1,0 +1,40 @@
+/* kernel/conv_algo.h - inside of the convolutions: a row of the table of candidates. */
+#ifndef USTA_KERNEL_CONV_ALGO_H
+#define USTA_KERNEL_CONV_ALGO_H
+
+#include "kernel/conv.h"
+
+struct us_conv_algo {
+    const char *name;
+    bool (*fits)(const us_conv_kernels *f, const us_conv_shape *s);
+    double (*cost)(const us_conv_kernels *f, const us_conv_shape *s, size_t *q); /* cycles */
+    size_t (*floats)(const us_conv_kernels *f, const us_conv_shape *s);
+    /* weights only: the bias, out_blocks * B floats, lies before them */
+    void (*pack)(const us_conv_kernels *f, const us_conv_shape *s, size_t q, const float *w,
+                 float *to);
+    void (*open)(us_conv *cv);
+    void (*run)(const us_conv *cv, const us_conv_args *a, struct us_pool *pool);
+};
+extern const us_conv_algo us_conv_direct, us_conv_depthwise;
+
+static inline size_t us_conv_blocks(size_t channels, size_t block)
+{
+    return (channels + block - 1) / block;
+}
+
+/* Rows of the kernel that meet the image for output row `oy`: [*k0, *k1); both 0 when none does. */
+static inline void us_conv_tap_rows(const us_conv_shape *s, size_t oy, size_t *k0, size_t *k1)
+{
+    ptrdiff_t at = (ptrdiff_t)(oy * s->sh) - s->top, dh = (ptrdiff_t)s->dh, h = (ptrdiff_t)s->h,
+              kh = (ptrdiff_t)s->kh;
+    ptrdiff_t lo = at < 0 ? (-at + dh - 1) / dh : 0;
+    ptrdiff_t hi = at < h ? US_MIN(kh, (h - at + dh - 1) / dh) : 0;
+    bool none = lo >= hi;
+    *k0 = none ? 0 : (size_t)lo;
+    *k1 = none ? 0 : (size_t)hi;
+}
+
+/* Pool or not: below this much work a second thread costs more than it brings. */
+#define US_CONV_SERIAL_WORK 4e6
+
+#endif

@@ -1,0 +1,110 @@
+/* kernel/conv_depthwise.c - one filter per channel: a block of B channels is B convolutions side by side.
+ *
+ * The kernel of an instruction set makes one output row of one block: there is no sum over channels, so each input vector
+ * serves all taps that meet it and the padding is left out rather than read. Items are rows of blocks.
+ */
+#include "base/pool.h"
+#include "kernel/conv_algo.h"
+
+#define ITEM_PRODUCTS 20000 /* vectors: some microseconds */
+
+static bool fits(const us_conv_kernels *f, const us_conv_shape *s)
+{
+    (void)f;
+    return s->groups == s->c && s->m == s->c && !s->plain;
+}
+
+/* The direct row takes a depthwise convolution only where each group is one block, and then needs B times the work. */
+static double cost(const us_conv_kernels *f, const us_conv_shape *s, size_t *q)
+{
+    size_t ow = s->ow ? s->ow : 4 * US_CONV_MAX_P;
+    *q = 1;
+    return (double)us_conv_blocks(s->c, f->block) * (double)US_MAX(s->oh, 1) * (double)ow *
+           (double)(s->kh * s->kw);
+}
+
+static size_t floats(const us_conv_kernels *f, const us_conv_shape *s)
+{
+    return us_conv_blocks(s->m, f->block) * f->block * (1 + s->kh * s->kw);
+}
+
+/* [block][tap][B] */
+static void pack(const us_conv_kernels *f, const us_conv_shape *s, size_t q, const float *w,
+                 float *to)
+{
+    size_t taps = s->kh * s->kw, b = f->block;
+    (void)q;
+    for (size_t m = 0; m < s->m; m++)
+        for (size_t t = 0; t < taps; t++)
+            to[(m / b * taps + t) * b + m % b] = w[m * taps + t];
+}
+
+static void open_depthwise(us_conv *cv)
+{
+    const us_conv_shape *s = &cv->s;
+    cv->rows = US_MAX(ITEM_PRODUCTS / US_MAX(s->ow * s->kh * s->kw, 1), 1);
+}
+
+typedef struct job {
+    const us_conv *cv;
+    const us_conv_args *a;
+} job;
+
+static void run_rows(const job *j, size_t image_block, size_t y0, size_t y1)
+{
+    const us_conv *cv = j->cv;
+    const us_conv_shape *s = &cv->s;
+    const us_conv_args *a = j->a;
+    size_t b = cv->f->block, block = image_block % cv->out_blocks, taps = s->kh * s->kw;
+    us_conv_dw_fn *fn = cv->f->dw(s->kw, s->sw, s->dw);
+    const float *x = a->x + image_block * s->h * s->w * b,
+                *w = a->packed + (cv->out_blocks + block * taps) * b;
+    us_conv_dw t = {.width = s->w,
+                    .row = s->dh * s->w * b,
+                    .kw = s->kw,
+                    .sw = s->sw,
+                    .dw = s->dw,
+                    .left = s->left,
+                    .ow = s->ow,
+                    .bias = a->packed + block * b,
+                    .lo = a->lo,
+                    .hi = a->hi};
+    for (size_t y = y0; y < y1; y++) {
+        size_t k0, k1, at = (image_block * s->oh + y) * s->ow * b;
+        us_conv_tap_rows(s, y, &k0, &k1);
+        ptrdiff_t row = k1 ? (ptrdiff_t)(y * s->sh + k0 * s->dh) - s->top : 0;
+        t.x = x + (size_t)row * s->w * b;
+        t.w = w + k0 * s->kw * b;
+        t.n_kh = k1 - k0;
+        t.y = a->y + at;
+        t.res = a->res ? a->res + at : NULL;
+        fn(&t);
+    }
+}
+
+static void run_items(void *arg, size_t i0, size_t i1)
+{
+    const job *j = arg;
+    const us_conv *cv = j->cv;
+    size_t per = (cv->s.oh + cv->rows - 1) / cv->rows;
+    for (size_t i = i0; i < i1; i++) {
+        size_t y0 = i % per * cv->rows;
+        run_rows(j, i / per, y0, US_MIN(y0 + cv->rows, cv->s.oh));
+    }
+}
+
+static void run(const us_conv *cv, const us_conv_args *a, us_pool *pool)
+{
+    job j = {cv, a};
+    if (cv->work < US_CONV_SERIAL_WORK) pool = NULL;
+    size_t per = (cv->s.oh + cv->rows - 1) / cv->rows;
+    us_pool_run(pool, cv->s.n * cv->out_blocks * per, 1, run_items, &j);
+}
+
+const us_conv_algo us_conv_depthwise = {.name = "conv depthwise",
+                                        .fits = fits,
+                                        .cost = cost,
+                                        .floats = floats,
+                                        .pack = pack,
+                                        .open = open_depthwise,
+                                        .run = run};

@@ -1,0 +1,358 @@
+/* kernel/conv_direct.c - dense and grouped convolution as it is defined, over register tiles.
+ *
+ * A tile is p neighbouring pixels of an output row times q output blocks; all of its sums stay in registers while the input
+ * blocks, taps and lanes go by. So that one tile kernel serves every stride, dilation and padding, its p pixels must be
+ * neighbours under every tap. Where they are not (stride over columns, padding left or right) the input rows of a band
+ * of output rows are first copied, padded with zeros and sorted by column modulo stride: a copy per input element
+ * against out_blocks * taps * B products, a percent or less. Rows above and below the image are left out, not copied.
+ * A 1x1 kernel without stride sees the image as one row.
+ *
+ * Order of loops: output blocks in items whose weights fit in half of a second-level cache, over rows, so that weights are read
+ * from memory once; a sum whose weights are too many even for one group is made in chunks of input blocks. The chunks
+ * depend on the shape alone.
+ *
+ * Layouts: see "Anatomy of High-Performance Deep Learning Convolutions on SIMD Architectures" (Georganas et al., 2018).
+ */
+#include <string.h>
+
+#include "base/pool.h"
+#include "kernel/conv_algo.h"
+
+#define BAND_BYTES  ((size_t)512 << 10) /* packed input */
+#define SUPER_BYTES ((size_t)256 << 10) /* weights of an item */
+#define CHUNK_BYTES                                                                            \
+    ((size_t)384 << 10) /* weights of one group of a tile: more is summed in chunks */
+#define CHUNK_TILES 8   /* tiles that share a chunk of weights */
+#define LONG_ROW    16  /* tiles: longer rows are divided */
+
+/* --- choice ------------------------------------------------------------------------------------------------------------ */
+
+static bool fits(const us_conv_kernels *f, const us_conv_shape *s)
+{
+    if (s->groups == 1) return true;
+    size_t cg = s->c / s->groups, mg = s->m / s->groups;
+    return mg % f->block == 0 && (s->plain || cg % f->block == 0);
+}
+
+static bool is_flat(const us_conv_shape *s)
+{
+    return s->kh == 1 && s->kw == 1 && s->sh == 1 && s->sw == 1 && s->top == 0 &&
+           s->left == 0 && s->oh == s->h && s->ow == s->w;
+}
+
+/* Cycles that one lane of one tap takes for `blocks` output blocks and a row of `ow` pixels: multiplications, loads, and
+ * what a chain of sums too short for the latency loses. */
+static double step_cost(const us_conv_kernels *f, size_t q, size_t ow, size_t blocks)
+{
+    double sum = 0;
+    for (size_t left = blocks; left > 0;) {
+        size_t now = US_MIN(q, left), most = f->max_p[now];
+        size_t n = (ow + most - 1) / most;
+        double p = (double)ow / (double)n, fma = p * (double)now / 2,
+               loads = (p + (double)now) / 2;
+        sum += (double)n * (US_MAX(US_MAX(fma, loads), 4.0) + 0.5);
+        left -= now;
+    }
+    return sum;
+}
+
+static double cost(const us_conv_kernels *f, const us_conv_shape *s, size_t *q)
+{
+    size_t ow = s->ow ? s->ow : 4 * US_CONV_MAX_P, oh = s->ow ? s->oh : 1;
+    if (s->kh * s->kw * s->sh * s->sw == 1 && s->ow) {
+        ow *= oh;
+        oh = 1;
+    }
+    double best = 0;
+    size_t blocks = us_conv_blocks(s->m / s->groups, f->block);
+    for (size_t i = 1; i <= US_CONV_MAX_Q; i++) {
+        if (f->max_p[i] == 0) continue;
+        double now = step_cost(f, i, ow, blocks);
+        if (i > 1 && now >= best) continue;
+        best = now;
+        *q = i;
+    }
+    return best * (double)oh * (double)s->c * (double)(s->kh * s->kw);
+}
+
+/* --- weights ---------------------------------------------------------------------------------------------------------- */
+
+static size_t floats(const us_conv_kernels *f, const us_conv_shape *s)
+{
+    size_t out = us_conv_blocks(s->m, f->block) * f->block;
+    return out + out * (s->c / s->groups) * s->kh * s->kw;
+}
+
+/* [group][q blocks][input block][tap][lane][q][B] */
+static void pack_group(const us_conv_kernels *f, const us_conv_shape *s, size_t q,
+                       const float *w, float *to)
+{
+    size_t cg = s->c / s->groups, mg = s->m / s->groups, taps = s->kh * s->kw, b = f->block;
+    size_t blocks = us_conv_blocks(mg, b), deep = s->plain ? 1 : b;
+    for (size_t j = 0; j < blocks; j += q) {
+        size_t now = US_MIN(q, blocks - j), wide = now * b, m0 = j * b,
+               m1 = US_MIN(mg, m0 + wide);
+        for (size_t c0 = 0; c0 < cg; c0 += deep) {
+            size_t lanes = US_MIN(deep, cg - c0);
+            for (size_t m = m0; m < m1; m++)
+                for (size_t l = 0; l < lanes; l++)
+                    for (size_t t = 0; t < taps; t++)
+                        to[(t * lanes + l) * wide + (m - m0)] = w[(m * cg + c0 + l) * taps + t];
+            to += taps * lanes * wide;
+        }
+    }
+}
+
+static void pack(const us_conv_kernels *f, const us_conv_shape *s, size_t q, const float *w,
+                 float *to)
+{
+    size_t cg = s->c / s->groups, mg = s->m / s->groups, taps = s->kh * s->kw;
+    size_t step = us_conv_blocks(mg, f->block) * f->block * cg * taps;
+    for (size_t g = 0; g < s->groups; g++)
+        pack_group(f, s, q, w + g * mg * cg * taps, to + g * step);
+}
+
+/* --- geometry ----------------------------------------------------------------------------------------------------------- */
+
+/* Every column that any tap of any pixel meets is one of the image, and neighbours stay neighbours. */
+static bool columns_inside(const us_conv_shape *s)
+{
+    ptrdiff_t last = (ptrdiff_t)(s->ow - 1 + (s->kw - 1) * s->dw) - s->left;
+    return s->sw == 1 && s->left <= 0 && last < (ptrdiff_t)s->w;
+}
+
+static size_t rows_under(const us_conv_shape *s, size_t rows)
+{
+    return US_MIN(s->h, (rows - 1) * s->sh + (s->kh - 1) * s->dh + 1);
+}
+
+/* Output rows made from one packing of the input. */
+static void set_band(us_conv *cv)
+{
+    const us_conv_shape *s = &cv->s;
+    cv->band = s->oh;
+    cv->band_rows = s->h;
+    if (!cv->packs) return;
+    size_t row_bytes = cv->in_blocks * cv->pitch * sizeof(float);
+    size_t most = US_MAX(BAND_BYTES / US_MAX(row_bytes, 1), 1);
+    cv->band_rows = rows_under(s, s->oh);
+    if (cv->band_rows > most) {
+        size_t tap_rows = (s->kh - 1) * s->dh + 1;
+        cv->band = most > tap_rows ? (most - tap_rows) / s->sh + 1 : 1;
+        cv->band = US_MIN(cv->band, s->oh);
+        cv->band_rows = rows_under(s, cv->band);
+    }
+    cv->plane = cv->band_rows * cv->pitch;
+    cv->scratch = cv->in_blocks * cv->plane * sizeof(float);
+}
+
+static void set_items(us_conv *cv)
+{
+    const us_conv_shape *s = &cv->s;
+    size_t q = cv->choice.q, taps = s->kh * s->kw, deep = cv->lanes;
+    size_t group_bytes = q * cv->f->block * (s->c / s->groups) * taps * sizeof(float);
+    size_t most = cv->f->max_p[q], tiles = (s->ow + most - 1) / most;
+    cv->q_groups = (cv->g_out + q - 1) / q;
+    cv->super = US_MIN(cv->q_groups, US_MAX(SUPER_BYTES / US_MAX(group_bytes, 1), 1));
+    cv->supers = (cv->q_groups + cv->super - 1) / cv->super;
+    cv->chunk = US_MAX(cv->g_blocks, 1);
+    cv->rows = 1;
+    cv->cols = s->ow;
+    if (group_bytes > CHUNK_BYTES && s->oh * tiles > 1) {
+        size_t block_bytes = q * cv->f->block * deep * taps * sizeof(float);
+        cv->chunk = US_MAX(SUPER_BYTES / block_bytes, 1);
+        cv->rows = US_MIN(s->oh, (CHUNK_TILES + tiles - 1) / tiles);
+    }
+    if (tiles > LONG_ROW) cv->cols = LONG_ROW / 2 * most;
+    cv->col_items = (s->ow + cv->cols - 1) / cv->cols;
+}
+
+static void open_direct(us_conv *cv)
+{
+    us_conv_shape *s = &cv->s;
+    size_t b = cv->f->block, cg = s->c / s->groups;
+    if (is_flat(s)) {
+        s->w = s->ow = s->w * s->h;
+        s->h = s->oh = 1;
+    }
+    cv->step = s->plain ? 1 : b;
+    cv->lanes = s->plain ? 1 : b;
+    cv->in_blocks = us_conv_blocks(s->c, cv->lanes);
+    cv->g_blocks = us_conv_blocks(cg, cv->lanes);
+    cv->g_out = us_conv_blocks(s->m / s->groups, b);
+    cv->last_lanes = cg ? cg - (cv->g_blocks - 1) * cv->lanes : 0;
+    if (s->n == 0 || s->m == 0 || s->oh == 0 || s->ow == 0) return;
+    cv->packs = !columns_inside(s);
+    size_t span = (s->ow - 1) * s->sw + (s->kw - 1) * s->dw + 1;
+    cv->part = (span + s->sw - 1) / s->sw;
+    cv->pitch = (cv->packs ? cv->part * s->sw : s->w) * cv->step;
+    cv->plane = s->h * cv->pitch;
+    for (size_t y = 0; y < s->kh; y++)
+        for (size_t x = 0; x < s->kw; x++) {
+            size_t col = x * s->dw;
+            if (cv->packs) col = col % s->sw * cv->part + col / s->sw;
+            cv->taps[y * s->kw + x] = (ptrdiff_t)(y * s->dh * cv->pitch + col * cv->step);
+        }
+    set_band(cv);
+    set_items(cv);
+    if (s->kh * s->kw == 1) cv->name = "conv 1x1";
+}
+
+/* --- packing of the input ------------------------------------------------------------------------------------------------- */
+
+typedef struct job {
+    const us_conv *cv;
+    const us_conv_args *a;
+    const float *x;       /* of this image */
+    size_t image, y0, y1; /* output rows of the band */
+    size_t in0, in1;      /* input rows under them */
+} job;
+
+/* One input row: columns sorted by phase, those outside of the image zero. */
+static void pack_row(const us_conv *cv, const float *x, float *to)
+{
+    const us_conv_shape *s = &cv->s;
+    size_t step = cv->step, bytes = step * sizeof *to;
+    for (size_t f = 0; f < s->sw; f++, to += cv->part * step) {
+        /* pixels [p0, p1) of this phase are inside: 0 <= p * sw + f - left < w */
+        ptrdiff_t first = (ptrdiff_t)f - s->left, sw = (ptrdiff_t)s->sw, w = (ptrdiff_t)s->w;
+        ptrdiff_t part = (ptrdiff_t)cv->part;
+        ptrdiff_t p0 = first < 0 ? (-first + sw - 1) / sw : 0;
+        ptrdiff_t p1 = first < w ? (w - first + sw - 1) / sw : 0;
+        p0 = US_MIN(p0, part);
+        p1 = US_MAX(US_MIN(p1, part), p0);
+        memset(to, 0, (size_t)p0 * bytes);
+        memset(to + (size_t)p1 * step, 0, (size_t)(part - p1) * bytes);
+        const float *from = x + (p0 * sw + first) * (ptrdiff_t)step;
+        float *at = to + (size_t)p0 * step;
+        size_t n = (size_t)(p1 - p0);
+        if (n == 0) continue;
+        if (sw == 1)
+            memcpy(at, from, n * bytes);
+        else if (step == 1)
+            for (size_t i = 0; i < n; i++)
+                at[i] = from[i * (size_t)sw];
+        else
+            for (size_t i = 0; i < n; i++)
+                memcpy(at + i * step, from + i * (size_t)sw * step, bytes);
+    }
+}
+
+static void pack_planes(void *arg, size_t i0, size_t i1)
+{
+    const job *j = arg;
+    const us_conv *cv = j->cv;
+    size_t row = cv->s.w * cv->step;
+    for (size_t i = i0; i < i1; i++) {
+        const float *x = j->x + (i * cv->s.h + j->in0) * row;
+        float *to = (float *)j->a->scratch + i * cv->plane;
+        for (size_t r = j->in0; r < j->in1; r++, x += row, to += cv->pitch)
+            pack_row(cv, x, to);
+    }
+}
+
+/* --- products ----------------------------------------------------------------------------------------------------------------- */
+
+/* Output blocks b0.. (q of them) of group g, columns [x0, x1) of row y, input blocks [c0, c1). */
+typedef struct part {
+    size_t g, b0, q, y, x0, x1, c0, c1;
+} part;
+
+static void run_part(const job *j, const part *p)
+{
+    const us_conv *cv = j->cv;
+    const us_conv_shape *s = &cv->s;
+    const us_conv_args *a = j->a;
+    size_t b = cv->f->block, k0, k1, taps = s->kh * s->kw, cg = s->c / s->groups;
+    us_conv_tap_rows(s, p->y, &k0, &k1);
+    size_t pixels = s->oh * s->ow, block = p->g * cv->g_out + p->b0;
+    float *y = a->y + ((j->image * cv->out_blocks + block) * pixels + p->y * s->ow) * b;
+    const float *res = a->res ? a->res + (y - a->y) : NULL;
+    const float *base = cv->packs ? (const float *)a->scratch : j->x;
+    ptrdiff_t row =
+        (ptrdiff_t)(p->y * s->sh + k0 * s->dh) - s->top - (ptrdiff_t)(cv->packs ? j->in0 : 0);
+    ptrdiff_t col = cv->packs ? 0 : -s->left;
+    if (k1 == 0) row = 0;
+    bool last = p->c1 == cv->g_blocks;
+    us_conv_tile t = {.q = p->q,
+                      .taps = cv->taps,
+                      .n_taps = (k1 - k0) * s->kw,
+                      .skip = k0 * s->kw,
+                      .n_blocks = p->c1 - p->c0,
+                      .plane = cv->plane,
+                      .lanes = cv->lanes,
+                      .last_lanes = last ? cv->last_lanes : cv->lanes,
+                      .w_block = taps * cv->lanes * p->q * b,
+                      .w = a->packed + cv->out_blocks * b + block * b * cg * taps +
+                           p->c0 * taps * cv->lanes * p->q * b,
+                      .y_plane = pixels * b,
+                      .bias = p->c0 == 0 ? a->packed + block * b : NULL,
+                      .lo = a->lo,
+                      .hi = a->hi,
+                      .more = !last};
+    const float *x = base + (p->g * cv->g_blocks + p->c0) * cv->plane +
+                     row * (ptrdiff_t)cv->pitch + col * (ptrdiff_t)cv->step;
+    size_t most = cv->f->max_p[p->q], n = (p->x1 - p->x0 + most - 1) / most;
+    for (size_t i = 0, at = p->x0; i < n; i++, at += t.p) {
+        t.p = (p->x1 - at + (n - i) - 1) / (n - i);
+        t.x = x + at * cv->step;
+        t.y = y + at * b;
+        t.res = res ? res + at * b : NULL;
+        cv->f->tile(p->q, t.p, s->plain)(&t);
+    }
+}
+
+/* Items of a band: (group, super of output blocks) outermost, so that weights stay while rows go by. */
+static void run_items(void *arg, size_t i0, size_t i1)
+{
+    const job *j = arg;
+    const us_conv *cv = j->cv;
+    const us_conv_shape *s = &cv->s;
+    size_t row_items = (j->y1 - j->y0 + cv->rows - 1) / cv->rows, q = cv->choice.q;
+    for (size_t i = i0; i < i1; i++) {
+        size_t cols = i % cv->col_items, rows = i / cv->col_items % row_items,
+               sup = i / cv->col_items / row_items, g = sup / cv->supers;
+        size_t j0 = sup % cv->supers * cv->super, j1 = US_MIN(j0 + cv->super, cv->q_groups);
+        size_t y0 = j->y0 + rows * cv->rows, y1 = US_MIN(y0 + cv->rows, j->y1);
+        part p = {.g = g, .x0 = cols * cv->cols, .x1 = US_MIN(s->ow, (cols + 1) * cv->cols)};
+        for (size_t k = j0; k < j1; k++) {
+            p.b0 = k * q;
+            p.q = US_MIN(q, cv->g_out - p.b0);
+            size_t c = 0;
+            do {
+                p.c0 = c;
+                p.c1 = US_MIN(c + cv->chunk, cv->g_blocks);
+                for (p.y = y0; p.y < y1; p.y++)
+                    run_part(j, &p);
+                c = p.c1;
+            } while (c < cv->g_blocks);
+        }
+    }
+}
+
+static void run(const us_conv *cv, const us_conv_args *a, us_pool *pool)
+{
+    const us_conv_shape *s = &cv->s;
+    if (cv->work < US_CONV_SERIAL_WORK) pool = NULL;
+    job j = {.cv = cv, .a = a, .x = a->x};
+    for (; j.image < s->n; j.image++, j.x += cv->in_blocks * s->h * s->w * cv->step)
+        for (j.y0 = 0; j.y0 < s->oh; j.y0 = j.y1) {
+            j.y1 = US_MIN(j.y0 + cv->band, s->oh);
+            ptrdiff_t in0 = (ptrdiff_t)(j.y0 * s->sh) - s->top,
+                      in1 = (ptrdiff_t)((j.y1 - 1) * s->sh + (s->kh - 1) * s->dh) + 1 - s->top,
+                      h = (ptrdiff_t)s->h;
+            j.in0 = (size_t)US_MIN(US_MAX(in0, 0), h);
+            j.in1 = (size_t)US_MAX(US_MIN(in1, h), (ptrdiff_t)j.in0);
+            if (cv->packs) us_pool_run(pool, cv->in_blocks, 1, pack_planes, &j);
+            size_t rows = (j.y1 - j.y0 + cv->rows - 1) / cv->rows;
+            us_pool_run(pool, s->groups * cv->supers * rows * cv->col_items, 1, run_items, &j);
+        }
+}
+
+const us_conv_algo us_conv_direct = {.name = "conv direct",
+                                     .fits = fits,
+                                     .cost = cost,
+                                     .floats = floats,
+                                     .pack = pack,
+                                     .open = open_direct,
+                                     .run = run};

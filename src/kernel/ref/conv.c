@@ -1,0 +1,100 @@
+/* kernel/ref/conv.c - the tiles of conv.h in portable C: what every instruction set's must equal.
+ *
+ * One pixel and one output block at a time, B sums side by side for the compiler's vectors; the order of the sums is that of
+ * the register tiles.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "kernel/conv.h"
+#include "kernel/variants.h"
+
+enum { B = 16 };
+
+static inline float clamp(float x, float lo, float hi)
+{
+    x = x < lo ? lo : x; /* NaN passes */
+    return x > hi ? hi : x;
+}
+
+static void finish(const float *sum, const float *res, float lo, float hi, float *y)
+{
+    for (size_t l = 0; l < B; l++)
+        y[l] = clamp(res ? sum[l] + res[l] : sum[l], lo, hi);
+}
+
+/* sum += one pixel's products with weights `wide` floats apart per lane. */
+static void add_lanes(float *sum, const float *x, const float *w, size_t lanes, size_t wide)
+{
+    for (size_t k = 0; k < lanes; k++, w += wide)
+        for (size_t l = 0; l < B; l++)
+            sum[l] = fmaf(x[k], w[l], sum[l]);
+}
+
+static void tile_at(const us_conv_tile *t, size_t p, size_t q, size_t step)
+{
+    float sum[B], *y = t->y + q * t->y_plane + p * B;
+    memcpy(sum, t->bias ? t->bias + q * B : y, sizeof sum);
+    const float *x = t->x + p * step, *w = t->w + q * B;
+    size_t wide = t->q * B;
+    for (size_t i = 0; i < t->n_blocks; i++, w += t->w_block) {
+        size_t lanes = i + 1 < t->n_blocks ? t->lanes : t->last_lanes;
+        const float *wt = w + t->skip * lanes * wide, *block = x + i * t->plane;
+        for (size_t k = 0; k < t->n_taps; k++, wt += lanes * wide)
+            add_lanes(sum, block + t->taps[k], wt, lanes, wide);
+    }
+    if (t->more)
+        memcpy(y, sum, sizeof sum);
+    else
+        finish(sum, t->res ? t->res + q * t->y_plane + p * B : NULL, t->lo, t->hi, y);
+}
+
+static void tile_blocked(const us_conv_tile *t)
+{
+    for (size_t q = 0; q < t->q; q++)
+        for (size_t p = 0; p < t->p; p++)
+            tile_at(t, p, q, B);
+}
+
+static void tile_plain(const us_conv_tile *t)
+{
+    for (size_t q = 0; q < t->q; q++)
+        for (size_t p = 0; p < t->p; p++)
+            tile_at(t, p, q, 1);
+}
+
+static us_conv_tile_fn *tile(size_t q, size_t p, bool plain)
+{
+    (void)q;
+    (void)p;
+    return plain ? tile_plain : tile_blocked;
+}
+
+static void dw_row(const us_conv_dw *t)
+{
+    for (size_t o = 0; o < t->ow; o++) {
+        float sum[B];
+        memcpy(sum, t->bias, sizeof sum);
+        for (size_t i = 0; i < t->n_kh; i++)
+            for (size_t k = 0; k < t->kw; k++) {
+                ptrdiff_t col = (ptrdiff_t)(o * t->sw + k * t->dw) - t->left;
+                if (col < 0 || col >= (ptrdiff_t)t->width) continue;
+                const float *x = t->x + i * t->row + (size_t)col * B,
+                            *w = t->w + (i * t->kw + k) * B;
+                for (size_t l = 0; l < B; l++)
+                    sum[l] = fmaf(x[l], w[l], sum[l]);
+            }
+        finish(sum, t->res ? t->res + o * B : NULL, t->lo, t->hi, t->y + o * B);
+    }
+}
+
+static us_conv_dw_fn *dw(size_t kw, size_t sw, size_t dil)
+{
+    (void)kw;
+    (void)sw;
+    (void)dil;
+    return dw_row;
+}
+
+const us_conv_kernels us_conv__ref = {
+    .name = "ref", .block = B, .max_p = {0, 8, 8}, .tile = tile, .dw = dw};
