@@ -142,10 +142,11 @@ class Report:
             self.settle(*j)
         bad = 0
         for i, (g, (n, failed, texts, refused)) in enumerate(self.groups.items()):
-            bad += failed > 0
+            idle = refused == n  # nothing was compared
+            bad += failed > 0 or idle
             for t in texts:
                 print(t)
-            print(f"{'not ok' if failed else 'ok'} {i + 1} - {g}: {n} models" + (f", {refused} refused by both" if refused else "") +
+            print(f"{'not ok' if failed or idle else 'ok'} {i + 1} - {g}: {n} models" + (f", {refused} refused by both" if refused else "") +
                   (f", {failed} differ" if failed else ""))
         print(f"1..{len(self.groups)}")
         sys.exit(1 if bad else 0)
