@@ -200,6 +200,34 @@ static us_err known(us_checker *k, const us_pb_node *n, const us_op *op, const u
                        US_SV_ARG(value), allowed);
 }
 
+/* Of the attributes that begin so exactly one is given. */
+static const struct {
+    us_op_id op;
+    int from; /* version */
+    const char *begins, *also, *what;
+} one_of[] = {
+    {US_OP_CONSTANT, 11, "value", "sparse_value", "that give its value"},
+    {US_OP_ML_LABEL_ENCODER, 2, "keys_", "", "that give its keys"},
+    {US_OP_ML_LABEL_ENCODER, 2, "values_", "", "that give its values"},
+};
+
+static us_err one_of_each(us_checker *k, const us_pb_node *n, const us_op *op,
+                          const us_schema *s, const us_map *names)
+{
+    for (size_t i = 0; i < US_LEN(one_of); i++) {
+        size_t given = 0;
+        if (op != us_op_get(one_of[i].op) || s->since < one_of[i].from) continue;
+        for (size_t j = 0; j < names->items.n; j++)
+            given += us_sv_starts(names->items.at[j].key, one_of[i].begins) ||
+                     us_sv_is(names->items.at[j].key, one_of[i].also);
+        if (given != 1)
+            US_TRY(us_ck_found(k, US_RULE_ATTR_REQUIRED, n->h.offset,
+                               "%zu of the attributes %s, expected one", given,
+                               one_of[i].what));
+    }
+    return US_OK;
+}
+
 static us_err required(us_checker *k, const us_pb_node *n, const us_op *op, const us_schema *s,
                        const us_map *names)
 {
@@ -207,14 +235,7 @@ static us_err required(us_checker *k, const us_pb_node *n, const us_op *op, cons
         if (r->required && us_map_get(names, us_sv_of(r->name)) == US_MAP_NONE)
             US_TRY(us_ck_found(k, US_RULE_ATTR_REQUIRED, n->h.offset,
                                "attribute '%s' is required and missing", r->name));
-    if (op != us_op_get(US_OP_CONSTANT) || s->since < 11) return US_OK;
-    size_t n_values = 0;
-    for (size_t i = 0; i < names->items.n; i++)
-        n_values += us_sv_starts(names->items.at[i].key, "value") ||
-                    us_sv_is(names->items.at[i].key, sparse_value.name);
-    if (n_values == 1) return US_OK;
-    return us_ck_found(k, US_RULE_ATTR_REQUIRED, n->h.offset,
-                       "%zu of the attributes that give its value, expected one", n_values);
+    return one_of_each(k, n, op, s, names);
 }
 
 static us_err one(us_checker *k, const us_pb_node *n, const us_op *op, const us_schema *s,

@@ -147,6 +147,7 @@ static us_err model(us_checker *k, us_sv span)
     US_TRY(us_ck_graph(k, p.graph, &sides));
     k->graph = (us_sv){0};
     US_TRY(us_ck_bodies(k));
+    US_TRY(us_ck_count_causes(k));
     k->graph = (us_sv){0};
     US_TRY(us_ck_weights(k));
     US_TRY(not_runnable(k));
@@ -159,6 +160,7 @@ static us_err run(us_checker *k, us_sv span)
 {
     us_map_init(&k->by_key, k->r.pb.keep);
     us_map_init(&k->missing, k->r.pb.keep);
+    us_map_init(&k->causes, k->r.pb.keep);
     us_map_init(&k->r.external_names, k->r.pb.keep);
     return model(k, span);
 }

@@ -55,6 +55,12 @@ typedef struct us_ck_sum {
     uint64_t offset;
 } us_ck_sum;
 
+/* A cause that many nodes share, an import that is missing, say: one finding, for the first of them. */
+typedef struct us_ck_cause {
+    size_t finding; /* in rep->found; SIZE_MAX: not kept */
+    size_t n;       /* nodes */
+} us_ck_cause;
+
 typedef struct us_checker {
     us_ctx *c;
     us_check_report *rep;
@@ -65,7 +71,9 @@ typedef struct us_checker {
     size_t n_imports;
     US_VEC(us_ck_function) functions;
     us_map by_key;
-    us_map missing;     /* operators this build lacks, domain:name */
+    us_map missing; /* operators this build lacks, domain:name */
+    us_map causes;  /* rule and what it is about -> all_causes */
+    US_VEC(us_ck_cause) all_causes;
     us_ck_function *fn; /* whose body is looked at; NULL: the model's graphs */
     us_ck_scope *scope;
     us_sv graph; /* name, for findings */
@@ -77,6 +85,11 @@ typedef struct us_checker {
 /* A finding about the message at `offset`. Fails only for want of memory. */
 us_err us_ck_found(us_checker *k, us_rule rule, uint64_t offset, const char *fmt, ...) US_MUST
     US_PRINTF(4, 5);
+
+/* The same, once for all nodes of the same `key` (a name, say) in the same function or the model; the finding tells how many. */
+us_err us_ck_once(us_checker *k, us_rule rule, us_sv key, uint64_t offset, const char *fmt,
+                  ...) US_MUST US_PRINTF(5, 6);
+us_err us_ck_count_causes(us_checker *k) US_MUST; /* at the end: how many */
 
 typedef struct us_ck_sides { /* of a graph */
     size_t n_in, n_out;
@@ -115,6 +128,9 @@ us_err us_ck_infer(us_checker *k, us_sv span) US_MUST; /* types and shapes */
  * of `now`, the inferred copy of g. */
 us_err us_ck_relations(us_checker *k, const us_model *inferred, const us_graph *now,
                        const us_node *n) US_MUST;
+us_err us_ck_demands(us_checker *k, const us_graph *now, const us_node *n) US_MUST;
+/* The type of value i of a list when it is a tensor of known rank; else NULL. */
+const us_type *us_ck_tensor_type(const us_graph *now, const us_vid *ids, uint32_t n, size_t i);
 
 /* Tables (tables.c). */
 bool us_ck_deprecated(us_sv domain, us_sv name, int version, int *since);

@@ -62,6 +62,12 @@ static us_err operand(typist *t, const us_node *n, const us_param *p, us_dtype_m
                        us_dtype_get(*was)->name);
 }
 
+/* Results that older versions give in another type than the current form: the copy's type is not the file's. */
+static bool changed(const us_node *n, size_t output)
+{
+    return us_op_index(n->op) == US_OP_DROPOUT && output == 1 && n->schema->since < 12;
+}
+
 static us_err operands(typist *t, const us_graph *now, const us_node *n)
 {
     us_dtype bound[256] = {US_DT_NONE};
@@ -79,7 +85,7 @@ static us_err operands(typist *t, const us_graph *now, const us_node *n)
     p = n->schema->out;
     formal = 0;
     for (uint32_t i = 0; p && p->name && i < n->n_out; i++) {
-        if (n->out[i] != US_NIL && n->out[i] < now->vals.n)
+        if (n->out[i] != US_NIL && n->out[i] < now->vals.n && !changed(n, i))
             US_TRY(
                 operand(t, n, p,
                         p->types & us_ck_standard_types(n->domain, n->op_type, n->schema->since,
@@ -89,6 +95,7 @@ static us_err operands(typist *t, const us_graph *now, const us_node *n)
         p += !last;
         formal += !last;
     }
+    US_TRY(us_ck_demands(t->k, now, n));
     return us_ck_relations(t->k, t->now, now, n);
 }
 

@@ -26,15 +26,14 @@ static us_err import_of(us_checker *k, const us_pb_node *n, int *out)
     *out = us_ck_import(list, n_list, n->domain, false);
     const char *where = k->fn ? "function" : "model";
     if (*out)
-        return us_ck_found(
-            k, US_RULE_OPSET_IMPORT, n->h.offset,
-            "its domain '" US_SV_FMT
-            "' is imported by the %s under the other name ('' is ai.onnx): other "
-            "readers refuse that",
-            US_SV_ARG(n->domain), where);
-    return us_ck_found(k, US_RULE_OPSET_IMPORT, n->h.offset,
-                       "its domain '" US_SV_FMT "' is not imported by the %s",
-                       US_SV_ARG(n->domain), where);
+        return us_ck_once(k, US_RULE_OPSET_IMPORT, n->domain, n->h.offset,
+                          "its domain '" US_SV_FMT
+                          "' is imported by the %s under the other name ('' is ai.onnx): other "
+                          "readers refuse that",
+                          US_SV_ARG(n->domain), where);
+    return us_ck_once(k, US_RULE_OPSET_IMPORT, n->domain, n->h.offset,
+                      "its domain '" US_SV_FMT "' is not imported by the %s",
+                      US_SV_ARG(n->domain), where);
 }
 
 /* --- arity ------------------------------------------------------------------------------------------------------ */
@@ -54,8 +53,8 @@ static us_err left_out(us_checker *k, const us_pb_node *n, const us_param *p,
                        const us_pb_spans *names, const char *what)
 {
     for (size_t i = 0; p && p->name && i < names->n; i++, p++) {
-        if (p->flags & US_P_VARIADIC && p->flags & US_P_HETERO) break;
-        if (!names->at[i].n && !(p->flags & US_P_OPTIONAL))
+        bool listed = p->flags & US_P_VARIADIC; /* may be empty, but has no gaps */
+        if (!names->at[i].n && (listed || !(p->flags & US_P_OPTIONAL)))
             US_TRY(us_ck_found(k, US_RULE_REQUIRED, n->h.offset,
                                "%s %zu (%s) is left out and not optional", what, i, p->name));
         p -= p->flags & US_P_VARIADIC ? 1 : 0; /* takes all the rest */
@@ -81,9 +80,9 @@ static us_err unknown(us_checker *k, const us_pb_node *n, int version)
     US_TRY(missing(k, n));
     if (us_ck_experimental(n->domain, n->op_type)) return US_OK;
     if (us_ck_standard(n->domain))
-        US_TRY(us_ck_found(k, US_RULE_OPERATOR, n->h.offset,
-                           "there is no such operator in version %d of %s", version,
-                           n->domain.n ? "its domain" : "ai.onnx"));
+        US_TRY(us_ck_once(k, US_RULE_OPERATOR, n->op_type, n->h.offset,
+                          "there is no such operator in version %d of %s", version,
+                          n->domain.n ? "its domain" : "ai.onnx"));
     return US_OK;
 }
 
@@ -96,12 +95,12 @@ us_err us_ck_op(us_checker *k, const us_pb_node *n)
     const us_op *op = us_op_find(n->domain, n->op_type);
     if (f && !(op && us_ck_standard(n->domain))) return us_ck_call(k, n, f);
     if (us_ck_experimental(n->domain, n->op_type))
-        US_TRY(us_ck_found(k, US_RULE_EXPERIMENTAL, n->h.offset,
-                           "it was experimental and is no part of the standard"));
+        US_TRY(us_ck_once(k, US_RULE_EXPERIMENTAL, n->op_type, n->h.offset,
+                          "it was experimental and is no part of the standard"));
     if (us_ck_deprecated(n->domain, n->op_type, version, &since))
-        US_TRY(us_ck_found(k, US_RULE_DEPRECATED, n->h.offset,
-                           "it was withdrawn in version %d; the file imports %d", since,
-                           version));
+        US_TRY(us_ck_once(k, US_RULE_DEPRECATED, n->op_type, n->h.offset,
+                          "it was withdrawn in version %d; the file imports %d", since,
+                          version));
     bool old = version < us_ck_first_version(n->domain, n->op_type);
     const us_schema *s = op && version && !old ? us_op_schema(op, version) : NULL;
     if (!op || (version && !s)) {

@@ -2,7 +2,7 @@
  * different inputs that must be equal, branches that give the same types. Rows from docs/Operators.md of ONNX. */
 #include "check/checker.h"
 
-static const us_type *type_of(const us_graph *now, const us_vid *ids, uint32_t n, size_t i)
+const us_type *us_ck_tensor_type(const us_graph *now, const us_vid *ids, uint32_t n, size_t i)
 {
     if (i >= n || ids[i] == US_NIL || ids[i] >= now->vals.n) return NULL;
     const us_type *t = &now->vals.at[ids[i]].type;
@@ -16,6 +16,16 @@ static const struct {
     uint8_t in;
     int8_t lo, hi;
 } ranks[] = {
+    {US_OP_COL2IM, 1, 1, 1},
+    {US_OP_COL2IM, 2, 1, 1},
+    {US_OP_CONSTANT_OF_SHAPE, 0, 1, 1},
+    {US_OP_DEPTH_TO_SPACE, 0, 4, 4},
+    {US_OP_SPACE_TO_DEPTH, 0, 4, 4},
+    {US_OP_REVERSE_SEQUENCE, 1, 1, 1},
+    {US_OP_RESIZE, 3, 1, 1},
+    {US_OP_RNN, 0, 3, 3},
+    {US_OP_GRU, 0, 3, 3},
+    {US_OP_LSTM, 0, 3, 3},
     {US_OP_DROPOUT, 1, 0, 0},
     {US_OP_DROPOUT, 2, 0, 0},
     {US_OP_CONV, 0, 3, US_MAX_RANK},
@@ -36,12 +46,17 @@ static const struct {
 static us_err check_ranks(us_checker *k, us_op_id op, const us_graph *now, const us_node *n)
 {
     for (size_t i = 0; i < US_LEN(ranks); i++) {
-        const us_type *t = type_of(now, n->in, n->n_in, ranks[i].in);
+        const us_type *t = us_ck_tensor_type(now, n->in, n->n_in, ranks[i].in);
         if (ranks[i].op != op || !t || (t->rank >= ranks[i].lo && t->rank <= ranks[i].hi))
             continue;
-        US_TRY(us_ck_found(k, US_RULE_INFERENCE, n->offset,
-                           "input %d has %d dimensions, %d to %d expected", ranks[i].in,
-                           t->rank, ranks[i].lo, ranks[i].hi));
+        if (ranks[i].lo == ranks[i].hi)
+            US_TRY(us_ck_found(k, US_RULE_INFERENCE, n->offset,
+                               "input %d has %d dimensions, %d expected", ranks[i].in, t->rank,
+                               ranks[i].lo));
+        else
+            US_TRY(us_ck_found(k, US_RULE_INFERENCE, n->offset,
+                               "input %d has %d dimensions, %d to %d expected", ranks[i].in,
+                               t->rank, ranks[i].lo, ranks[i].hi));
     }
     return US_OK;
 }
@@ -69,8 +84,8 @@ static const struct {
 static us_err check_equal(us_checker *k, us_op_id op, const us_graph *now, const us_node *n)
 {
     for (size_t i = 0; i < US_LEN(equal); i++) {
-        const us_type *a = type_of(now, n->in, n->n_in, equal[i].a);
-        const us_type *b = type_of(now, n->in, n->n_in, equal[i].b);
+        const us_type *a = us_ck_tensor_type(now, n->in, n->n_in, equal[i].a);
+        const us_type *b = us_ck_tensor_type(now, n->in, n->n_in, equal[i].b);
         if (equal[i].op != op || !a || !b) continue;
         for (int j = 0; j <= equal[i].rest; j++) {
             int da = equal[i].dim_a + j, db = equal[i].dim_b + j;
@@ -92,8 +107,9 @@ static us_err check_equal(us_checker *k, us_op_id op, const us_graph *now, const
 /* Labels have no dimension of classes; a shape has as many elements as the result has dimensions. */
 static us_err check_relative(us_checker *k, us_op_id op, const us_graph *now, const us_node *n)
 {
-    const us_type *x = type_of(now, n->in, n->n_in, 0), *y = type_of(now, n->in, n->n_in, 1);
-    const us_type *z = type_of(now, n->out, n->n_out, 0);
+    const us_type *x = us_ck_tensor_type(now, n->in, n->n_in, 0),
+                  *y = us_ck_tensor_type(now, n->in, n->n_in, 1);
+    const us_type *z = us_ck_tensor_type(now, n->out, n->n_out, 0);
     bool loss =
         op == US_OP_NEGATIVE_LOG_LIKELIHOOD_LOSS || op == US_OP_SOFTMAX_CROSS_ENTROPY_LOSS;
     if (loss && x && y && y->rank != x->rank - 1)
@@ -116,10 +132,11 @@ static us_err check_relative(us_checker *k, us_op_id op, const us_graph *now, co
 
 static us_err check_axis(us_checker *k, us_op_id op, const us_graph *now, const us_node *n)
 {
-    static const us_op_id with_axis[] = {US_OP_SOFTMAX, US_OP_LOG_SOFTMAX, US_OP_HARDMAX,
-                                         US_OP_SPLIT_TO_SEQUENCE};
+    static const us_op_id with_axis[] = {US_OP_SOFTMAX,           US_OP_LOG_SOFTMAX,
+                                         US_OP_HARDMAX,           US_OP_SPLIT_TO_SEQUENCE,
+                                         US_OP_RMS_NORMALIZATION, US_OP_LAYER_NORMALIZATION};
     const us_attr *a = us_node_attr(n, "axis");
-    const us_type *t = type_of(now, n->in, n->n_in, 0);
+    const us_type *t = us_ck_tensor_type(now, n->in, n->n_in, 0);
     if (!a || !t || a->ref.n) return US_OK;
     for (size_t i = 0; i < US_LEN(with_axis); i++)
         if (with_axis[i] == op &&

@@ -48,7 +48,7 @@ bool us_ck_experimental(us_sv domain, us_sv name)
 bool us_ck_standard(us_sv domain)
 {
     return same_domain(domain, "") || us_sv_is(domain, "ai.onnx.ml") ||
-           us_sv_is(domain, "ai.onnx.training");
+           us_sv_is(domain, "ai.onnx.training") || us_sv_is(domain, "ai.onnx.preview.training");
 }
 
 /* op NULL: every operator with an attribute of that name. Values between bars. */

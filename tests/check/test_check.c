@@ -26,17 +26,29 @@ static void test_check__rules(void)
         const char *seed;
         us_rule rule;
     } rows[] = {
+        {"adam_types.onnx", US_RULE_OPERAND},
+        {"attention_past.onnx", US_RULE_INFERENCE},
+        {"batchnorm_two_outputs.onnx", US_RULE_ARITY},
         {"constant_two_values.onnx", US_RULE_ATTR_REQUIRED},
+        {"constantofshape_rank.onnx", US_RULE_INFERENCE},
         {"dup_init.onnx", US_RULE_SINGLE},
+        {"expand_other_dim.onnx", US_RULE_INFERENCE},
         {"external_missing.onnx", US_RULE_EXTERNAL},
         {"fn_recursive.onnx", US_RULE_RECURSION},
         {"fn_recursive_2.onnx", US_RULE_RECURSION},
+        {"gru_hidden_size.onnx", US_RULE_INFERENCE},
         {"if_shadow_outer_input.onnx", US_RULE_SINGLE},
         {"init_two_fields.onnx", US_RULE_TENSOR_FIELD},
+        {"labelencoder_no_values.onnx", US_RULE_ATTR_REQUIRED},
+        {"list_with_gap.onnx", US_RULE_REQUIRED},
+        {"loop_condition.onnx", US_RULE_INFERENCE},
         {"metadata_dup.onnx", US_RULE_METADATA},
+        {"resize_without_size.onnx", US_RULE_REQUIRED},
         {"sparse_unsorted.onnx", US_RULE_SPARSE},
+        {"split_count.onnx", US_RULE_INFERENCE},
         {"upsample10.onnx", US_RULE_DEPRECATED},
         {"value_info_wrong_type.onnx", US_RULE_INFERENCE},
+        {"xor1_broadcast.onnx", US_RULE_INFERENCE},
     };
     us_ctx c;
     us_ctx_init(&c);
@@ -54,7 +66,7 @@ static void test_check__rules(void)
 static void test_check__clean(void)
 {
     static const char *const seeds[] = {"if_good.onnx", "fn_ref_attr.onnx",
-                                        "loop_input_shadow.onnx"};
+                                        "loop_input_shadow.onnx", "dropout7_mask.onnx"};
     us_ctx c;
     us_ctx_init(&c);
     for (size_t i = 0; i < US_LEN(seeds); i++) {
@@ -78,6 +90,26 @@ static void test_check__place(void)
         CHECK(us_sv_is(r->found.at[i].op_type, "Upsample"));
         CHECK(us_sv_is(r->found.at[i].graph, "g"));
         CHECK(r->found.at[i].offset > 0);
+    }
+    us_check_free(r);
+    us_ctx_deinit(&c);
+}
+
+/* What many nodes do wrong for one reason is said once, for the first of them, with their number. */
+static void test_check__one_finding_per_cause(void)
+{
+    us_ctx c;
+    us_check_report *r = NULL;
+    us_ctx_init(&c);
+    CHECK_OK(&c, check_seed(&c, "no_import_many.onnx", &r));
+    CHECK_EQ_U64(count(r, US_RULE_OPSET_IMPORT), 1);
+    CHECK_EQ_U64(count(r, US_RULE_OPERATOR), 1);
+    CHECK_EQ_U64(r->n_errors, 2);
+    for (size_t i = 0; i < r->found.n; i++) {
+        const us_finding *f = &r->found.at[i];
+        if (f->rule == US_RULE_OPSET_IMPORT)
+            CHECK(strstr(f->text, "(the same for 2 more nodes)"));
+        if (f->rule == US_RULE_OPERATOR) CHECK(strstr(f->text, "(the same for 1 more node)"));
     }
     us_check_free(r);
     us_ctx_deinit(&c);
@@ -123,8 +155,10 @@ static void test_check__nomem(void)
 }
 
 static const us_test_case cases[] = {
-    US_CASE(test_check__rules),     US_CASE(test_check__clean), US_CASE(test_check__place),
-    US_CASE(test_check__malformed), US_CASE(test_rules__names), US_CASE(test_check__nomem),
+    US_CASE(test_check__rules),     US_CASE(test_check__clean),
+    US_CASE(test_check__place),     US_CASE(test_check__one_finding_per_cause),
+    US_CASE(test_check__malformed), US_CASE(test_rules__names),
+    US_CASE(test_check__nomem),
 };
 
 int main(int argc, char **argv)
