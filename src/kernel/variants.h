@@ -20,6 +20,6 @@ us_i16_rows_fn us_i16_rows__ref, us_i16_rows__avx2;
 
 extern const us_conv_kernels us_conv__ref, us_conv__avx2, us_conv__avx512;
 
-extern const us_ew_kernels us_ew__ref;
+extern const us_ew_kernels us_ew__ref, us_ew__avx2, us_ew__avx512;
 
 #endif

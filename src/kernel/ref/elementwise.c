@@ -40,11 +40,11 @@ static inline double sigmoid_f64(double x)
 }
 static inline float softplus_f32(float x)
 {
-    return log1pf(expf(-fabsf(x))) + (x > 0 ? x : x * 0);
+    return log1pf(expf(-fabsf(x))) + (x > 0 || x != x ? x : 0);
 }
 static inline double softplus_f64(double x)
 {
-    return log1p(exp(-fabs(x))) + (x > 0 ? x : x * 0);
+    return log1p(exp(-fabs(x))) + (x > 0 || x != x ? x : 0);
 }
 
 /* Python's sign rule: the result has the divisor's sign. */

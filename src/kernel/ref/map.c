@@ -10,7 +10,7 @@ static inline float sigmoid(float x)
 }
 static inline float softplus(float x)
 {
-    return log1pf(expf(-fabsf(x))) + (x > 0 ? x : x * 0);
+    return log1pf(expf(-fabsf(x))) + (x > 0 || x != x ? x : 0);
 }
 /* Python's sign rule: the result has the divisor's sign. */
 static inline float modulo(float x, float y)
