@@ -1,0 +1,10 @@
+#!/bin/sh
+# bench-infer: inference beside ONNX Runtime, every model of the corpus and of the zoo. PAIRS and THREADS may be set.
+set -eu
+cd "$(dirname "$0")/.."
+build=${BUILD:-build}
+python=$build/peers/bin/python
+[ -x "$python" ] || tools/setup --peers
+ninja -C "$build" bench/bench_infer >/dev/null
+mkdir -p "$build/bench"
+"$python" bench/infer.py "$build" --pairs "${PAIRS:-15}" --threads "${THREADS:-1}" "$@"
