@@ -8,7 +8,7 @@ TORTURE = base tensor ir onnx exec check conf data image inspect store train flo
 SAN = -Db_sanitize=address,undefined -Db_lundef=false
 export BUILD FUZZ FUZZ_SECONDS
 
-.PHONY: help build demo test check asan fuzz torture conformance e2e-capi e2e-check e2e-models e2e-simplify e2e-view bench fmt install uninstall clean
+.PHONY: help build demo test check asan fuzz torture conformance e2e-capi e2e-check e2e-models e2e-shapes e2e-simplify e2e-view bench fmt install uninstall clean
 
 help:            ## this list
 	@sed -n 's/^\([a-z0-9%-]*\):[^#]*## /  make \1	/p' Makefile | expand -t 24
@@ -69,6 +69,12 @@ e2e-check:       ## the checker beside onnx's: every official test and corpus mo
 	@tools/setup -q build test --peers
 	@tools/build $(BUILD)
 	@build/peers/bin/python tests/e2e/check_peers.py $(BUILD)/src/cli/usta --mutants 5000 /usr/share/libonnx-testdata \
+	    $(wildcard $(BUILD)/conformance) $${USTA_CORPUS:-../shared/corpus}/models $${USTA_CORPUS:-../shared/corpus}/tiny
+
+e2e-shapes:      ## types and shapes of every value beside onnx's inference: every official test and corpus model (a minute)
+	@tools/setup -q build test --peers
+	@tools/build $(BUILD)
+	@build/peers/bin/python tests/e2e/shapes_peers.py $(BUILD)/src/cli/usta /usr/share/libonnx-testdata \
 	    $(wildcard $(BUILD)/conformance) $${USTA_CORPUS:-../shared/corpus}/models $${USTA_CORPUS:-../shared/corpus}/tiny
 
 e2e-simplify:    ## simplify every official test and corpus model; onnx and ONNX Runtime judge (minutes)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/info_values.h"
 #include "cli/models.h"
 #include "cli/passport_page.h"
 #include "data/passport.h"
@@ -16,7 +17,7 @@
 #define TEXT_MAX ((size_t)1 << 20)
 
 typedef struct info_args {
-    bool layers;
+    bool layers, values;
     us_textmap dims;
 } info_args;
 
@@ -24,6 +25,9 @@ typedef struct info_args {
 static const us_opt opts[] = {
     {US_OPT_BOOL, 0, "layers", F(layers), "false", 0, 0, "", "", NULL,
      "every node with its output, parameters, multiply-accumulates and bytes"},
+    {US_OPT_BOOL, 0, "values", F(values), "false", 0, 0, "", "", NULL,
+     "every value with its inferred type, those of sub-graphs too, and what is known of "
+     "contents"},
     {US_OPT_TEXTMAP, 0, "dim", F(dims), "{}", 0, 0, "NAME=SIZE,...", "", NULL,
      "sizes of symbolic dimensions, for counting; 1 where none is given"},
     {US_OPT_END}};
@@ -35,6 +39,7 @@ typedef struct info {
     us_cli *cli;
     const info_args *args;
     us_layers layers;
+    us_values values;
     us_ctx *c;
     us_arena *a;
     const us_model *m;
@@ -236,6 +241,10 @@ static us_err gather(info *k, const char *path, json_t **out)
         (json_int_t)k->n_bytes, "operators", ops, "properties", props);
     US_TRY(us_json_keep(k->c, k->a, all));
     US_TRY(add_costs(k, all));
+    if (k->args->values) {
+        US_TRY(us_values_get(k->c, k->a, k->m, &k->values));
+        US_TRY(us_cli_values_json(k->cli, &k->values, all));
+    }
     *out = all;
     return US_OK;
 }
@@ -445,6 +454,10 @@ static us_err print_page(info *k, const json_t *all)
         us_out_text(cli->out, "\n");
         US_TRY(print_layers(k));
     }
+    if (k->args->values) {
+        us_out_text(cli->out, "\n");
+        US_TRY(us_cli_print_values(cli, &k->values));
+    }
     const json_t *props = json_object_get(all, "properties");
     if (json_object_size(props) > 0) us_out_text(cli->out, "\n");
     return print_props(cli, props);
@@ -471,6 +484,7 @@ static us_err run(us_cli *cli, void *args)
     US_GO(gather(k, cli->args[0], &all));
     e = cli->json ? us_out_json(cli, all) : print_page(k, all);
 out:
+    if (k) us_values_free(&k->values);
     us_model_free(m);
     return e;
 }

@@ -75,13 +75,7 @@ static us_err copy_graph(copier *k, const us_graph *src, us_graph *parent, int d
 static us_err copy_symbols(copier *k, const us_syms *src)
 {
     US_TRY(us_syms_init(k->c, &k->m->syms, k->a));
-    for (size_t i = 1; i < src->names.n; i++) {
-        us_sym s;
-        US_TRY(us_syms_named(k->c, &k->m->syms, src->names.at[i], &s));
-        if (s != i) return us_fail(k->c, US_BUG, "symbol %zu of the model is listed twice", i);
-    }
-    k->m->syms.n_fresh = src->n_fresh;
-    return US_OK;
+    return us_syms_take(k->c, &k->m->syms, src);
 }
 
 static us_err input_type(copier *k, const us_value *in, const us_type *declared, us_type *out)

@@ -106,6 +106,7 @@ static us_err copy_syms(cloner *k, const us_syms *from)
     for (size_t i = to->names.n; i < from->names.n; i++) {
         US_TRY(us_map_put(k->c, &to->by_name, from->names.at[i], (uint32_t)i, NULL));
         US_TRY(us_vec_push(k->c, k->a, &to->names, from->names.at[i]));
+        US_TRY(us_vec_push(k->c, k->a, &to->defs, from->defs.at[i]));
     }
     to->n_fresh = from->n_fresh;
     return US_OK;

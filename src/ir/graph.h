@@ -46,7 +46,7 @@ typedef struct us_val {
     us_vid outer;     /* OUTER: the value in the enclosing graph */
     us_value *data;   /* CONST, VARIABLE; of a TEMP that was folded away: what it held */
     const us_dim
-        *known; /* contents of an integer vector or scalar as dimensions, found by inference */
+        *known; /* contents of an integer vector or scalar as dimensions, found by inference; US_DIM_ANY among them */
     uint32_t n_known;
     bool declared; /* type came from the file (value_info), is written back */
     bool

@@ -13,7 +13,7 @@
 
 static bool made_up(const us_syms *s, us_dim d)
 {
-    return d.sym && d.sym < s->names.n && us_sv_starts(s->names.at[d.sym], "?");
+    return d.sym && us_sym_made_up(s, d.sym);
 }
 
 /* Where both are known constants they must agree; a constant says more than a symbol, a named symbol more
@@ -115,7 +115,7 @@ const us_tensor *us_infer_const(const us_infer *k, size_t i)
     return i < n->n_in && n->in[i] != US_NIL ? us_known_tensor(k->g, n->in[i]) : NULL;
 }
 
-bool us_infer_in_dims(const us_infer *k, size_t i, size_t *n, const us_dim **dims)
+bool us_infer_in_elems(const us_infer *k, size_t i, size_t *n, const us_dim **dims)
 {
     const us_node *node = node_of(k);
     bool known = false;
@@ -124,6 +124,18 @@ bool us_infer_in_dims(const us_infer *k, size_t i, size_t *n, const us_dim **dim
     const us_val *v = &k->g->vals.at[node->in[i]];
     *n = v->n_known;
     *dims = v->known;
+    return true;
+}
+
+bool us_infer_in_dims(const us_infer *k, size_t i, size_t *n, const us_dim **dims)
+{
+    const us_dim *d;
+    size_t m;
+    if (!us_infer_in_elems(k, i, &m, &d)) return false;
+    for (size_t j = 0; j < m; j++)
+        if (us_dim_is_any(d[j])) return false;
+    *n = m;
+    *dims = d;
     return true;
 }
 
@@ -209,7 +221,7 @@ us_err us_infer_same(us_infer *k)
 }
 
 /* max(a, b) where one of them must be 1 or both equal. */
-static us_err broadcast_dim(us_infer *k, us_dim a, us_dim b, us_dim *out)
+us_err us_infer_broadcast_dim(us_infer *k, us_dim a, us_dim b, us_dim *out)
 {
     if (us_dim_eq(a, b) || (us_dim_known(b) && b.add == 1)) {
         *out = a;
@@ -244,7 +256,7 @@ static us_err broadcast_into(us_infer *k, const us_type *t, int *rank, us_dim *a
         else if (ib < 0)
             r[i] = acc[ia];
         else
-            US_TRY(broadcast_dim(k, acc[ia], t->dims[ib], &r[i]));
+            US_TRY(us_infer_broadcast_dim(k, acc[ia], t->dims[ib], &r[i]));
     }
     memcpy(acc, r, (size_t)n * sizeof *r);
     *rank = n;
@@ -282,33 +294,54 @@ typedef struct walk {
     us_ctx *c;
     us_infer_fail_fn *failed;
     void *arg;
+    int loops; /* around what is being inferred */
 } walk;
+#define MAX_FIXED_POINTS                                                                       \
+    2 /* loops in loops for whose bodies one is looked for: rounds multiply */
 
 static us_err infer_graph(walk *w, us_graph *g);
 
-/* Sub-graphs first: the node's own function reads their outputs' types. What contradicts itself in a branch is reported when
- * the branch runs, for it may never run at these shapes. */
+/* What contradicts itself in a branch is reported when the branch runs, for it may never run at these shapes. */
+static us_err infer_sub_graph(walk *w, us_graph *sub)
+{
+    us_err e = infer_graph(w, sub);
+    if (!w->failed && (e == US_SHAPE || e == US_ARG || e == US_FORMAT)) {
+        us_trace(w->c, IR, 1, "sub-graph not inferred: %s", w->c->diag.text);
+        return US_OK;
+    }
+    return e;
+}
+
 static us_err infer_sub_graphs(walk *w, const us_node *n)
 {
     for (uint32_t i = 0; i < n->n_attrs; i++)
-        for (size_t j = 0; n->attrs[i].graphs && j < n->attrs[i].n; j++) {
-            us_err e = infer_graph(w, n->attrs[i].graphs[j]);
-            if (!w->failed && (e == US_SHAPE || e == US_ARG || e == US_FORMAT))
-                us_trace(w->c, IR, 1, "sub-graph not inferred: %s", w->c->diag.text);
-            else if (e != US_OK)
-                return e;
-        }
+        for (size_t j = 0; n->attrs[i].graphs && j < n->attrs[i].n; j++)
+            US_TRY(infer_sub_graph(w, n->attrs[i].graphs[j]));
     return US_OK;
 }
 
+static us_err infer_body(void *arg, us_graph *body, bool tentative)
+{
+    walk *w = arg, quiet = {.c = w->c, .loops = w->loops};
+    return tentative ? infer_graph(&quiet, body) : infer_sub_graph(w, body);
+}
+
+/* Sub-graphs first: the node's own function reads their outputs' types. */
 static us_err infer_node(walk *w, us_graph *g, us_nid id)
 {
     us_ctx *c = w->c;
     us_node *n = &g->nodes.at[id];
-    US_TRY(infer_sub_graphs(w, n));
-    if (!n->op || !n->op->infer || !current_form(n)) return US_OK;
+    if (!n->op || !n->op->infer || !current_form(n)) return infer_sub_graphs(w, n);
     if (!n->params) US_TRY(us_node_decode(c, g->model, n));
     us_infer k = {c, g->model, g, id, g->model->arena, n->params};
+    if (us_body_has(n)) {
+        w->loops++;
+        us_err e = us_body_infer(&k, w->loops > MAX_FIXED_POINTS, infer_body, w);
+        w->loops--;
+        US_TRY(e);
+    } else {
+        US_TRY(infer_sub_graphs(w, n));
+    }
     US_TRY(n->op->infer(&k));
     return us_known_infer(&k);
 }

@@ -106,6 +106,8 @@ const us_tensor *us_infer_const(const us_infer *k,
                                 size_t i); /* known contents (constant), else NULL */
 /* Known contents of an integer vector as dimensions, symbols included; false when not known. */
 bool us_infer_in_dims(const us_infer *k, size_t i, size_t *n, const us_dim **dims);
+/* The same where some elements may be US_DIM_ANY. */
+bool us_infer_in_elems(const us_infer *k, size_t i, size_t *n, const us_dim **dims);
 /* Set output i: a tensor of this shape, element type by the schema's variable (US_DT_NONE) or given. Merges with
  * what is already known; US_SHAPE when they contradict. rank -1: rank not known. */
 us_err us_infer_out(us_infer *k, size_t i, us_dtype dtype, int rank,
@@ -114,6 +116,7 @@ us_err us_infer_out_type(us_infer *k, size_t i, const us_type *t) US_MUST;
 /* Standard inferences, usable directly in ops.def rows' files. */
 us_err us_infer_same(us_infer *k);      /* output 0 has the shape of input 0 */
 us_err us_infer_broadcast(us_infer *k); /* NumPy broadcasting of all inputs */
+us_err us_infer_broadcast_dim(us_infer *k, us_dim a, us_dim b, us_dim *out) US_MUST;
 
 /* --- evaluation ------------------------------------------------------------------------------------ */
 

@@ -25,14 +25,14 @@ us_err center_crop_pad_infer(us_infer *k)
 {
     const us_p_center_crop_pad *p = k->params;
     const us_type *x = us_infer_ranked(k, 0);
-    const us_dim *shape;
-    us_dim d[US_MAX_RANK];
+    us_dim shape[US_MAX_RANK], d[US_MAX_RANK];
     size_t m, n;
+    bool known;
     int a;
     if (!x) return us_infer_out(k, 0, US_DT_NONE, -1, NULL);
     n = p->axes.n ? p->axes.n : (size_t)x->rank;
     us_copy_dims(d, x);
-    bool known = us_infer_in_dims(k, 1, &m, &shape);
+    US_TRY(us_infer_shape(k, 1, &known, &m, shape));
     if (known && m != n) return us_infer_fail(k, US_SHAPE, "shape and axes differ in length");
     for (size_t i = 0; i < n; i++) {
         if (!axis_of(p, i, x->rank, &a))

@@ -154,13 +154,11 @@ us_err constant_of_shape_infer(us_infer *k)
 {
     const us_p_constant_of_shape *p = k->params;
     us_dtype t = p->value ? p->value->dtype : US_F32;
-    const us_dim *d;
+    us_dim d[US_MAX_RANK];
     size_t n;
-    if (us_infer_in_dims(k, 0, &n, &d)) return us_infer_out(k, 0, t, (int)n, d);
-    const us_type *s = us_infer_ranked(k, 0);
-    bool known = s && s->rank == 1 && us_dim_known(s->dims[0]) && s->dims[0].add <= US_MAX_RANK;
-    if (known) return us_infer_rank(k, 0, t, (int)s->dims[0].add);
-    return us_infer_out(k, 0, t, -1, NULL);
+    bool known;
+    US_TRY(us_infer_shape(k, 0, &known, &n, d));
+    return us_infer_out(k, 0, t, known ? (int)n : -1, d);
 }
 
 us_err constant_of_shape_eval(us_eval *k)

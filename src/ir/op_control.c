@@ -108,35 +108,35 @@ static us_value *new_values(us_eval *k, size_t n)
 
 /* --- If ------------------------------------------------------------------------------------------ */
 
-/* The type of an output both branches agree on, dimension by dimension; the sub-graphs have been inferred. */
-static us_err join(us_infer *k, size_t i, const us_type *a, const us_type *b)
+/* A single truth value that is known now. */
+static bool known_truth(us_infer *k, size_t i, bool *yes)
 {
-    if (a->kind == US_KIND_NONE || b->kind == US_KIND_NONE || a->kind != b->kind) return US_OK;
-    if (a->kind != US_KIND_TENSOR) return us_infer_out_type(k, i, a);
-    us_dtype t = a->dtype == b->dtype ? a->dtype : US_DT_NONE;
-    if (t == US_DT_NONE) return US_OK;
-    if (a->rank != b->rank || a->rank < 0) return us_infer_out(k, i, t, -1, NULL);
-    us_dim d[US_MAX_RANK];
-    for (int j = 0; j < a->rank; j++) {
-        bool same = us_dim_known(a->dims[j]) && us_dim_eq(a->dims[j], b->dims[j]);
-        if (same)
-            d[j] = a->dims[j];
-        else
-            US_TRY(us_infer_fresh(k, &d[j]));
-    }
-    return us_infer_out(k, i, t, a->rank, d);
+    int64_t x;
+    size_t n;
+    if (!us_infer_ints(k, i, 1, &x, &n) || n != 1) return false;
+    *yes = x != 0;
+    return true;
 }
 
+/* Of a condition that is known now, only the branch it takes. */
 us_err if_infer(us_infer *k)
 {
     const us_p_if *p = k->params;
     const us_graph *a = p->then_branch, *b = p->else_branch;
     size_t n = k->g->nodes.at[k->n].n_out;
+    bool yes;
     if (a->outputs.n < n || b->outputs.n < n)
         return us_infer_fail(k, US_SHAPE, "a branch has fewer outputs than the node");
-    for (size_t i = 0; i < n; i++)
-        US_TRY(
-            join(k, i, &a->vals.at[a->outputs.at[i]].type, &b->vals.at[b->outputs.at[i]].type));
+    if (known_truth(k, 0, &yes)) {
+        a = yes ? a : b;
+        b = a;
+    }
+    for (size_t i = 0; i < n; i++) {
+        us_type t;
+        US_TRY(us_infer_join(k, &a->vals.at[a->outputs.at[i]].type,
+                             &b->vals.at[b->outputs.at[i]].type, &t));
+        US_TRY(us_infer_out_type(k, i, &t));
+    }
     return US_OK;
 }
 
@@ -218,26 +218,85 @@ static void drop(us_eval *k, us_value *v, size_t n)
 
 /* --- Loop ---------------------------------------------------------------------------------------- */
 
+/* A value that is true whenever the body's condition is, for it is that or a constant. */
+static bool goes_on(const us_graph *b, us_vid v)
+{
+    for (size_t i = 0; i < b->nodes.n && v != US_NIL; i++) {
+        const us_val *val = &b->vals.at[v];
+        if (b->inputs.n > 1 && v == b->inputs.at[1]) return true;
+        if (val->storage == US_ST_CONST && val->data && val->data->kind == US_KIND_TENSOR) {
+            const us_tensor *t = &val->data->t;
+            return t->dtype == US_BOOL && us_tensor_count(t) == 1 && t->data &&
+                   *(const uint8_t *)t->data != 0;
+        }
+        const us_node *n = val->def == US_NIL ? NULL : &b->nodes.at[val->def];
+        if (!n || n->domain.n || !us_sv_is(n->op_type, "Identity") || n->n_in != 1)
+            return false;
+        v = n->in[0];
+    }
+    return v != US_NIL && b->inputs.n > 1 && v == b->inputs.at[1];
+}
+
+/* How often the body runs, when nothing can end the loop early. */
+static us_err trips(us_infer *k, const us_graph *b, us_dim *out)
+{
+    const us_dim *d;
+    size_t n;
+    bool yes, endless = !us_infer_has(k, 1) || (known_truth(k, 1, &yes) && yes);
+    if (endless && goes_on(b, b->outputs.at[0]) && us_infer_in_dims(k, 0, &n, &d) && n == 1 &&
+        d[0].add >= 0 && d[0].mul >= 0 && d[0].add <= US_MAX_ELEMENTS) {
+        *out = d[0];
+        return US_OK;
+    }
+    return us_infer_fresh(k, out);
+}
+
+/* Results side by side along an axis of this size. */
+static us_err infer_stack(us_infer *k, size_t i, const us_graph *b, const us_type *part,
+                          int64_t axis_attr, us_dim count)
+{
+    us_type t;
+    us_dim d[US_MAX_RANK];
+    int axis;
+    if (part->kind != US_KIND_TENSOR) return US_OK;
+    US_TRY(us_infer_leaves(k, b, part, &t));
+    if (t.rank < 0 || t.rank >= US_MAX_RANK) return us_infer_out(k, i, t.dtype, -1, NULL);
+    US_TRY(us_infer_axis(k, axis_attr, t.rank + 1, &axis));
+    for (int j = 0, from = 0; j <= t.rank; j++)
+        d[j] = j == axis ? count : t.dims[from++];
+    return us_infer_out(k, i, t.dtype, t.rank + 1, d);
+}
+
+/* What is carried has the type of its first value, or of what the body makes of it. An optional that begins without a value ends as
+ * what it is an optional of. */
+static us_err infer_carried(us_infer *k, size_t i, const us_type *first, const us_type *last)
+{
+    us_type t;
+    if (!first || first->kind == US_KIND_NONE) return US_OK;
+    if (first->kind == US_KIND_TENSOR && last->kind != US_KIND_TENSOR)
+        return us_infer_out(k, i, first->dtype, -1, NULL);
+    if (first->kind == US_KIND_OPTIONAL && first->elem && last->kind == first->elem->kind)
+        first = first->elem;
+    US_TRY(us_infer_join(k, first, last, &t));
+    return us_infer_out_type(k, i, &t);
+}
+
 us_err loop_infer(us_infer *k)
 {
     const us_p_loop *p = k->params;
     const us_graph *b = p->body;
     size_t n_out = k->g->nodes.at[k->n].n_out, n_in = us_infer_n_in(k),
            n_carried = n_in > 2 ? n_in - 2 : 0;
+    us_dim count;
     if (b->outputs.n < 1 + n_out)
         return us_infer_fail(k, US_SHAPE, "the body has too few outputs");
+    US_TRY(trips(k, b, &count));
     for (size_t i = 0; i < n_out; i++) {
         const us_type *t = &b->vals.at[b->outputs.at[1 + i]].type;
-        if (i <
-            n_carried) { /* shapes may change from one iteration to the next: only what is sure */
-            const us_type *x = us_infer_in(k, 2 + i);
-            if (x && x->kind == US_KIND_TENSOR) US_TRY(us_infer_out(k, i, x->dtype, -1, NULL));
-        } else if (t->kind == US_KIND_TENSOR && t->dtype != US_DT_NONE) {
-            if (t->rank < 0 || t->rank + 1 > US_MAX_RANK)
-                US_TRY(us_infer_out(k, i, t->dtype, -1, NULL));
-            else
-                US_TRY(us_infer_rank(k, i, t->dtype, t->rank + 1));
-        }
+        if (i < n_carried)
+            US_TRY(infer_carried(k, i, us_infer_in(k, 2 + i), t));
+        else
+            US_TRY(infer_stack(k, i, b, t, 0, count));
     }
     return US_OK;
 }
@@ -298,24 +357,40 @@ us_err loop_eval(us_eval *k)
 
 /* --- Scan ---------------------------------------------------------------------------------------- */
 
+/* The size of the first scan input along its axis; all have the same. */
+static us_err scan_length(us_infer *k, size_t n_state, us_dim *out)
+{
+    const us_p_scan *p = k->params;
+    US_TRY(us_infer_fresh(k, out));
+    for (size_t i = 0; n_state + i < us_infer_n_in(k); i++) {
+        const us_type *t = us_infer_ranked(k, n_state + i);
+        int axis;
+        if (!t) continue;
+        US_TRY(us_infer_axis(k, i < p->scan_input_axes.n ? p->scan_input_axes.p[i] : 0, t->rank,
+                             &axis));
+        if (i == 0 || us_dim_known(t->dims[axis])) *out = t->dims[axis];
+    }
+    return US_OK;
+}
+
 us_err scan_infer(us_infer *k)
 {
     const us_p_scan *p = k->params;
     const us_graph *b = p->body;
     size_t n_in = us_infer_n_in(k), n_out = k->g->nodes.at[k->n].n_out;
+    us_dim count;
     if (p->num_scan_inputs < 1 || (size_t)p->num_scan_inputs > n_in || b->outputs.n < n_out)
         return us_infer_fail(k, US_SHAPE, "num_scan_inputs does not fit the inputs");
     size_t n_state = n_in - (size_t)p->num_scan_inputs;
+    US_TRY(scan_length(k, n_state, &count));
     for (size_t i = 0; i < n_out; i++) {
-        const us_type *t = &b->vals.at[b->outputs.at[i]].type,
-                      *x = i < n_state ? us_infer_in(k, i) : NULL;
-        if (x && x->kind == US_KIND_TENSOR)
-            US_TRY(us_infer_out(k, i, x->dtype, x->rank, x->dims));
-        else if (i >= n_state && t->kind == US_KIND_TENSOR && t->rank >= 0 &&
-                 t->rank < US_MAX_RANK)
-            US_TRY(us_infer_rank(k, i, t->dtype, t->rank + 1));
-        else if (i >= n_state && t->kind == US_KIND_TENSOR && t->dtype != US_DT_NONE)
-            US_TRY(us_infer_out(k, i, t->dtype, -1, NULL));
+        const us_type *t = &b->vals.at[b->outputs.at[i]].type;
+        size_t s = i - n_state;
+        if (i < n_state)
+            US_TRY(infer_carried(k, i, us_infer_in(k, i), t));
+        else
+            US_TRY(infer_stack(
+                k, i, b, t, s < p->scan_output_axes.n ? p->scan_output_axes.p[s] : 0, count));
     }
     return US_OK;
 }

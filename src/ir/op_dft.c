@@ -62,11 +62,16 @@ us_err dft_infer(us_infer *k)
     int axis;
     us_dim d[US_MAX_RANK];
     if (!x) return us_infer_out(k, 0, US_DT_NONE, -1, NULL);
-    if (us_infer_has(k, 2) && (!us_infer_ints(k, 2, 1, &axis_at, &n) || n != 1))
-        return us_infer_rank(k, 0, US_DT_NONE, x->rank);
-    US_TRY(us_infer_axis(k, axis_at, x->rank, &axis));
+    if (x->rank < 2) return us_infer_fail(k, US_SHAPE, "the input has fewer than 2 dimensions");
     us_copy_dims(d, x);
     d[x->rank - 1] = US_DIM(p->inverse && p->onesided ? 1 : 2);
+    if (us_infer_has(k, 2) && (!us_infer_ints(k, 2, 1, &axis_at, &n) || n != 1)) {
+        bool keeps = !us_infer_has(k, 1) && !p->onesided; /* whatever the axis */
+        for (int i = 0; i < x->rank - 1 && !keeps; i++)
+            US_TRY(us_infer_fresh(k, &d[i]));
+        return us_infer_out(k, 0, US_DT_NONE, x->rank, d);
+    }
+    US_TRY(us_infer_axis(k, axis_at, x->rank, &axis));
     if (us_infer_has(k, 1)) {
         if (us_infer_ints(k, 1, 1, &length, &n) && n == 1 && length > 0)
             d[axis] = US_DIM(length);

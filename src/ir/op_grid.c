@@ -233,10 +233,11 @@ us_err grid_sample_eval(us_eval *k)
 
 us_err affine_grid_infer(us_infer *k)
 {
-    const us_dim *size;
-    us_dim d[5];
+    us_dim size[US_MAX_RANK], d[5];
     size_t n;
-    if (!us_infer_in_dims(k, 1, &n, &size)) return us_infer_out(k, 0, US_DT_NONE, -1, NULL);
+    bool known;
+    US_TRY(us_infer_shape(k, 1, &known, &n, size));
+    if (!known) return us_infer_out(k, 0, US_DT_NONE, -1, NULL);
     if (n != 4 && n != 5) return us_infer_fail(k, US_SHAPE, "size must have 4 or 5 entries");
     d[0] = size[0];
     memcpy(d + 1, size + 2, (n - 2) * sizeof *d);

@@ -412,16 +412,16 @@ us_err slice_eval(us_eval *k)
 us_err expand_infer(us_infer *k)
 {
     const us_type *x = us_infer_ranked(k, 0);
-    const us_dim *want;
+    us_dim want[US_MAX_RANK], d[US_MAX_RANK], one = US_DIM(1);
     size_t n;
-    if (!x || !us_infer_in_dims(k, 1, &n, &want) || n > US_MAX_RANK)
-        return us_infer_out(k, 0, US_DT_NONE, -1, NULL);
-    us_dim d[US_MAX_RANK];
+    bool known;
+    US_TRY(us_infer_shape(k, 1, &known, &n, want));
+    if (!x || !known) return us_infer_out(k, 0, US_DT_NONE, -1, NULL);
     int rank = US_MAX(x->rank, (int)n);
     for (int i = 0; i < rank; i++) {
-        us_dim one = US_DIM(1), a = i < rank - x->rank ? one : x->dims[i - (rank - x->rank)];
+        us_dim a = i < rank - x->rank ? one : x->dims[i - (rank - x->rank)];
         us_dim b = i < rank - (int)n ? one : want[i - (rank - (int)n)];
-        d[i] = us_dim_eq(a, one) ? b : us_dim_eq(b, one) || us_dim_known(a) ? a : b;
+        US_TRY(us_infer_broadcast_dim(k, a, b, &d[i]));
     }
     return us_infer_out(k, 0, US_DT_NONE, rank, d);
 }

@@ -542,6 +542,10 @@ static us_err infer_scales(us_infer *k, size_t i_scales, const us_type *x, const
         double scale = s ? us_tensor_f64_at(s, i) : 0;
         axis v = {.in = in.add};
         if (s && scale == 1) continue;
+        if (!us_dim_known(in) && scale >= 1 && scale <= 1024 && scale == floor(scale)) {
+            US_TRY(us_dim_mul(k->c, &k->m->syms, in, US_DIM((int64_t)scale), &d[axes[i]]));
+            continue;
+        }
         if (!s || !us_dim_known(in)) {
             US_TRY(us_infer_fresh(k, &d[axes[i]]));
             continue;
@@ -564,17 +568,17 @@ us_err resize_infer(us_infer *k)
 {
     const us_p_resize *p = k->params;
     const us_type *x = us_infer_ranked(k, 0);
-    const us_dim *sizes;
-    us_dim d[US_MAX_RANK];
+    us_dim d[US_MAX_RANK], sizes[US_MAX_RANK];
     int axes[US_MAX_RANK], n;
     size_t m;
+    bool known;
     if (!x) return us_infer_out(k, 0, US_DT_NONE, -1, NULL);
     if (!axes_of(p->axes, x->rank, axes, &n))
         return us_infer_fail(k, US_SHAPE, "axes do not fit the input's rank");
     us_copy_dims(d, x);
     if (!given(k, 3)) return infer_scales(k, 2, x, axes, n, d);
-    bool known =
-        us_sv_is(p->keep_aspect_ratio_policy, "stretch") && us_infer_in_dims(k, 3, &m, &sizes);
+    US_TRY(us_infer_shape(k, 3, &known, &m, sizes));
+    known = known && us_sv_is(p->keep_aspect_ratio_policy, "stretch");
     if (known && m != (size_t)n) return us_infer_fail(k, US_SHAPE, "sizes do not fit the axes");
     for (int i = 0; i < n; i++) {
         if (known)

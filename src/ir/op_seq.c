@@ -148,60 +148,124 @@ static void put(us_eval *k, size_t i, const us_value *v)
 
 /* --- inference ----------------------------------------------------------------------------------- */
 
-static us_err infer_seq(us_infer *k, size_t i, us_dtype dtype)
+us_err us_infer_sequence(us_infer *k, size_t i, const us_type *elem)
 {
-    us_type *elem = us_new(k->arena, us_type);
-    if (!elem) return us_arena_fail(k->c, k->arena);
-    *elem = us_type_tensor(dtype, -1, NULL);
-    us_type seq = {.kind = US_KIND_SEQUENCE, .elem = elem};
+    us_type *copy = us_new(k->arena, us_type);
+    if (!copy) return us_arena_fail(k->c, k->arena);
+    US_TRY(us_type_dup(k->c, k->arena, elem, copy));
+    us_type seq = {.kind = US_KIND_SEQUENCE, .rank = -1, .elem = copy};
     return us_infer_out_type(k, i, &seq);
 }
 
-/* Element type of input i, a tensor or a sequence of them. */
-static us_dtype element_type(us_infer *k, size_t i)
+us_err us_infer_element(us_infer *k, const us_type *seq, us_type *out)
+{
+    US_TRY(us_type_dup(k->c, k->arena, seq->elem, out));
+    for (int i = 0; i < out->rank; i++)
+        if (!us_dim_known(out->dims[i])) US_TRY(us_infer_fresh(k, &out->dims[i]));
+    return US_OK;
+}
+
+/* The element type of sequence i; NULL: not known. */
+static const us_type *element_of(us_infer *k, size_t i)
 {
     const us_type *t = us_infer_in(k, i);
-    if (t && t->kind == US_KIND_SEQUENCE) t = t->elem;
-    return t && t->kind == US_KIND_TENSOR ? t->dtype : US_DT_NONE;
+    return t && t->kind == US_KIND_SEQUENCE ? t->elem : NULL;
 }
 
-static us_err infer_seq_as_input(us_infer *k)
+us_err sequence_construct_infer(us_infer *k)
 {
-    us_dtype t = US_DT_NONE;
-    for (size_t i = 0; i < us_infer_n_in(k) && t == US_DT_NONE; i++)
-        t = element_type(k, i);
-    return infer_seq(k, 0, t);
+    us_type t = us_type_tensor(US_DT_NONE, -1, NULL);
+    for (size_t i = 0; i < us_infer_n_in(k); i++) {
+        const us_type *x = us_infer_in(k, i);
+        if (!x || x->kind != US_KIND_TENSOR) continue;
+        if (i == 0) t = *x;
+        US_TRY(us_infer_join(k, &t, x, &t));
+    }
+    return us_infer_sequence(k, 0, &t);
 }
 
-static us_err infer_tensor(us_infer *k)
+us_err sequence_at_infer(us_infer *k)
 {
-    return us_infer_out(k, 0, element_type(k, 0), -1, NULL);
+    const us_type *elem = element_of(k, 0);
+    us_type t;
+    if (!elem) return us_infer_out(k, 0, US_DT_NONE, -1, NULL);
+    US_TRY(us_infer_element(k, us_infer_in(k, 0), &t));
+    return us_infer_out_type(k, 0, &t);
 }
 
-/* The first input alone says the type: positions are integers. */
-static us_err infer_seq_as_first(us_infer *k)
+us_err sequence_erase_infer(us_infer *k)
 {
-    return infer_seq(k, 0, element_type(k, 0));
+    const us_type *elem = element_of(k, 0);
+    return elem ? us_infer_sequence(k, 0, elem) : US_OK;
 }
-
-US_INFER_AS(sequence_construct, infer_seq_as_input)
-US_INFER_AS(sequence_at, infer_tensor)
-US_INFER_AS(sequence_erase, infer_seq_as_first)
-US_INFER_AS(split_to_sequence, infer_seq_as_first)
-US_INFER_AS(concat_from_sequence, infer_tensor)
 
 us_err sequence_empty_infer(us_infer *k)
 {
     const us_p_sequence_empty *p = k->params;
     bool known = p->dtype > 0 && p->dtype < US_DTYPE_N;
     if (!known) return us_infer_fail(k, US_ARG, "dtype is no element type");
-    return infer_seq(k, 0, (us_dtype)p->dtype);
+    us_type t = us_type_tensor((us_dtype)p->dtype, -1, NULL);
+    return us_infer_sequence(k, 0, &t);
 }
 
 us_err sequence_insert_infer(us_infer *k)
 {
-    us_dtype t = element_type(k, 0);
-    return infer_seq(k, 0, t == US_DT_NONE ? element_type(k, 1) : t);
+    const us_type *elem = element_of(k, 0), *x = us_infer_in(k, 1);
+    us_type t = us_type_tensor(x ? x->dtype : US_DT_NONE, -1, NULL);
+    if (elem && elem->dtype) t.dtype = elem->dtype;
+    if (elem && x && x->kind == US_KIND_TENSOR && elem->dtype == x->dtype)
+        US_TRY(us_infer_join(k, elem, x, &t));
+    return us_infer_sequence(k, 0, &t);
+}
+
+/* Along the axis: pieces of one size, of 1, or of sizes that differ. Without keepdims and sizes the axis goes. */
+us_err split_to_sequence_infer(us_infer *k)
+{
+    const us_p_split_to_sequence *p = k->params;
+    const us_type *x = us_infer_ranked(k, 0);
+    us_type t =
+        us_type_tensor(us_infer_in(k, 0) ? us_infer_in(k, 0)->dtype : US_DT_NONE, -1, NULL);
+    us_dim d[US_MAX_RANK];
+    const us_dim *sizes;
+    size_t n;
+    int axis, rank = 0;
+    if (!x) return us_infer_sequence(k, 0, &t);
+    US_TRY(us_infer_axis(k, p->axis, x->rank, &axis));
+    bool drop = !us_infer_has(k, 1) && !p->keepdims;
+    for (int i = 0; i < x->rank; i++)
+        if (i != axis || !drop) d[rank++] = x->dims[i];
+    if (!drop) {
+        US_TRY(us_infer_fresh(k, &d[axis]));
+        if (!us_infer_has(k, 1)) d[axis] = US_DIM(1);
+        bool known = us_infer_in_dims(k, 1, &n, &sizes) && n > 0 && us_dim_known(sizes[0]) &&
+                     sizes[0].add > 0;
+        const us_type *s = us_infer_ranked(k, 1);
+        if (known && s && s->rank == 0) /* the last piece may be shorter */
+            known = us_dim_known(x->dims[axis]) && x->dims[axis].add % sizes[0].add == 0;
+        for (size_t i = 1; known && i < n; i++)
+            known = us_dim_eq(sizes[0], sizes[i]);
+        if (known) d[axis] = sizes[0];
+    }
+    t = us_type_tensor(t.dtype, rank, d);
+    return us_infer_sequence(k, 0, &t);
+}
+
+us_err concat_from_sequence_infer(us_infer *k)
+{
+    const us_p_concat_from_sequence *p = k->params;
+    const us_type *elem = element_of(k, 0);
+    us_type t;
+    us_dim d[US_MAX_RANK];
+    int axis, rank;
+    if (!elem) return us_infer_out(k, 0, US_DT_NONE, -1, NULL);
+    US_TRY(us_infer_element(k, us_infer_in(k, 0), &t));
+    rank = t.rank + (p->new_axis != 0);
+    if (t.rank < 0 || rank > US_MAX_RANK) return us_infer_out(k, 0, t.dtype, -1, NULL);
+    US_TRY(us_infer_axis(k, p->axis, rank, &axis));
+    for (int i = 0, from = 0; i < rank; i++)
+        if (!p->new_axis || i != axis) d[i] = t.dims[from++];
+    US_TRY(us_infer_fresh(k, &d[axis]));
+    return us_infer_out(k, 0, t.dtype, rank, d);
 }
 
 us_err sequence_length_infer(us_infer *k)
@@ -216,8 +280,9 @@ us_err sequence_map_infer(us_infer *k)
     if (p->body->outputs.n < n_out)
         return us_infer_fail(k, US_SHAPE, "the body has too few outputs");
     for (size_t i = 0; i < n_out; i++) {
-        const us_type *t = &p->body->vals.at[p->body->outputs.at[i]].type;
-        US_TRY(infer_seq(k, i, t->kind == US_KIND_TENSOR ? t->dtype : US_DT_NONE));
+        us_type t;
+        US_TRY(us_infer_leaves(k, p->body, &p->body->vals.at[p->body->outputs.at[i]].type, &t));
+        if (t.kind == US_KIND_TENSOR) US_TRY(us_infer_sequence(k, i, &t));
     }
     return US_OK;
 }

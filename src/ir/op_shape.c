@@ -137,18 +137,14 @@ us_err reshape_infer(us_infer *k)
 {
     const us_p_reshape *p = k->params;
     const us_type *x = us_infer_ranked(k, 0);
-    const us_dim *want;
+    us_dim want[US_MAX_RANK];
     size_t n;
-    if (!us_infer_in_dims(k, 1, &n, &want)) {
-        const us_type *s = us_infer_ranked(k, 1);
-        if (s && s->rank == 1 && us_dim_known(s->dims[0]) && s->dims[0].add <= US_MAX_RANK)
-            return us_infer_rank(k, 0, US_DT_NONE, (int)s->dims[0].add);
-        return us_infer_out(k, 0, US_DT_NONE, -1, NULL);
-    }
-    if (n > US_MAX_RANK) return us_infer_fail(k, US_SHAPE, "too many dimensions");
-    us_dim d[US_MAX_RANK], out_known = US_DIM(1), in_all = US_DIM(1);
+    bool all;
+    US_TRY(us_infer_shape(k, 1, &all, &n, want));
+    if (!all) return us_infer_out(k, 0, US_DT_NONE, -1, NULL);
+    us_dim d[US_MAX_RANK], given = US_DIM(1), all_in = US_DIM(1);
     int open = -1;
-    bool used[US_MAX_RANK] = {false};
+    bool done = false;
     for (size_t i = 0; i < n; i++) {
         d[i] = want[i];
         if (us_dim_known(want[i]) && want[i].add == -1) {
@@ -161,24 +157,13 @@ us_err reshape_infer(us_infer *k)
         }
     }
     if (open < 0) return us_infer_out(k, 0, US_DT_NONE, (int)n, d);
-    /* The open dimension: elements in over elements out, symbols that occur on both sides cancelled. */
-    if (!x) {
-        US_TRY(us_infer_fresh(k, &d[open]));
-        return us_infer_out(k, 0, US_DT_NONE, (int)n, d);
-    }
-    for (size_t i = 0; i < n; i++) {
-        if ((int)i == open) continue;
-        bool cancelled = false;
-        for (int j = 0; j < x->rank && !us_dim_known(d[i]) && !cancelled; j++)
-            if (!used[j] && us_dim_eq(d[i], x->dims[j])) cancelled = used[j] = true;
-        if (!cancelled) US_TRY(us_dim_mul(k->c, &k->m->syms, out_known, d[i], &out_known));
-    }
-    for (int j = 0; j < x->rank; j++)
-        if (!used[j]) US_TRY(us_dim_mul(k->c, &k->m->syms, in_all, x->dims[j], &in_all));
-    if (us_dim_known(out_known) && out_known.add > 0)
-        US_TRY(us_dim_div(k->c, &k->m->syms, in_all, out_known.add, &d[open]));
-    else
-        US_TRY(us_infer_fresh(k, &d[open]));
+    /* The open dimension: elements in over elements out, what occurs on both sides cancelled. */
+    for (size_t i = 0; i < n; i++)
+        if ((int)i != open) US_TRY(us_dim_mul(k->c, &k->m->syms, given, d[i], &given));
+    for (int j = 0; x && j < x->rank; j++)
+        US_TRY(us_dim_mul(k->c, &k->m->syms, all_in, x->dims[j], &all_in));
+    if (x) US_TRY(us_dim_ratio(k->c, &k->m->syms, all_in, given, &d[open], &done));
+    if (!done) US_TRY(us_infer_fresh(k, &d[open]));
     return us_infer_out(k, 0, US_DT_NONE, (int)n, d);
 }
 

@@ -37,12 +37,12 @@ const us_schema max_unpool_schemas[] = {
 us_err col2im_infer(us_infer *k)
 {
     const us_type *x = us_infer_ranked(k, 0);
-    const us_dim *image;
     int64_t block[US_MAX_RANK], taps = 1;
-    us_dim d[US_MAX_RANK];
+    us_dim image[US_MAX_RANK], d[US_MAX_RANK];
     size_t n, m;
-    bool blocks = us_infer_ints(k, 2, US_MAX_RANK, block, &m);
-    if (!us_infer_in_dims(k, 1, &n, &image)) return us_infer_out(k, 0, US_DT_NONE, -1, NULL);
+    bool blocks = us_infer_ints(k, 2, US_MAX_RANK, block, &m), known;
+    US_TRY(us_infer_shape(k, 1, &known, &n, image));
+    if (!known) return us_infer_out(k, 0, US_DT_NONE, -1, NULL);
     if (n + 2 > US_MAX_RANK || (blocks && m != n) || (x && x->rank != 3))
         return us_infer_fail(k, US_SHAPE, "image_shape, block_shape and input do not fit");
     for (size_t i = 0; blocks && i < m; i++) {
@@ -164,14 +164,14 @@ us_err max_unpool_infer(us_infer *k)
 {
     const us_p_max_unpool *p = k->params;
     const us_type *x = us_infer_ranked(k, 0);
-    const us_dim *shape;
-    us_dim d[US_MAX_RANK];
+    us_dim shape[US_MAX_RANK], d[US_MAX_RANK];
     int64_t in[US_MAX_RANK], out[US_MAX_RANK];
     size_t n;
+    bool known;
     if (!x) return us_infer_out(k, 0, US_DT_NONE, -1, NULL);
     if (us_infer_has(k, 2)) {
-        if (!us_infer_in_dims(k, 2, &n, &shape))
-            return us_infer_rank(k, 0, US_DT_NONE, x->rank);
+        US_TRY(us_infer_shape(k, 2, &known, &n, shape));
+        if (!known) return us_infer_rank(k, 0, US_DT_NONE, x->rank);
         if (n != (size_t)x->rank)
             return us_infer_fail(k, US_SHAPE, "output_shape does not fit the input's rank");
         return us_infer_out(k, 0, US_DT_NONE, x->rank, shape);

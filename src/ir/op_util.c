@@ -14,18 +14,13 @@ bool us_axis_norm(int64_t axis, int rank, int *out)
 
 us_err us_infer_fail(us_infer *k, us_err code, const char *why)
 {
-    const us_node *n = &k->g->nodes.at[k->n];
-    return us_fail(k->c, code, US_SV_FMT " '" US_SV_FMT "': %s", US_SV_ARG(n->op_type),
-                   US_SV_ARG(n->name), why);
+    return us_fail(k->c, code, "%s", why);
 }
 
 us_err us_infer_axis(us_infer *k, int64_t axis, int rank, int *out)
 {
     if (us_axis_norm(axis, rank, out)) return US_OK;
-    const us_node *n = &k->g->nodes.at[k->n];
-    return us_fail(k->c, US_SHAPE,
-                   US_SV_FMT " '" US_SV_FMT "': axis %lld of a tensor of rank %d",
-                   US_SV_ARG(n->op_type), US_SV_ARG(n->name), (long long)axis, rank);
+    return us_fail(k->c, US_SHAPE, "axis %lld of a tensor of rank %d", (long long)axis, rank);
 }
 
 us_err us_infer_fresh(us_infer *k, us_dim *out)
@@ -53,14 +48,35 @@ const us_type *us_infer_ranked(us_infer *k, size_t i)
 
 bool us_infer_ints(us_infer *k, size_t i, size_t max, int64_t *out, size_t *n)
 {
-    const us_tensor *t = us_infer_const(k, i);
-    if (!t || (t->dtype != US_I64 && t->dtype != US_I32)) return false;
-    int64_t count = us_tensor_count(t);
-    if (count > (int64_t)max) return false;
-    for (int64_t j = 0; j < count; j++)
-        out[j] = us_tensor_i64_at(t, j);
-    *n = (size_t)count;
+    const us_dim *d;
+    size_t count;
+    if (!us_infer_in_elems(k, i, &count, &d) || count > max) return false;
+    for (size_t j = 0; j < count; j++)
+        if (!us_dim_known(d[j])) return false;
+    for (size_t j = 0; j < count; j++)
+        out[j] = d[j].add;
+    *n = count;
     return true;
+}
+
+us_err us_infer_shape(us_infer *k, size_t i, bool *known, size_t *n, us_dim *d)
+{
+    const us_dim *e = NULL;
+    const us_type *t = us_infer_ranked(k, i);
+    *known = us_infer_in_elems(k, i, n, &e) && *n <= US_MAX_RANK;
+    if (!*known) {
+        e = NULL;
+        if (!t || t->rank != 1 || !us_dim_known(t->dims[0]) || t->dims[0].add > US_MAX_RANK)
+            return US_OK;
+        *n = (size_t)t->dims[0].add;
+        *known = true;
+    }
+    for (size_t j = 0; j < *n; j++)
+        if (e && !us_dim_is_any(e[j]))
+            d[j] = e[j];
+        else
+            US_TRY(us_infer_fresh(k, &d[j]));
+    return US_OK;
 }
 
 bool us_infer_has(us_infer *k, size_t i)

@@ -39,15 +39,27 @@ us_err us_upgrade_fail(us_ctx *c, const us_graph *g, us_nid n, const char *why);
 
 bool us_axis_norm(int64_t axis, int rank, int *out); /* -rank..rank-1 to 0..rank-1 */
 us_err us_infer_axis(us_infer *k, int64_t axis, int rank, int *out) US_MUST;
+/* The caller names the node. */
 us_err us_infer_fail(us_infer *k, us_err code, const char *why);
 us_err us_infer_fresh(us_infer *k, us_dim *out) US_MUST; /* a dimension nobody knows yet */
 /* Output i with fresh dims (rank known) or rank -1. */
 us_err us_infer_rank(us_infer *k, size_t i, us_dtype dtype, int rank) US_MUST;
 /* Tensor input with known rank, else NULL. */
 const us_type *us_infer_ranked(us_infer *k, size_t i);
-/* Integers of a constant input; false when not known now. */
+/* The shape that the elements of input i ask for, at most US_MAX_RANK: elements that are not known give fresh dimensions; false
+ * when not even their number is known, or it is larger. */
+us_err us_infer_shape(us_infer *k, size_t i, bool *known, size_t *n, us_dim *d) US_MUST;
+/* Integers of an input that are known now, constant or by shape arithmetic; false when they are not. */
 bool us_infer_ints(us_infer *k, size_t i, size_t max, int64_t *out, size_t *n);
 bool us_infer_has(us_infer *k, size_t i);
+/* What holds for values of either type. */
+us_err us_infer_join(us_infer *k, const us_type *a, const us_type *b, us_type *out) US_MUST;
+/* t of a body's result, as it is outside: symbols made inside are others each time. */
+us_err us_infer_leaves(us_infer *k, const us_graph *body, const us_type *t,
+                       us_type *out) US_MUST;
+/* An element of a sequence: a named dimension is another size in each element, official tests use them so. */
+us_err us_infer_element(us_infer *k, const us_type *seq, us_type *out) US_MUST;
+us_err us_infer_sequence(us_infer *k, size_t i, const us_type *elem) US_MUST; /* output i */
 /* The dimensions of a ranked type into d; a scalar's may be NULL, which memcpy does not take. */
 static inline void us_copy_dims(us_dim *d, const us_type *t)
 {

@@ -65,6 +65,20 @@ const char *us_window_set(us_window *w, int n, const int64_t *in, const us_windo
     return NULL;
 }
 
+/* The output of an axis whose size is a symbol; the same formulas. A ceiling window depends on the border: not known. */
+static us_err out_symbol(us_infer *k, const us_window *w, int i, const us_window_attrs *a,
+                         us_dim in, us_dim *out)
+{
+    us_syms *s = &k->m->syms;
+    bool same = us_sv_starts(a->auto_pad, "SAME_"), valid = us_sv_is(a->auto_pad, "VALID");
+    int64_t pads = valid ? 0 : w->begin[i] + w->end[i];
+    int64_t more = same ? w->stride[i] - 1 : pads - (w->kernel[i] - 1) * w->dilation[i] - 1;
+    if (a->ceil && !same) return us_infer_fresh(k, out);
+    US_TRY(us_dim_add(k->c, s, in, US_DIM(more), out));
+    US_TRY(us_dim_div(k->c, s, *out, w->stride[i], out));
+    return same ? US_OK : us_dim_add(k->c, s, *out, US_DIM(1), out);
+}
+
 us_err us_window_infer(us_infer *k, const us_window_attrs *a, const us_dim *channels,
                        size_t n_out)
 {
@@ -89,7 +103,7 @@ us_err us_window_infer(us_infer *k, const us_window_attrs *a, const us_dim *chan
         if (w.out[i - 2] >= 0)
             d[i] = US_DIM(w.out[i - 2]);
         else
-            US_TRY(us_infer_fresh(k, &d[i]));
+            US_TRY(out_symbol(k, &w, i - 2, a, x->dims[i], &d[i]));
     }
     for (size_t i = 0; i < n_out; i++)
         US_TRY(us_infer_out(k, i, i ? US_I64 : US_DT_NONE, x->rank, d));

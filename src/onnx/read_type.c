@@ -1,4 +1,5 @@
-/* onnx/read_type.c - TypeProto. A dimension with neither value nor name, or a negative value, gets a fresh symbol. */
+/* onnx/read_type.c - TypeProto. A dimension with neither value nor name, or a negative value, gets a fresh symbol; and so does one
+ * whose name begins with ?: exporters write that, for several sizes, where they do not know any. */
 #include "base/ctx.h"
 #include "onnx/read.h"
 
@@ -21,7 +22,7 @@ static us_err dimension(us_onnx_reader *r, us_sv span, us_dim *out)
         *out = US_DIM(d.value);
         return US_OK;
     }
-    if (d.param.n)
+    if (d.param.n && !us_sv_starts(d.param, "?"))
         US_TRY(us_syms_named(r->pb.c, &r->m->syms, d.param, &s));
     else
         US_TRY(us_syms_fresh(r->pb.c, &r->m->syms, &s));

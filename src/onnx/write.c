@@ -19,13 +19,10 @@ static void emit_dim(us_pb_out *o, const us_syms *s, us_dim d)
     us_pb_open(o, 1);
     if (us_dim_known(d)) {
         us_pb_put_i64(o, 1, d.add);
-    } else if (d.mul == 1 && d.add == 0 && d.sym < s->names.n) {
-        us_sv name = s->names.at[d.sym];
-        if (!us_sv_starts(name, "?")) us_pb_put_sv(o, 2, name); /* made-up names stay here */
-    } else if (o->err == US_OK) {
+    } else if (o->err == US_OK && !us_sym_made_up(s, d.sym)) { /* made-up names stay here */
         us_buf b;
         us_buf_init(&b, o->c, 4096);
-        us_dim_print(s, d, &b);
+        us_dim_spell(s, d, &b);
         o->err = us_buf_check(&b);
         us_pb_put_sv(o, 2, us_buf_sv(&b));
         us_buf_deinit(&b);

@@ -3,29 +3,16 @@
 
 #include "pass/passes.h"
 
-/* The clone's symbols are the model's and then its own. */
-static us_err take_symbols(us_ctx *c, us_model *m, const us_model *from)
-{
-    us_syms *s = &m->syms;
-    for (size_t i = s->names.n; i < from->syms.names.n; i++) {
-        us_sv name;
-        US_TRY(us_sv_dup(c, m->arena, from->syms.names.at[i], &name));
-        US_TRY(us_map_put(c, &s->by_name, name, (uint32_t)i, NULL));
-        US_TRY(us_vec_push(c, m->arena, &s->names, name));
-    }
-    s->n_fresh = from->syms.n_fresh;
-    return US_OK;
-}
+#define MAX_ROUNDS 8 /* of folding */
 
 /* What a file claims of computed values is not known: shapes that depend on the contents of inputs are often recorded as
  * they once were. */
-static us_err forget_types(us_ctx *c, us_graph *g, void *arg)
+static void forget_types(us_model *m)
 {
-    (void)c, (void)arg;
-    for (us_vid v = 0; v < g->vals.n; v++)
-        if (g->vals.at[v].storage == US_ST_TEMP)
-            g->vals.at[v].type = (us_type){.kind = US_KIND_NONE, .rank = -1};
-    return US_OK;
+    for (size_t i = 0; i < m->graphs.n; i++)
+        for (us_vid v = 0; v < m->graphs.at[i]->vals.n; v++)
+            if (m->graphs.at[i]->vals.at[v].storage == US_ST_TEMP)
+                m->graphs.at[i]->vals.at[v].type = (us_type){.kind = US_KIND_NONE, .rank = -1};
 }
 
 static us_err take_types(us_ctx *c, us_graph *g, const us_graph *from)
@@ -140,20 +127,6 @@ static us_err take_graph(us_ctx *c, us_graph *g, const us_graph *from, size_t ma
     return e;
 }
 
-us_err us_facts_take(us_ctx *c, us_model *m, size_t max_bytes, bool *changed)
-{
-    us_model *from;
-    size_t n_graphs = m->graphs.n;
-    US_TRY(us_model_clone(c, m, &from));
-    us_err e = us_graph_each(c, from->main, forget_types, NULL);
-    if (e == US_OK) e = us_pass_run(c, from, "inline,upgrade,fold-const");
-    if (e == US_OK) e = take_symbols(c, m, from);
-    for (size_t i = 0; e == US_OK && i < n_graphs; i++)
-        e = take_graph(c, m->graphs.at[i], from->graphs.at[i], max_bytes, changed);
-    us_model_free(from);
-    return e;
-}
-
 static us_err hollow_constants(us_ctx *c, us_graph *g, void *arg)
 {
     (void)arg;
@@ -179,4 +152,42 @@ static us_err hollow_constants(us_ctx *c, us_graph *g, void *arg)
 us_err us_facts_hollow(us_ctx *c, us_model *m)
 {
     return us_graph_each(c, m->main, hollow_constants, NULL);
+}
+
+/* Shapes found make constants that make shapes known: until nothing is folded any more. */
+static us_err fold_and_infer(us_ctx *c, us_model *m)
+{
+    us_pass_watch w = {.changed = true};
+    US_TRY(us_pass_run(c, m, "inline,upgrade,infer"));
+    for (int i = 0; i < MAX_ROUNDS && w.changed; i++) {
+        w.changed = false;
+        US_TRY(us_pass_run_watched(c, m, "fold-const", &w));
+    }
+    return US_OK;
+}
+
+us_err us_facts_infer(us_ctx *c, const us_model *m, us_model **out)
+{
+    us_model *x;
+    US_TRY(us_model_clone(c, m, &x));
+    forget_types(x);
+    us_err e = us_facts_hollow(c, x);
+    if (e == US_OK) e = fold_and_infer(c, x);
+    if (e == US_OK)
+        *out = x;
+    else
+        us_model_free(x);
+    return e;
+}
+
+us_err us_facts_take(us_ctx *c, us_model *m, size_t max_bytes, bool *changed)
+{
+    us_model *from;
+    size_t n_graphs = m->graphs.n;
+    US_TRY(us_facts_infer(c, m, &from));
+    us_err e = us_syms_take(c, &m->syms, &from->syms); /* the model's and then its own */
+    for (size_t i = 0; e == US_OK && i < n_graphs; i++)
+        e = take_graph(c, m->graphs.at[i], from->graphs.at[i], max_bytes, changed);
+    us_model_free(from);
+    return e;
 }

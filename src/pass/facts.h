@@ -9,6 +9,10 @@
 
 #include "ir/graph.h"
 
+/* That clone of m: types of computed values inferred anew and not as the file claims, constants folded, to be freed by the caller;
+ * m must outlive it. Tensors may have been left unread. */
+us_err us_facts_infer(us_ctx *c, const us_model *m, us_model **out) US_MUST;
+
 /* Types of m's computed values as far as they can be inferred, in place of what the file declares. Values that are
  * constant, of at most max_bytes, become constants of m; what made them is left to dce. *changed: one did. */
 us_err us_facts_take(us_ctx *c, us_model *m, size_t max_bytes, bool *changed) US_MUST;

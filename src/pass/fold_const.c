@@ -124,6 +124,7 @@ static us_err keep(us_ctx *c, us_model *m, us_graph *g, us_nid nid, const us_val
         US_TRY(us_tensor_dup(c, m->arena, &out[k].t, &t));
         US_TRY(us_graph_add_const(c, g, (us_sv){0}, US_ST_CONST, &t, &v));
         g->vals.at[y].data = g->vals.at[v].data; /* what it was, for who asks (facts.c) */
+        g->vals.at[y].type = g->vals.at[v].type;
         us_rewire_set(r, y, v);
     }
     us_rewire_drop(r, nid);
@@ -136,7 +137,7 @@ static bool known_numbers(const us_val *v)
 {
     const us_type *t = &v->type;
     if (!v->known || t->kind != US_KIND_TENSOR || (t->rank != 0 && t->rank != 1)) return false;
-    if (t->dtype != US_I64 && t->dtype != US_I32) return false;
+    if (t->dtype != US_I64 && t->dtype != US_I32 && t->dtype != US_BOOL) return false;
     if (t->rank == 0 ? v->n_known != 1
                      : !us_dim_known(t->dims[0]) || t->dims[0].add != (int64_t)v->n_known)
         return false;

@@ -34,6 +34,12 @@ ok "as a table" "$USTA" info --layers "$D/net.onnx"
 has "with a sum" "all "
 ok "unknown operators" "$USTA" info --layers "$D/odd.onnx"
 has "are said to be unknown" "not counted: 1 of 1 nodes"
+ok "values" "$USTA" info --json --values "$D/net.onnx"
+has "each with its type, whole and in parts" '{"attribute":"","graph":"","holder":"","name":"h","parts":{"dims":["N",3],"element":"float","kind":"tensor"},"storage":"computed","type":"float[N,3]"}'
+ok "as a table" "$USTA" info --values "$D/net.onnx"
+has "with where they come from" "computed"
+ok "of operators that nobody knows" "$USTA" info --json --values "$D/odd.onnx"
+has "nothing is known" '"parts":{"kind":"unknown"}'
 status 2 "a dimension that is not there" "$USTA" info --dim M=5 "$D/net.onnx"
 has "those that are, are named" "there are: N"
 status 2 "no size" "$USTA" info --dim N=many "$D/net.onnx"
