@@ -19,6 +19,7 @@ enum { W = 8, THIN = 4 };
 #define MR1 6
 #define MR2 3
 #define MR4 2
+#define MR42 1
 #define ZERO()       _mm256_setzero_ps()
 #define SET1(x)      _mm256_set1_ps(x)
 #define SPREAD(p)    _mm256_broadcast_ss((const float *)(const void *)(p))

@@ -19,6 +19,7 @@ enum { W = 16, THIN = 4 };
 #define MR1 7
 #define MR2 7
 #define MR4 3
+#define MR42 3
 #define ZERO()       _mm512_setzero_ps()
 #define SET1(x)      _mm512_set1_ps(x)
 #define SPREAD(p)    _mm512_set1_ps(*(const float *)(const void *)(p))
