@@ -175,6 +175,16 @@ static const us_attr_row *row_of(const us_op *op, const us_schema *s, us_sv name
     return NULL;
 }
 
+/* Whether an attribute's number is an element type, whatever the operator. */
+static bool names_type(us_sv name)
+{
+    static const char *const names[] = {"dtype",           "to",        "output_dtype",
+                                        "output_datatype", "precision", "softmax_precision"};
+    for (size_t i = 0; i < US_LEN(names); i++)
+        if (us_sv_is(name, names[i])) return true;
+    return false;
+}
+
 static us_err known(us_checker *k, const us_pb_node *n, const us_op *op, const us_schema *s,
                     const attr *a, int32_t kind)
 {
@@ -190,6 +200,10 @@ static us_err known(us_checker *k, const us_pb_node *n, const us_op *op, const u
                            "attribute '%s' is of kind %s, expected %s", r->name,
                            kinds[kind].name, kinds[r->kind].name);
     if ((kind != US_AT_STRING && kind != US_AT_INT) || a->a.ref.n) return US_OK;
+    if (kind == US_AT_INT && names_type(a->a.name) && (a->a.i < 0 || a->a.i >= US_DTYPE_N))
+        return us_ck_found(k, US_RULE_ATTR_VALUE, a->a.h.offset,
+                           "attribute '%s' is %lld, which is no element type", r->name,
+                           (long long)a->a.i);
     const char *number = us_str_printf(k->r.pb.tmp, "%lld", (long long)a->a.i);
     if (!number) return us_arena_fail(k->c, k->r.pb.tmp);
     us_sv value = kind == US_AT_INT ? us_sv_of(number) : a->a.s;

@@ -76,6 +76,10 @@ static us_err split(const ask *q)
     const us_attr *axis = us_node_attr(q->n, "axis");
     const us_type *x = in(q, 0);
     int64_t at = axis ? axis->i : 0;
+    if (q->n->schema->since >= 18 && given(q, 1) == (n != NULL))
+        return us_ck_found(q->k, US_RULE_REQUIRED, q->n->offset,
+                           "either 'split' or 'num_outputs' says how to split, %s given",
+                           n ? "both are" : "neither is");
     if (sizes && sizes->kind == US_AT_INTS)
         return clash(q, "the number of sizes in 'split'", (int64_t)sizes->n, q->n->n_out);
     if (n && !n->ref.n) US_TRY(clash(q, "num_outputs", n->i, q->n->n_out));
@@ -92,7 +96,13 @@ static us_err split(const ask *q)
 
 static us_err batch_normalization(const ask *q)
 {
-    uint32_t all = q->n->schema->since < 14 ? 5 : 3;
+    const us_attr *training = us_node_attr(q->n, "training_mode");
+    bool old = q->n->schema->since < 14, trains = training && (training->ref.n || training->i);
+    uint32_t all = old ? 5 : 3;
+    if (!old && !trains && q->n->n_out > 1)
+        return us_ck_found(
+            q->k, US_RULE_ARITY, q->n->offset,
+            "%u outputs, but only training (training_mode=1) gives more than one", q->n->n_out);
     if (q->n->n_out == 1 || q->n->n_out == all) return US_OK;
     return us_ck_found(q->k, US_RULE_ARITY, q->n->offset, "%u outputs, 1 or %u expected",
                        q->n->n_out, all);
@@ -149,6 +159,25 @@ static us_err optimizer(const ask *q)
 
 /* --- shapes ---------------------------------------------------------------------------------------------------------- */
 
+/* As far as the shape asked for is known: one dimension at most follows from the others (-1), none is below. */
+static us_err reshape(const ask *q)
+{
+    if (!given(q, 1) || q->n->in[1] >= q->now->vals.n) return US_OK;
+    const us_val *shape = &q->now->vals.at[q->n->in[1]];
+    uint32_t open = 0;
+    for (uint32_t i = 0; shape->known && i < shape->n_known; i++) {
+        if (!us_dim_known(shape->known[i])) continue;
+        open += shape->known[i].add == -1;
+        if (shape->known[i].add < -1)
+            return us_ck_found(q->k, US_RULE_INFERENCE, q->n->offset,
+                               "dimension %u of the shape asked for is %lld", i,
+                               (long long)shape->known[i].add);
+    }
+    if (open < 2) return US_OK;
+    return us_ck_found(q->k, US_RULE_INFERENCE, q->n->offset,
+                       "%u dimensions of the shape asked for are -1, one is possible", open);
+}
+
 /* Dimensions of x that are not 1 stay. */
 static us_err expand(const ask *q)
 {
@@ -160,15 +189,34 @@ static us_err expand(const ask *q)
     return US_OK;
 }
 
-/* Keys and values kept from before continue those of now, but for the dimension they grow in. */
+/* Keys and values kept from before continue those of now: of one shape but for the length, which is the sum of both. */
 static us_err attention(const ask *q)
 {
+    const us_type *key = in(q, 1), *value = in(q, 2);
+    int64_t now = key ? dim(key, key->rank == 4 ? 2 : 1) : -1, past = 0;
+    if (given(q, 4) != given(q, 5))
+        return us_ck_found(q->k, US_RULE_REQUIRED, q->n->offset,
+                           "past_key and past_value come together, only one is given");
+    US_TRY(clash(q, "the length of V", value ? dim(value, value->rank == 4 ? 2 : 1) : -1, now));
     for (size_t i = 0; i < 2; i++)
         for (int d = 0; d < 4; d++)
             if (d != 2)
                 US_TRY(clash(q, i ? "a dimension of past_value" : "a dimension of past_key",
                              dim(in(q, 4 + i), d), dim(out(q, 1 + i), d)));
-    return US_OK;
+    if (given(q, 4)) past = dim(in(q, 4), 2);
+    int64_t all = now < 0 || past < 0 ? -1 : now + past;
+    US_TRY(clash(q, "the length of present_key", dim(out(q, 1), 2), all));
+    US_TRY(clash(q, "the length of present_value", dim(out(q, 2), 2), all));
+    return clash(q, "dimension 3 of qk_matmul_output", dim(out(q, 3), 3), all);
+}
+
+/* The last dimension of the grid holds a place in the picture. */
+static us_err grid_sample(const ask *q)
+{
+    const us_type *grid = in(q, 1);
+    return grid ? clash(q, "the last dimension of the grid", dim(grid, grid->rank - 1),
+                        grid->rank - 2)
+                : US_OK;
 }
 
 /* One element is a condition, or a number of rounds. */
@@ -221,7 +269,9 @@ us_err us_ck_demands(us_checker *k, const us_graph *now, const us_node *n)
         {US_OP_RESIZE, resize},
         {US_OP_CONSTANT_OF_SHAPE, constant_of_shape},
         {US_OP_EXPAND, expand},
+        {US_OP_RESHAPE, reshape},
         {US_OP_ATTENTION, attention},
+        {US_OP_GRID_SAMPLE, grid_sample},
         {US_OP_TRAIN_ADAGRAD, optimizer},
         {US_OP_TRAIN_ADAM, optimizer},
         {US_OP_TRAIN_MOMENTUM, optimizer},

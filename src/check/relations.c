@@ -16,6 +16,7 @@ static const struct {
     uint8_t in;
     int8_t lo, hi;
 } ranks[] = {
+    {US_OP_IMAGE_DECODER, 0, 1, 1},
     {US_OP_COL2IM, 1, 1, 1},
     {US_OP_COL2IM, 2, 1, 1},
     {US_OP_CONSTANT_OF_SHAPE, 0, 1, 1},

@@ -57,7 +57,7 @@
     const w = view.clientWidth, h = view.clientHeight;
     scale = Math.min(1.25, w / width, h / height);
     if (!whole && scale < 0.8) { /* too large to read as a whole: begin at the top, with the first input in sight */
-      const first = data.items.length ? data.items[0].p : [0, 0, width, 0];
+      const first = data.items.filter(it => it.r === 'input' && it.g === 0).map(it => it.p).sort((a, b) => a[1] - b[1])[0] || [0, 0, width, 0];
       scale = 1;
       x = width <= w ? (w - width) / 2 : w / 2 - first[0] - first[2] / 2;
       y = first[1] < h * 0.7 ? 8 : h / 3 - first[1];

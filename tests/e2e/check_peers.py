@@ -74,7 +74,7 @@ def compare(usta, path, names):
     """names: keys under which a difference may be listed."""
     global failures
     theirs, (status, rules, text) = by_onnx(path), by_usta(usta, path)
-    if status == 0 and theirs and re.search(r"ir_version 13 is higher|Invalid tensor data type 2[56]\.", theirs):
+    if status == 0 and theirs and "ir_version 13 is higher" in theirs:
         count("newer than the onnx package")
         return
     ok = (status == 0) == (theirs is None)
@@ -357,12 +357,14 @@ MUTATIONS = {k[2:]: v for k, v in sorted(globals().items()) if k.startswith("m_"
 
 
 def parsed(path):
-    """None: bytes that the onnx package does not read (test data holds some on purpose)."""
+    """None: what the onnx package cannot judge: bytes that it does not read (test data holds some on purpose), newer opsets."""
     with open(path, "rb") as f:
         try:
-            return onnx.ModelProto.FromString(f.read())
+            m = onnx.ModelProto.FromString(f.read())
         except DecodeError:
             return None
+    newer = any(o.domain in ("", "ai.onnx") and o.version > onnx.defs.onnx_opset_version() for o in m.opset_import)
+    return None if newer else m
 
 
 def mutants(usta, sources, n, folder, seed):
@@ -416,6 +418,8 @@ def main():
             compare(a.usta, path, ["case " + name])
         small = [m for m in models if os.path.getsize(m) < 20_000]
         mutants(a.usta, small, a.mutants, folder, a.seed)
+    for way, name in sorted(set(LISTED) - USED) if a.mutants >= 5000 else []:
+        print(f"listed, not met this time: {way} {name}")
     print(", ".join(f"{n} {k}" for k, n in sorted(counts.items())), f"; {failures} failures", sep="")
     sys.exit(failures > 0)
 

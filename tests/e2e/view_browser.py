@@ -2,6 +2,7 @@
 
 Speaks the DevTools protocol over a pipe (file descriptors 3 and 4 of the browser), so it needs nothing but Python.
 usage: view_browser.py CHROMIUM PAGE [SCREENSHOT [WIDTHxHEIGHT]]      exit 0: all as it should be
+With PAGE.svg beside PAGE.html that drawing is shown as a slide of 1920x1080, too, and taken as SCREENSHOT.slide.png.
 """
 import base64
 import json
@@ -110,8 +111,10 @@ def walk(b):
     check("the page draws its nodes", b.js("document.querySelectorAll('#scene .n').length") > 0)
     check("it tells of the model first", "OPERATORS" in b.js(about).upper())
 
-    x, y, name = b.js("""(() => { for (const g of document.querySelectorAll('.n')) { const r = g.querySelector('rect').getBoundingClientRect();
-        if (g.querySelector('[class^=s]') && r.top > 20 && r.bottom < innerHeight - 20 && r.left > 0 && r.right < 900)
+    x, y, name = b.js("""(() => { const data = JSON.parse(document.getElementById('data').textContent);
+        const drawn = v => document.querySelector(`.e[data-v="${v}"]`);
+        for (const g of document.querySelectorAll('.n')) { const r = g.querySelector('rect').getBoundingClientRect(), it = data.items[g.dataset.i];
+        if (g.querySelector('[class^=s]') && (it.i || []).concat(it.u || []).some(([, v]) => drawn(v)) && r.top > 20 && r.bottom < innerHeight - 20 && r.left > 0 && r.right < 900)
             return [r.left + r.width / 2, r.top + Math.min(r.height / 2, 14), g.querySelector('.o').textContent]; } })()""")
     b.click(x, y)
     told = b.js(about)
@@ -166,6 +169,24 @@ def walk(b):
     check("nothing else is loaded", len(loads) == 1)
 
 
+def shoot(b, path):
+    with open(path, "wb") as f:
+        f.write(base64.b64decode(b.call("Page.captureScreenshot", format="png")["data"]))
+
+
+def slide(b, svg, picture, folder):
+    """The SVG fitted into a slide, as a program for presentations does it."""
+    page = os.path.join(folder, "slide.html")
+    with open(page, "w", encoding="utf-8") as f:
+        f.write(f'<body style="margin:0"><img src="file://{os.path.abspath(svg)}" style="width:100vw;height:100vh;object-fit:contain">')
+    b.open("file://" + page, 1920, 1080)
+    b.settle()
+    check("the SVG is shown", b.js("document.querySelector('img').naturalWidth") > 100)
+    w, h = b.js("[document.querySelector('img').naturalWidth, document.querySelector('img').naturalHeight]")
+    check("and fills a good part of a slide", min(1920 / w, 1080 / h) ** 2 * w * h > 0.3 * 1920 * 1080)
+    shoot(b, picture)
+
+
 def main():
     width, height = (int(v) for v in (sys.argv[4] if len(sys.argv) > 4 else "1400x900").split("x"))
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
@@ -174,10 +195,11 @@ def main():
             b.open("file://" + os.path.abspath(sys.argv[2]), width, height)
             b.settle()
             if len(sys.argv) > 3:
-                image = b.call("Page.captureScreenshot", format="png")["data"]
-                with open(sys.argv[3], "wb") as f:
-                    f.write(base64.b64decode(image))
+                shoot(b, sys.argv[3])
             walk(b)
+            svg = os.path.splitext(sys.argv[2])[0] + ".svg"
+            if len(sys.argv) > 3 and os.path.exists(svg):
+                slide(b, svg, os.path.splitext(sys.argv[3])[0] + ".slide.png", profile)
         finally:
             b.process.terminate()
             b.process.wait()

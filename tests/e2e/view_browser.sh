@@ -14,7 +14,8 @@ mkdir -p "$build/view"
 n=0 bad=0 skipped=0
 for model in tests/cli/data/net.onnx "$corpus"/models/vision-classify/mnist8_cntk.onnx \
     "$corpus"/models/vision-detect/ultraface_RFB-320.onnx "$corpus"/models/audio/silero_vad_16k_op15.onnx \
-    "$corpus"/models/ocr/ppocr_mobile_v1.1_det.onnx "$corpus"/models/text/tf_bert_seqclass_tiny.onnx; do
+    "$corpus"/models/vision-classify/mobilenetv2_imagenet1000_int8_qdq.onnx "$corpus"/models/text/tf_bert_seqclass_tiny.onnx \
+    "$corpus"/models/tabular/tract_lgbm_regressor_tensor.onnx; do
     name=$(basename "$model" .onnx)
     n=$((n + 1))
     if [ ! -f "$model" ]; then
