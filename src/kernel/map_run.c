@@ -183,6 +183,12 @@ static void place_slots(walk *w, bool is_short)
     w->out_direct = a->out_type == US_EW_F32 && (!is_short || a->out_row == (ptrdiff_t)a->n);
 }
 
+size_t us_ew_scratch(const us_ew_prog *p)
+{
+    size_t tiles = (size_t)p->n_in + p->n_regs + 1;
+    return sizeof(float) * (US_EW_TILE * tiles + US_EW_SPLAT * ((size_t)p->n_in + p->n_imm));
+}
+
 void us_ew_run(const us_ew_kernels *k, const us_ew_args *a)
 {
     if (a->rows == 0 || a->n == 0) return;
