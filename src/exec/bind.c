@@ -23,8 +23,7 @@ typedef struct binder {
     us_arena *scratch; /* until the binding is made */
     us_binding *bind;
     const us_gplan *gp;
-    const us_val
-        *vals; /* as inferred for this signature; NULL: nothing is known (sub-graphs) */
+    const us_val *vals; /* as inferred for this signature */
     us_frame *f;
     us_vid *root;
     uint32_t *last; /* by root: last step that reads the group */
@@ -45,6 +44,7 @@ static bool known_dims(const us_type *t, int64_t *dims)
     return true;
 }
 
+/* In a sub-graph, which may never run, what is too large is simply not planned. */
 static us_err measure(binder *b, us_vid v)
 {
     int64_t dims[US_MAX_RANK], n;
@@ -55,6 +55,7 @@ static us_err measure(binder *b, us_vid v)
     if (!us_dims_count(t->rank, dims, &n) || !us_dtype_bytes(t->dtype, (size_t)n, &bytes) ||
         bytes > b->s->opts.static_cap_bytes) {
         char text[160], cap[32];
+        if (b->f->parent) return US_OK;
         return us_fail(b->c, US_LIMIT,
                        "value '" US_SV_FMT "' of shape %s exceeds the cap of %s",
                        US_SV_ARG(name), us_dims_print(t->rank, dims, text, sizeof text),
@@ -138,33 +139,55 @@ static void group_values(binder *b)
 
 /* --- offsets -------------------------------------------------------------------------------------------- */
 
+/* The blocks of a step's sub-graphs lie at one place, for one of them runs at a time and keeps nothing. */
+static size_t add_sub_blocks(const binder *b, us_mem_item *items, size_t n, uint32_t *step)
+{
+    for (uint32_t i = 0; i < b->gp->n_steps; i++) {
+        const us_step *s = &b->gp->steps[i];
+        size_t bytes = 0;
+        for (uint32_t j = 0; j < s->n_sub; j++)
+            bytes = US_MAX(bytes, b->f->subs[s->sub0 + j]->block_bytes);
+        if (bytes == 0) continue;
+        items[n] = (us_mem_item){.bytes = bytes, .first = i, .last = i};
+        step[n++] = i;
+    }
+    return n;
+}
+
 static us_err plan_block(binder *b)
 {
-    us_binding *bind = b->bind;
     const us_gplan *gp = b->gp;
-    us_mem_item *items = us_new_n(b->scratch, us_mem_item, gp->n_vals);
-    us_vid *who = us_new_n(b->scratch, us_vid, gp->n_vals);
+    us_frame *f = b->f;
+    us_mem_item *items = us_new_n(b->scratch, us_mem_item, gp->n_vals + gp->n_steps);
+    uint32_t *who = us_new_n(b->scratch, uint32_t, gp->n_vals + gp->n_steps);
+    size_t live_peak;
     if (!items || !who) return us_arena_fail(b->c, b->scratch);
     size_t n = 0;
     for (size_t v = 0; v < gp->n_vals; v++) {
-        if (b->f->slots[v].kind != US_SLOT_ARENA || b->root[v] != v) continue;
+        if (f->slots[v].kind != US_SLOT_ARENA || b->root[v] != v) continue;
         items[n] = (us_mem_item){.bytes = b->bytes[v], .first = gp->def[v], .last = b->last[v]};
         who[n++] = (us_vid)v;
     }
-    US_TRY(us_mem_plan(b->c, items, n, &bind->block_bytes, &bind->live_peak));
-    if (bind->block_bytes > b->s->opts.static_cap_bytes) {
+    size_t n_vals = n;
+    n = add_sub_blocks(b, items, n, who);
+    US_TRY(us_mem_plan(b->c, items, n, &f->block_bytes, &live_peak));
+    if (!f->parent) b->bind->live_peak = live_peak;
+    if (f->block_bytes > b->s->opts.static_cap_bytes) {
         char need[32], cap[32];
         return us_fail(b->c, US_LIMIT,
                        "intermediate values need %s at these input shapes; the cap is %s",
-                       us_print_bytes(bind->block_bytes, need),
+                       us_print_bytes(f->block_bytes, need),
                        us_print_bytes(b->s->opts.static_cap_bytes, cap));
     }
-    for (size_t i = 0; i < n; i++)
-        b->f->slots[who[i]].offset = items[i].offset;
+    for (size_t i = 0; i < n_vals; i++)
+        f->slots[who[i]].offset = items[i].offset;
+    for (size_t i = n_vals; i < n; i++)
+        for (uint32_t j = 0; j < gp->steps[who[i]].n_sub; j++)
+            f->subs[gp->steps[who[i]].sub0 + j]->block_at = items[i].offset;
     for (size_t v = 0; v < gp->n_vals; v++) {
-        us_slot *slot = &b->f->slots[v];
+        us_slot *slot = &f->slots[v];
         if (slot->kind != US_SLOT_ARENA) continue;
-        slot->offset = b->f->slots[b->root[v]].offset;
+        slot->offset = f->slots[b->root[v]].offset;
         slot->bytes = b->bytes[v];
     }
     return US_OK;
@@ -198,15 +221,14 @@ static us_err list_deaths(binder *b)
 
 /* --- calls ------------------------------------------------------------------------------------------------ */
 
-/* Where value v of this frame is found, for good: constants in the model, captures in the parent. */
-static const us_value *value_at(const us_frame *f, us_vid v)
+const us_value *us_frame_value(const us_frame *f, us_vid v)
 {
     const us_val *val = &f->gp->g->vals.at[v];
     switch (val->storage) {
     case US_ST_CONST:
     case US_ST_VARIABLE: return val->data;
     case US_ST_OUTER:
-        return f->parent && val->outer != US_NIL ? value_at(f->parent, val->outer)
+        return f->parent && val->outer != US_NIL ? us_frame_value(f->parent, val->outer)
                                                  : &f->vals[v];
     case US_ST_INPUT:
     case US_ST_TEMP: break;
@@ -227,7 +249,7 @@ static us_err make_calls(binder *b)
         const us_step *s = &gp->steps[i];
         for (uint32_t k = 0; k < s->n_in; k++) {
             us_vid v = gp->vids[s->at0 + k];
-            in[s->at0 + k] = v == US_NIL ? NULL : value_at(f, v);
+            in[s->at0 + k] = v == US_NIL ? NULL : us_frame_value(f, v);
         }
         for (uint32_t k = 0; k < s->n_out; k++) {
             us_vid v = gp->vids[s->at0 + s->n_in + k];
@@ -245,7 +267,31 @@ static us_err make_calls(binder *b)
     return US_OK;
 }
 
-static us_err frame_new(binder *b, const us_gplan *gp, us_frame *parent, us_frame **out)
+static us_err frame_new(binder *b, const us_gplan *gp, const us_graph *typed, us_frame *parent,
+                        us_frame **out);
+
+static us_err sub_frames(binder *b, const us_gplan *gp, const us_graph *typed, us_frame *f)
+{
+    for (size_t i = 0; i < gp->n_steps; i++) {
+        const us_step *s = &gp->steps[i];
+        for (uint32_t j = 0; j < s->n_sub; j++)
+            US_TRY(frame_new(b, gp->subs[s->sub0 + j], us_typed_sub(typed, gp, s, j), f,
+                             &f->subs[s->sub0 + j]));
+    }
+    return US_OK;
+}
+
+/* What does not fit half the cap gets its memory when it runs. */
+static bool is_plannable(const binder *b)
+{
+    double sum = 0;
+    for (size_t v = 0; v < b->gp->n_vals; v++)
+        sum += (double)b->bytes[v];
+    return sum <= (double)b->s->opts.static_cap_bytes / 2;
+}
+
+static us_err frame_new(binder *b, const us_gplan *gp, const us_graph *typed, us_frame *parent,
+                        us_frame **out)
 {
     us_frame *f = us_new(b->a, us_frame);
     if (!f) return us_arena_fail(b->c, b->a);
@@ -261,20 +307,20 @@ static us_err frame_new(binder *b, const us_gplan *gp, us_frame *parent, us_fram
     binder k = *b;
     k.gp = gp;
     k.f = f;
-    k.vals = parent ? NULL : b->vals;
+    k.vals = typed->vals.at;
     k.root = us_new_n(b->scratch, us_vid, gp->n_vals);
     k.last = us_new_n(b->scratch, uint32_t, gp->n_vals);
     k.bytes = us_new_n(b->scratch, size_t, gp->n_vals);
     if (!k.root || !k.last || !k.bytes) return us_arena_fail(b->c, b->scratch);
-    for (us_vid v = 0; k.vals && v < gp->n_vals; v++)
+    for (us_vid v = 0; v < gp->n_vals; v++)
         if (made_here(&k, v)) US_TRY(measure(&k, v));
+    if (parent && !is_plannable(&k)) memset(k.bytes, 0, gp->n_vals * sizeof *k.bytes);
+    US_TRY(sub_frames(&k, gp, typed, f)); /* first: their blocks lie in this one's */
     group_values(&k);
-    if (!parent) US_TRY(plan_block(&k));
+    US_TRY(plan_block(&k));
     US_TRY(list_deaths(&k));
     US_TRY(make_calls(&k));
     us_arena_reset(b->scratch, mark);
-    for (size_t i = 0; i < gp->n_subs; i++)
-        US_TRY(frame_new(b, gp->subs[i], f, &f->subs[i]));
     *out = f;
     return US_OK;
 }
@@ -408,6 +454,8 @@ static void name_kernels(us_session *s, const us_frame *f)
     for (size_t i = 0; s->rows && i < f->gp->n_steps; i++)
         if (f->calls[i].run && f->calls[i].kernel)
             s->rows[f->gp->row0 + i].kernel = f->calls[i].kernel;
+    for (size_t i = 0; i < f->gp->n_subs; i++)
+        name_kernels(s, f->subs[i]);
 }
 
 static us_err bind_in(us_ctx *c, us_session *s, const us_value *in, us_arena *a,
@@ -419,10 +467,12 @@ static us_err bind_in(us_ctx *c, us_session *s, const us_value *in, us_arena *a,
     binder b = {.c = c, .s = s, .a = a, .scratch = scratch, .bind = bind};
     US_TRY(check_inputs(&b, in));
     US_TRY(keep_signature(&b, in));
-    US_TRY(us_resolve_types(c, scratch, s->p, in, &b.vals));
-    US_TRY(frame_new(&b, s->p->main, NULL, &bind->main));
+    us_graph *typed;
+    US_TRY(us_resolve_types(c, scratch, s->p, in, &typed));
+    US_TRY(frame_new(&b, s->p->main, typed, NULL, &bind->main));
+    bind->block_bytes = bind->main->block_bytes;
     bind->n_static = count_static(bind->main);
-    US_TRY(us_frame_bind(c, bind, b.vals, scratch));
+    US_TRY(us_frame_bind(c, bind, typed, scratch));
     name_kernels(s, bind->main);
     *out = bind;
     return US_OK;

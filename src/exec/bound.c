@@ -1,6 +1,6 @@
 /* exec/bound.c - the calls of a binding: what is left of the steps once every shape is known.
  *
- * The walk over a main frame is a list of entries, in order:
+ * The walk over a frame is a list of entries, in order:
  *   a call     made by the operator's bind (ir/bind.def): computes, and nothing else
  *   a view     Reshape and the like over a graph input: the pointer is passed on. Over planned memory nothing is left to do
  *   a step     as it comes: types checked, eval, memory given back; whatever bind declined or has no known shape
@@ -23,18 +23,21 @@ typedef struct bind_env {
     double left;
 } bind_env;
 
-typedef struct caller {
+typedef struct caller caller;
+struct caller {
     us_ctx *c;
     us_binding *bind;
+    const caller *parent; /* of a sub-graph */
     us_frame *f;
     const us_gplan *gp;
-    const us_val *vals; /* what inference says for this signature */
-    us_arena *scratch;  /* until the list is made */
-    us_value *tmp;      /* per value: dims and dtype where all is known, else NONE */
-    us_call *calls;     /* per step */
-    bool *is_view;      /* per step: passes on its first input's data */
-    bool *needed;       /* per value */
-} caller;
+    const us_graph *typed; /* what inference says for this signature */
+    const us_val *vals;    /* its values */
+    us_arena *scratch;     /* until the list is made */
+    us_value *tmp;         /* per value: dims and dtype where all is known, else NONE */
+    us_call *calls;        /* per step */
+    bool *is_view;         /* per step: passes on its first input's data */
+    bool *needed;          /* per value */
+};
 
 /* --- what is known ---------------------------------------------------------------------------------- */
 
@@ -75,7 +78,9 @@ static void know_values(caller *k)
             if (!dense) continue;
             k->tmp[v] = *val->data;
             if (val->storage == US_ST_VARIABLE) k->tmp[v].t.data = NULL;
-        } else if (val->storage != US_ST_OUTER) {
+        } else if (val->storage == US_ST_OUTER) {
+            if (k->parent && val->outer != US_NIL) k->tmp[v] = k->parent->tmp[val->outer];
+        } else {
             (void)known_value(&k->vals[v].type, &k->tmp[v]);
         }
     }
@@ -194,8 +199,9 @@ static us_err bind_step(caller *k, bind_env *env, uint32_t i)
     if (err == US_NOMEM) return err;
     if (err != US_OK) return US_OK;
     k->calls[i] = call;
-    if (call.run) k->bind->work += elements + (US_SESSION_MAX_WORK - env->left);
-    if (call.run) k->bind->scratch = US_MAX(k->bind->scratch, call.scratch);
+    if (!call.run) return US_OK;
+    k->f->work += elements + (US_SESSION_MAX_WORK - env->left);
+    k->f->scratch = US_MAX(k->f->scratch, call.scratch);
     return US_OK;
 }
 
@@ -226,12 +232,25 @@ static bool is_needed(const caller *k, const us_step *s)
     return false;
 }
 
-/* A call reads what it was bound to; where a step as it comes makes that, the outcome is compared. */
+static bool is_from_outside(const caller *k, us_vid v)
+{
+    us_storage st = k->gp->g->vals.at[v].storage;
+    return k->parent && (st == US_ST_INPUT || st == US_ST_OUTER);
+}
+
+/* A call reads what it was bound to. Where a step as it comes makes that, the outcome is compared; where it comes from around a sub-graph,
+ * it is when the walk begins. */
 static void expect_inputs(caller *k, const us_step *s, uint32_t n)
 {
     for (uint32_t j = 0; j < n; j++) {
         us_vid v = k->gp->vids[s->at0 + j];
-        if (v == US_NIL || k->gp->def[v] == US_STEP_NEVER) continue;
+        if (v == US_NIL || k->f->expect[v]) continue;
+        if (is_from_outside(k, v)) {
+            k->f->expect[v] = true;
+            k->f->still[v] = k->tmp[v];
+            k->f->entry[k->f->n_entry++] = v;
+        }
+        if (k->gp->def[v] == US_STEP_NEVER) continue;
         uint32_t by = k->gp->def[v];
         if (!k->calls[by].run && !k->is_view[by] && !k->f->held[v]) k->f->expect[v] = true;
     }
@@ -313,45 +332,80 @@ static us_err get_room(caller *k)
     f->held = us_new_n(a, bool, n);
     f->expect = us_new_n(a, bool, n);
     f->still = us_new_n(a, us_value, n);
+    f->entry = us_new_n(a, us_vid, n);
     if (!k->tmp || !k->needed) return us_arena_fail(k->c, k->scratch);
-    if (!k->calls || !k->is_view || !f->held || !f->expect || !f->still)
+    if (!k->calls || !k->is_view || !f->held || !f->expect || !f->still || !f->entry)
         return us_arena_fail(k->c, a);
     return US_OK;
 }
 
-us_err us_frame_bind(us_ctx *c, us_binding *b, const us_val *vals, us_arena *scratch)
+static us_err bind_frame(caller *k, bind_env *env);
+
+static us_err bind_subs(const caller *k, bind_env *env)
 {
-    us_frame *f = b->main;
-    caller k = {.c = c, .bind = b, .f = f, .gp = f->gp, .vals = vals, .scratch = scratch};
+    for (size_t i = 0; i < k->gp->n_steps; i++) {
+        const us_step *s = &k->gp->steps[i];
+        for (uint32_t j = 0; j < s->n_sub; j++) {
+            us_frame *f = k->f->subs[s->sub0 + j];
+            const us_graph *typed = us_typed_sub(k->typed, k->gp, s, j);
+            caller sub = {.c = k->c, .bind = k->bind, .parent = k, .f = f, .gp = f->gp};
+            sub.typed = typed;
+            sub.vals = typed->vals.at;
+            sub.scratch = k->scratch;
+            US_TRY(bind_frame(&sub, env));
+        }
+    }
+    return US_OK;
+}
+
+static us_err bind_frame(caller *k, bind_env *env)
+{
+    US_TRY(get_room(k));
+    know_values(k);
+    US_TRY(find_known(k));
+    for (uint32_t i = 0; i < k->gp->n_steps; i++)
+        US_TRY(bind_step(k, env, i));
+    for (size_t i = 0; i < k->gp->g->outputs.n; i++)
+        k->needed[k->gp->g->outputs.at[i]] = true;
+    for (uint32_t i = (uint32_t)k->gp->n_steps; i-- > 0;) {
+        const us_step *s = &k->gp->steps[i];
+        if (!is_needed(k, s)) continue;
+        need_inputs(k, i);
+        if (k->calls[i].run || k->is_view[i]) expect_inputs(k, s, k->is_view[i] ? 1 : s->n_in);
+    }
+    keep_values(k);
+    US_TRY(make_list(k));
+    k->f->calls = k->calls;
+    return bind_subs(k, env);
+}
+
+us_err us_frame_bind(us_ctx *c, us_binding *b, const us_graph *typed, us_arena *scratch)
+{
     bind_env env = {
         .base = {.out_tensor = no_output, .scratch = no_scratch, .dynamic = env_keep},
         .keep = b->arena};
     env.base.work_left = &env.left;
-    US_TRY(get_room(&k));
-    know_values(&k);
-    US_TRY(find_known(&k));
-    for (uint32_t i = 0; i < k.gp->n_steps; i++)
-        US_TRY(bind_step(&k, &env, i));
-    for (size_t i = 0; i < k.gp->g->outputs.n; i++)
-        k.needed[k.gp->g->outputs.at[i]] = true;
-    for (uint32_t i = (uint32_t)k.gp->n_steps; i-- > 0;) {
-        const us_step *s = &k.gp->steps[i];
-        if (!is_needed(&k, s)) continue;
-        need_inputs(&k, i);
-        if (k.calls[i].run || k.is_view[i]) expect_inputs(&k, s, k.is_view[i] ? 1 : s->n_in);
-    }
-    keep_values(&k);
-    US_TRY(make_list(&k));
-    f->calls = k.calls;
-    return US_OK;
+    caller k = {.c = c, .bind = b, .f = b->main, .gp = b->main->gp, .scratch = scratch};
+    k.typed = typed;
+    k.vals = typed->vals.at;
+    return bind_frame(&k, &env);
 }
 
 void us_frame_place(us_frame *f, char *block)
 {
     const us_gplan *gp = f->gp;
+    f->block = block;
+    f->placed = false;
     for (size_t v = 0; v < gp->n_vals; v++)
         if (f->slots[v].kind == US_SLOT_ARENA) f->slots[v].data = block + f->slots[v].offset;
-    for (size_t i = 0; f->list && i < gp->n_steps; i++) {
+    for (size_t i = 0; i < gp->n_subs; i++)
+        us_frame_place(f->subs[i], block + f->subs[i]->block_at);
+}
+
+void us_frame_settle(us_frame *f)
+{
+    const us_gplan *gp = f->gp;
+    for (size_t i = 0; i < gp->n_steps; i++) {
         const us_step *s = &gp->steps[i];
         for (uint32_t o = 0; o < s->n_out; o++) {
             us_vid v = gp->vids[s->at0 + s->n_in + o];
@@ -359,7 +413,8 @@ void us_frame_place(us_frame *f, char *block)
             f->vals[v] = f->still[v];
             if (f->held[v]) continue;
             us_vid x = f->slots[v].kind == US_SLOT_VIEW ? gp->vids[s->at0] : US_NIL;
-            f->vals[v].t.data = x == US_NIL ? f->slots[v].data : f->vals[x].t.data;
+            f->vals[v].t.data = x == US_NIL ? f->slots[v].data : us_frame_value(f, x)->t.data;
         }
     }
+    f->placed = true;
 }

@@ -80,7 +80,7 @@ typedef struct us_slot {
     us_dyn_block *dyn; /* the block it owns now, or NULL */
 } us_slot;
 
-/* One entry of the walk over a main frame (bound.c). */
+/* One entry of the walk over a frame (bound.c). */
 typedef struct us_entry {
     us_call_fn *run;
     us_eval *k;
@@ -107,14 +107,23 @@ struct us_frame {
     us_dyn_list results; /* of its sub-graphs, for the step now running */
     bool any_frees;      /* something is to be given back during a run */
     bool running;
-    us_entry *list; /* main frame only; NULL: steps as they come */
+    us_entry *list; /* NULL: steps as they come */
     size_t n_list;
     const us_call *calls; /* per step, as bind left them */
     us_value *
         still; /* per value: what it is at every run but for the place of its data; NONE: made anew */
-    bool *held;    /* per value: still's data are its contents */
-    bool *expect;  /* per value: made by a step as it comes, read by a call */
-    bool walking;  /* along the list */
+    bool *held;                   /* per value: still's data are its contents */
+    bool *expect;                 /* per value: made by a step as it comes, read by a call */
+    bool walking;                 /* along the list */
+    bool plain;                   /* inference was mistaken: steps as they come from now on */
+    bool placed;                  /* values that stay are in their places */
+    char *block;                  /* its part of the session's block */
+    size_t block_bytes, block_at; /* at: in the block of the frame around it */
+    size_t scratch;               /* bytes, the most that a call wants */
+    double work;                  /* elementary steps of all calls */
+    us_vid *
+        entry; /* n_entry: values from outside that calls of a sub-graph read; compared at the start of a walk */
+    size_t n_entry;
     bool mistaken; /* a value was not what inference had said */
 };
 
@@ -127,9 +136,6 @@ typedef struct us_binding {
     size_t block_bytes;
     size_t live_peak;
     size_t n_static;
-    size_t scratch; /* bytes, the most that a call wants */
-    double work;    /* elementary steps of all calls */
-    bool plain;     /* inference was mistaken: steps as they come from now on */
     us_tensor *
         sig; /* per input: dtype, rank, dims; kind other than tensor: rank -1, the kind in strides[0] */
 } us_binding;
@@ -167,27 +173,34 @@ us_err us_plan_gradients(us_ctx *c, us_model *m) US_MUST;
 /* prepare.c: s->prepared, when the operator has something to prepare. */
 us_err us_step_prepare(us_ctx *c, us_plan *p, const us_graph *g, us_step *s) US_MUST;
 
-/* resolve.c: the values of the main graph for inputs of these types (by plan input), as inferred on a copy; vals[v].type.kind NONE
- * where not known, vals[v].known where inference found contents. */
+/* resolve.c: a copy of the main graph with the types of its values for inputs of these types (by plan input): kind NONE where not known,
+ * val.known where inference found contents. Sub-graphs hang on the attributes of its nodes. */
 us_err us_resolve_types(us_ctx *c, us_arena *a, const us_plan *p, const us_value *in,
-                        const us_val **vals) US_MUST;
+                        us_graph **typed) US_MUST;
+/* What stands in the copy for sub-graph j of a step. */
+const us_graph *us_typed_sub(const us_graph *typed, const us_gplan *gp, const us_step *s,
+                             uint32_t j);
 
-/* bound.c: the list of b's main frame; vals: what us_resolve_types gave. */
-us_err us_frame_bind(us_ctx *c, us_binding *b, const us_val *vals, us_arena *scratch) US_MUST;
-/* The planned values of f lie in this block from now on. */
+/* bound.c: the lists of b's frames. */
+us_err us_frame_bind(us_ctx *c, us_binding *b, const us_graph *typed,
+                     us_arena *scratch) US_MUST;
+/* The planned values of f and of its sub-frames lie in this block from now on. */
 void us_frame_place(us_frame *f, char *block);
+/* f's values that stay, in their places. */
+void us_frame_settle(us_frame *f);
 
 /* bind.c */
+/* Where value v of f is found, for good: constants in the model, captures in a frame around it. */
+const us_value *us_frame_value(const us_frame *f, us_vid v);
 us_err us_binding_new(us_ctx *c, us_session *s, const us_value *in, us_binding **out) US_MUST;
 void us_binding_free(us_binding *b);
 bool us_binding_takes(const us_binding *b, const us_plan *p, const us_value *in);
 
 /* run.c */
-us_err us_frame_run(us_ctx *c, us_frame *f) US_MUST; /* steps as they come */
-/* The list of a bound main frame. US_BUG with f->mistaken when a value is not what it was bound to. */
-us_err us_frame_walk(us_ctx *c, us_frame *f) US_MUST;
-us_call_fn us_run_step, us_run_frees; /* entries of a list */
-void us_frame_release(us_frame *f);   /* every block it owns, sub-frames too */
+us_err us_frame_run(us_ctx *c, us_frame *f,
+                    bool plain) US_MUST; /* plain: steps as they come, whatever is bound */
+us_call_fn us_run_step, us_run_frees;    /* entries of a list */
+void us_frame_release(us_frame *f);      /* every block it owns, sub-frames too */
 void us_frame_env_init(us_frame *f);
 
 #endif

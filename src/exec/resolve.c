@@ -93,7 +93,7 @@ static us_err input_type(copier *k, const us_value *in, const us_type *declared,
 }
 
 us_err us_resolve_types(us_ctx *c, us_arena *a, const us_plan *p, const us_value *in,
-                        const us_val **vals)
+                        us_graph **typed)
 {
     us_model *m = us_new(a, us_model);
     if (!m) return us_arena_fail(c, a);
@@ -108,6 +108,18 @@ us_err us_resolve_types(us_ctx *c, us_arena *a, const us_plan *p, const us_value
         US_TRY(input_type(&k, &in[i], &p->m->main->vals.at[p->in[i]].type,
                           &g->vals.at[p->in[i]].type));
     US_TRY(us_graph_infer(c, g));
-    *vals = g->vals.at;
+    *typed = g;
     return US_OK;
+}
+
+const us_graph *us_typed_sub(const us_graph *typed, const us_gplan *gp, const us_step *s,
+                             uint32_t j)
+{
+    const us_node *n = &typed->nodes.at[s->node - gp->g->nodes.at];
+    for (uint32_t i = 0; i < n->n_attrs; i++) {
+        if (n->attrs[i].kind != US_AT_GRAPH && n->attrs[i].kind != US_AT_GRAPHS) continue;
+        if (j < n->attrs[i].n) return n->attrs[i].graphs[j];
+        j -= (uint32_t)n->attrs[i].n;
+    }
+    return NULL;
 }

@@ -58,25 +58,29 @@ static us_err env_out_tensor(us_eval_env *env, us_eval *k, size_t i, us_tensor *
     return dynamic_tensor(f, k, slot, bytes, t);
 }
 
-static us_err env_scratch(us_eval_env *env, us_eval *k, size_t bytes, void **out)
+static us_err take_scratch(us_ctx *c, us_session *s, size_t bytes, void **out)
 {
-    us_session *s = ((us_frame *)env)->s;
     size_t end;
     if (bytes > SIZE_MAX / 2)
-        return us_fail(k->c, US_LIMIT, "%zu bytes of scratch asked for", bytes);
+        return us_fail(c, US_LIMIT, "%zu bytes of scratch asked for", bytes);
     bytes = (bytes + 63) & ~(size_t)63;
     if (!us_add_size(s->scratch_used, bytes, &end))
-        return us_fail(k->c, US_LIMIT, "%zu bytes of scratch asked for", bytes);
+        return us_fail(c, US_LIMIT, "%zu bytes of scratch asked for", bytes);
     if (end <= s->scratch.bytes) {
         *out = (char *)s->scratch.p + s->scratch_used;
     } else {
         us_dyn_block *b;
-        US_TRY(us_dyn_get(k->c, &s->dyn, &s->scratch_more, bytes, &b));
+        US_TRY(us_dyn_get(c, &s->dyn, &s->scratch_more, bytes, &b));
         *out = us_dyn_data(b);
     }
     s->scratch_used = end;
     s->scratch_want = US_MAX(s->scratch_want, end);
     return US_OK;
+}
+
+static us_err env_scratch(us_eval_env *env, us_eval *k, size_t bytes, void **out)
+{
+    return take_scratch(k->c, ((us_frame *)env)->s, bytes, out);
 }
 
 static us_arena *env_dynamic(us_eval_env *env, us_eval *k)
@@ -158,7 +162,7 @@ static us_err env_sub_run(us_eval_env *env, us_eval *k, us_graph *g, size_t n_in
                        g->inputs.n, g->outputs.n, n_in, n_out);
     for (size_t i = 0; i < n_in; i++)
         sub->vals[g->inputs.at[i]] = in[i] ? *in[i] : (us_value){.kind = US_KIND_NONE};
-    us_err e = us_frame_run(k->c, sub);
+    us_err e = us_frame_run(k->c, sub, f->s->opts.plain || f->s->opts.watch);
     us_value got[16], *tmp = got;
     if (e == US_OK && n_out > US_LEN(got)) {
         tmp = us_new_n(f->s->dynamic, us_value, n_out);
@@ -267,15 +271,22 @@ static us_err tell_watch(us_ctx *c, us_frame *f, uint32_t i)
 }
 
 /* Time of the call goes to the step's row when there is one. */
-static us_err timed(us_frame *f, us_call_fn *run, us_eval *k, const void *state, uint32_t i)
+static us_err timed(us_frame *f, us_call_fn *run, us_eval *k, const void *state, void *scratch,
+                    uint32_t i)
 {
-    if (!f->s->rows) return run(k, state, f->s->scratch.p);
+    if (!f->s->rows) return run(k, state, scratch);
     us_profile_row *row = &f->s->rows[f->gp->row0 + i];
     uint64_t t0 = us_now_ns();
-    us_err e = run(k, state, f->s->scratch.p);
+    us_err e = run(k, state, scratch);
     row->ns += us_now_ns() - t0;
     row->n_calls++;
     return e;
+}
+
+static bool is_as_expected(const us_value *got, const us_value *want)
+{
+    return got->kind == US_KIND_TENSOR && got->t.dtype == want->t.dtype &&
+           us_tensor_same_dims(&got->t, &want->t) && us_tensor_contiguous(&got->t);
 }
 
 /* The outputs that calls will read, against what inference said. */
@@ -284,12 +295,18 @@ static us_err compare_outputs(us_frame *f, uint32_t i)
     const us_eval *k = &f->evals[i];
     for (size_t o = 0; o < k->n_out; o++) {
         if (!k->out[o] || !f->expect[k->out[o] - f->vals]) continue;
-        const us_value *want = &f->still[k->out[o] - f->vals], *got = k->out[o];
-        f->mistaken = f->mistaken || got->kind != US_KIND_TENSOR ||
-                      got->t.dtype != want->t.dtype ||
-                      !us_tensor_same_dims(&got->t, &want->t) || !us_tensor_contiguous(&got->t);
+        if (!is_as_expected(k->out[o], &f->still[k->out[o] - f->vals])) f->mistaken = true;
     }
     return f->mistaken ? US_BUG : US_OK;
+}
+
+/* What comes from around a sub-graph. */
+static bool may_enter(const us_frame *f)
+{
+    for (size_t i = 0; i < f->n_entry; i++)
+        if (!is_as_expected(us_frame_value(f, f->entry[i]), &f->still[f->entry[i]]))
+            return false;
+    return true;
 }
 
 /* A step as it comes: the operator's eval, and memory given back. */
@@ -330,33 +347,70 @@ static us_err take_steps(us_ctx *c, us_session *s, size_t n)
     return us_ctx_poll(c);
 }
 
-us_err us_frame_run(us_ctx *c, us_frame *f)
+static us_err run_plainly(us_ctx *c, us_frame *f)
 {
-    size_t n = f->gp->n_steps;
-    US_TRY(take_steps(c, f->s, n));
     us_err e = US_OK;
-    f->running = true;
-    for (uint32_t i = 0; i < n && e == US_OK; i++) {
+    f->placed = false; /* outputs go where eval puts them */
+    for (uint32_t i = 0; i < f->gp->n_steps && e == US_OK; i++) {
         f->evals[i].c = c;
-        e = timed(f, us_run_step, &f->evals[i], NULL, i);
+        e = timed(f, us_run_step, &f->evals[i], NULL, NULL, i);
         if (c->cancelled && e == US_OK) e = us_ctx_poll(c); /* a step may take seconds */
     }
-    f->running = false;
     return e;
 }
 
-us_err us_frame_walk(us_ctx *c, us_frame *f)
+static us_err charge(us_ctx *c, us_frame *f)
 {
-    us_err e = US_OK;
-    US_TRY(take_steps(c, f->s, f->gp->n_steps));
-    f->running = f->walking = true;
+    us_session *s = f->s;
+    if (!(f->work <= s->work_left))
+        return us_fail(
+            c, US_LIMIT,
+            "the steps of graph '" US_SV_FMT
+            "' take %.3g elementary steps and more, with %.3g left of what a run may take "
+            "(max_work)",
+            US_SV_ARG(f->gp->g->name), f->work, s->work_left);
+    s->work_left -= f->work;
+    return US_OK;
+}
+
+static us_err walk(us_ctx *c, us_frame *f)
+{
+    us_session *s = f->s;
+    size_t used = s->scratch_used;
+    const us_dyn_block *more = s->scratch_more.first;
+    void *scratch = NULL;
+    us_err e = charge(c, f);
+    if (e == US_OK && f->scratch) e = take_scratch(c, s, f->scratch, &scratch);
+    if (!f->placed) us_frame_settle(f);
+    f->walking = true;
     for (size_t i = 0; i < f->n_list && e == US_OK; i++) {
         const us_entry *n = &f->list[i];
         n->k->c = c;
-        e = timed(f, n->run, n->k, n->state, n->step);
+        e = timed(f, n->run, n->k, n->state, scratch, n->step);
         if (c->cancelled && e == US_OK) e = us_ctx_poll(c);
     }
-    f->running = f->walking = false;
+    f->walking = false;
+    if (s->scratch_used != used) drop_scratch(s, used, more);
+    return e;
+}
+
+us_err us_frame_run(us_ctx *c, us_frame *f, bool plain)
+{
+    US_TRY(take_steps(c, f->s, f->gp->n_steps));
+    f->running = true;
+    us_err e = US_OK;
+    plain = plain || f->plain || !may_enter(f);
+    if (!plain) e = walk(c, f);
+    if (e == US_BUG && f->mistaken) {
+        us_trace(c, PLAN, 1,
+                 "inference was mistaken in graph '" US_SV_FMT "': steps as they come",
+                 US_SV_ARG(f->gp->g->name));
+        f->mistaken = false;
+        f->plain = plain = true;
+        us_frame_release(f);
+    }
+    if (plain) e = run_plainly(c, f);
+    f->running = false;
     return e;
 }
 

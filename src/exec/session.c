@@ -205,34 +205,6 @@ static bool are_dense(const us_plan *p, const us_value *in)
     return true;
 }
 
-/* Steps as they come; values that calls rely on are put back before the next run. */
-static us_err run_plainly(us_ctx *c, us_binding *b)
-{
-    b->placed = false;
-    return us_frame_run(c, b->main);
-}
-
-static us_err run_calls(us_ctx *c, us_session *s, us_binding *b)
-{
-    if (b->scratch > s->scratch.bytes) {
-        s->scratch_want = US_MAX(s->scratch_want, b->scratch);
-        US_TRY(grow_scratch(c, s));
-    }
-    if (!(b->work <= s->work_left))
-        return us_fail(
-            c, US_LIMIT,
-            "the run takes %.3g elementary steps and more, %.3g are allowed (max_work)",
-            b->work, s->work_left);
-    s->work_left -= b->work;
-    us_err e = us_frame_walk(c, b->main);
-    if (e != US_BUG || !b->main->mistaken) return e;
-    us_trace(c, PLAN, 1, "inference was mistaken at run %llu: steps as they come",
-             (unsigned long long)s->n_runs);
-    b->plain = true;
-    us_frame_release(b->main);
-    return run_plainly(c, b);
-}
-
 static us_err run(us_ctx *c, us_session *s, const us_value *in)
 {
     us_plan *p = s->p;
@@ -247,8 +219,7 @@ static us_err run(us_ctx *c, us_session *s, const us_value *in)
     s->work_left = s->opts.max_work;
     for (size_t i = 0; i < p->n_in; i++)
         place_input(b, p->in[i], &in[i]);
-    bool plain = b->plain || s->opts.plain || s->opts.watch || !are_dense(p, in);
-    us_err e = plain ? run_plainly(c, b) : run_calls(c, s, b);
+    us_err e = us_frame_run(c, b->main, s->opts.plain || s->opts.watch || !are_dense(p, in));
     us_err grown = grow_scratch(c, s);
     if (e == US_OK) e = grown;
     if (e != US_OK) us_frame_release(b->main);
