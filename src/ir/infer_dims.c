@@ -164,7 +164,7 @@ static us_err known_same(us_infer *k, vec *v)
     return US_OK;
 }
 
-/* To bool, what is not zero is 1; narrower types might cut numbers off. */
+/* To bool, what is not zero is 1. */
 static us_err known_cast(us_infer *k, vec *v)
 {
     US_TRY(known_same(k, v));
@@ -177,10 +177,6 @@ static us_err known_cast(us_infer *k, vec *v)
             *d = number                                               ? US_DIM(d->add != 0)
                  : us_dim_least(&k->m->syms, *d, &least) && least > 0 ? US_DIM(1)
                                                                       : US_DIM_ANY;
-        else if (number && to == US_I32 && (d->add > INT32_MAX || d->add < INT32_MIN))
-            *d = US_DIM_ANY;
-        else if (number && to == US_F32 && (d->add > 1 << 24 || d->add < -(1 << 24)))
-            *d = US_DIM_ANY;
     }
     return US_OK;
 }
@@ -604,6 +600,18 @@ static bool shape_like(const us_type *t)
     return t->kind == US_KIND_TENSOR && is_followed(t->dtype) && (t->rank == 0 || t->rank == 1);
 }
 
+/* Numbers that the type cannot hold, or that its arithmetic may have rounded, are not known. */
+static void limit(const vec *v, us_dtype t)
+{
+    int64_t most = t == US_I32   ? INT32_MAX
+                   : t == US_F32 ? 1 << 24
+                   : t == US_F64 ? 1LL << 53
+                                 : INT64_MAX;
+    for (size_t i = 0; v->n != SIZE_MAX && i < v->n; i++)
+        if (us_dim_known(v->d[i]) && (v->d[i].add > most || v->d[i].add < -most))
+            v->d[i] = US_DIM_ANY;
+}
+
 /* What is kept has the number of elements of the type, and something is known of them. */
 static bool worth_keeping(const vec *v, const us_type *t)
 {
@@ -630,6 +638,7 @@ us_err us_known_infer(us_infer *k)
         if (!shape_like(t)) continue;
         us_err e = rows[row].fn(k, &v);
         if (e != US_OK && e != US_SHAPE) return e; /* numbers that do not fit are not known */
+        limit(&v, t->dtype);
         if (e == US_OK && worth_keeping(&v, t))
             US_TRY(set_known(k->c, k->g, n->out[i], v.n, d));
     }

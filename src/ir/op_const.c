@@ -190,13 +190,41 @@ us_err constant_of_shape_eval(us_eval *k)
 
 /* --- Range --------------------------------------------------------------------------------------- */
 
+/* One whole number or size given as input i. */
+static bool one_dim(us_infer *k, size_t i, us_dim *out)
+{
+    const us_dim *d;
+    size_t n;
+    if (!us_infer_in_dims(k, i, &n, &d) || n != 1) return false;
+    *out = d[0];
+    return true;
+}
+
+/* max(ceil((to - from) / step), 0) of sizes that are symbols. */
+static us_err range_symbol(us_infer *k, us_dim from, us_dim to, int64_t step, us_dim *out)
+{
+    us_syms *s = &k->m->syms;
+    US_TRY(step > 0 ? us_dim_sub(k->c, s, to, from, out) : us_dim_sub(k->c, s, from, to, out));
+    int64_t pace = step > 0 ? step : -step;
+    US_TRY(us_dim_add(k->c, s, *out, US_DIM(pace - 1), out));
+    US_TRY(us_dim_div(k->c, s, *out, pace, out));
+    return us_dim_max(k->c, s, *out, US_DIM(0), out);
+}
+
 us_err range_infer(us_infer *k)
 {
     const us_tensor *a = us_infer_const(k, 0), *b = us_infer_const(k, 1),
                     *s = us_infer_const(k, 2);
+    us_dim from, to, step, n_dim;
     if (!a || !b || !s || us_tensor_count(a) != 1 || us_tensor_count(b) != 1 ||
-        us_tensor_count(s) != 1)
-        return us_infer_rank(k, 0, US_DT_NONE, 1);
+        us_tensor_count(s) != 1) {
+        bool known = one_dim(k, 0, &from) && one_dim(k, 1, &to) && one_dim(k, 2, &step) &&
+                     us_dim_known(step) && step.add != 0 && step.add > INT32_MIN &&
+                     step.add <= INT32_MAX;
+        if (!known) return us_infer_rank(k, 0, US_DT_NONE, 1);
+        US_TRY(range_symbol(k, from, to, step.add, &n_dim));
+        return us_infer_out(k, 0, US_DT_NONE, 1, &n_dim);
+    }
     double n = ceil((us_tensor_f64_at(b, 0) - us_tensor_f64_at(a, 0)) / us_tensor_f64_at(s, 0));
     if (!(n < (double)US_MAX_ELEMENTS)) return us_infer_fail(k, US_SHAPE, "endless range");
     return us_infer_out(k, 0, US_DT_NONE, 1, (us_dim[]){US_DIM(n > 0 ? (int64_t)n : 0)});

@@ -239,6 +239,23 @@ static const char *transpose_window(const us_p_conv_transpose *p, int n, const i
     return NULL;
 }
 
+/* The output of an axis whose size is a symbol. */
+static us_err transposed_symbol(us_infer *k, const us_window *w, int i, us_dim in, us_dim *out)
+{
+    const us_p_conv_transpose *p = k->params;
+    us_syms *s = &k->m->syms;
+    int64_t more = (p->output_padding.n ? p->output_padding.p[i] : 0) - w->stride[i] +
+                   (w->kernel[i] - 1) * w->dilation[i] + 1 - w->begin[i] - w->end[i];
+    if (p->output_shape.n) {
+        *out = US_DIM(p->output_shape.p[p->output_shape.n - (size_t)w->n + (size_t)i]);
+        return out->add >= 0 ? US_OK : us_infer_fresh(k, out);
+    }
+    US_TRY(us_dim_mul(k->c, s, in, US_DIM(w->stride[i]), out));
+    if (us_sv_starts(p->auto_pad, "SAME_")) return US_OK;
+    if (us_sv_is(p->auto_pad, "VALID")) more += w->begin[i] + w->end[i];
+    return us_dim_add(k->c, s, *out, US_DIM(more), out);
+}
+
 us_err conv_transpose_infer(us_infer *k)
 {
     const us_p_conv_transpose *p = k->params;
@@ -262,7 +279,7 @@ us_err conv_transpose_infer(us_infer *k)
         if (win.out[i - 2] >= 0)
             d[i] = US_DIM(win.out[i - 2]);
         else
-            US_TRY(us_infer_fresh(k, &d[i]));
+            US_TRY(transposed_symbol(k, &win, i - 2, x->dims[i], &d[i]));
     }
     return us_infer_out(k, 0, US_DT_NONE, x->rank, d);
 }

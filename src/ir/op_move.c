@@ -345,20 +345,57 @@ static void slice_range(int64_t size, int64_t start, int64_t end, int64_t step, 
     *first = start;
 }
 
+/* The larger of d and 0. */
+static us_err not_below(us_infer *k, us_dim d, us_dim *out)
+{
+    return us_dim_max(k->c, &k->m->syms, d, US_DIM(0), out);
+}
+
+/* How many elements of a symbolic dimension are left: what the common forms of slices say. */
+static us_err slice_symbol(us_infer *k, us_dim size, us_dim start, us_dim end, us_dim *out)
+{
+    us_syms *s = &k->m->syms;
+    int64_t least;
+    bool from0 = us_dim_eq(start, US_DIM(0)),
+         to_end = us_dim_eq(end, size) || (us_dim_known(end) && end.add >= INT32_MAX);
+    bool start_plus = us_dim_least(s, start, &least) && least >= 0,
+         end_plus = us_dim_least(s, end, &least) && least >= 0;
+    bool start_minus = us_dim_known(start) && start.add < 0,
+         end_minus = us_dim_known(end) && end.add < 0;
+    us_dim d;
+    if (to_end && start_minus) return us_dim_min(k->c, s, size, US_DIM(-start.add), out);
+    if (!start_plus) return us_infer_fresh(k, out);
+    if (to_end || end_minus) {
+        US_TRY(us_dim_sub(k->c, s, size, start, &d));
+        if (end_minus) US_TRY(us_dim_add(k->c, s, d, end, &d));
+        return not_below(k, d, out);
+    }
+    if (!end_plus) return us_infer_fresh(k, out);
+    if (from0) return us_dim_min(k->c, s, size, end, out);
+    US_TRY(us_dim_sub(k->c, s, end, start, &d));
+    US_TRY(not_below(k, d, &d));
+    US_TRY(us_dim_sub(k->c, s, size, start, out));
+    US_TRY(not_below(k, *out, out));
+    return us_dim_min(k->c, s, d, *out, out);
+}
+
 us_err slice_infer(us_infer *k)
 {
     const us_type *x = us_infer_ranked(k, 0);
     if (!x) return us_infer_out(k, 0, US_DT_NONE, -1, NULL);
-    int64_t start[US_MAX_RANK], end[US_MAX_RANK], axes[US_MAX_RANK], steps[US_MAX_RANK];
+    int64_t axes[US_MAX_RANK], steps[US_MAX_RANK];
+    const us_dim *start, *end;
     size_t n = 0, n_end = 0, n_axes, n_steps;
-    bool known = us_infer_ints(k, 1, US_MAX_RANK, start, &n) &&
-                 us_infer_ints(k, 2, US_MAX_RANK, end, &n_end) && n == n_end;
+    bool known = us_infer_in_elems(k, 1, &n, &start) && us_infer_in_elems(k, 2, &n_end, &end) &&
+                 n == n_end && n <= US_MAX_RANK;
     for (size_t i = 0; i < US_MAX_RANK; i++) {
         axes[i] = (int64_t)i;
         steps[i] = 1;
     }
-    if (us_infer_has(k, 3)) known = us_infer_ints(k, 3, US_MAX_RANK, axes, &n_axes) && known;
-    if (us_infer_has(k, 4)) known = us_infer_ints(k, 4, US_MAX_RANK, steps, &n_steps) && known;
+    if (us_infer_has(k, 3))
+        known = us_infer_ints(k, 3, US_MAX_RANK, axes, &n_axes) && known && n_axes == n;
+    if (us_infer_has(k, 4))
+        known = us_infer_ints(k, 4, US_MAX_RANK, steps, &n_steps) && known && n_steps == n;
     if (!known) return us_infer_rank(k, 0, US_DT_NONE, x->rank);
     us_dim d[US_MAX_RANK];
     us_copy_dims(d, x);
@@ -367,13 +404,14 @@ us_err slice_infer(us_infer *k)
         int64_t first, count;
         US_TRY(us_infer_axis(k, axes[i], x->rank, &a));
         if (steps[i] == 0) return us_infer_fail(k, US_ARG, "step 0");
-        if (!us_dim_known(x->dims[a])) {
-            bool all = start[i] == 0 && end[i] >= INT32_MAX && steps[i] == 1;
-            if (!all) US_TRY(us_infer_fresh(k, &d[a]));
-            continue;
+        if (us_dim_known(x->dims[a]) && us_dim_known(start[i]) && us_dim_known(end[i])) {
+            slice_range(x->dims[a].add, start[i].add, end[i].add, steps[i], &first, &count);
+            d[a] = US_DIM(count);
+        } else if (steps[i] == 1 && !us_dim_is_any(start[i]) && !us_dim_is_any(end[i])) {
+            US_TRY(slice_symbol(k, x->dims[a], start[i], end[i], &d[a]));
+        } else {
+            US_TRY(us_infer_fresh(k, &d[a]));
         }
-        slice_range(x->dims[a].add, start[i], end[i], steps[i], &first, &count);
-        d[a] = US_DIM(count);
     }
     return us_infer_out(k, 0, US_DT_NONE, x->rank, d);
 }
@@ -451,14 +489,17 @@ static us_err upgrade_tile(us_ctx *c, us_model *m, us_graph *g, us_nid n)
 us_err tile_infer(us_infer *k)
 {
     const us_type *x = us_infer_ranked(k, 0);
-    int64_t rep[US_MAX_RANK];
+    const us_dim *rep;
     size_t n;
     if (!x) return us_infer_out(k, 0, US_DT_NONE, -1, NULL);
-    if (!us_infer_ints(k, 1, US_MAX_RANK, rep, &n) || n != (size_t)x->rank)
+    if (!us_infer_in_elems(k, 1, &n, &rep) || n != (size_t)x->rank)
         return us_infer_rank(k, 0, US_DT_NONE, x->rank);
     us_dim d[US_MAX_RANK];
     for (int i = 0; i < x->rank; i++)
-        US_TRY(us_dim_mul(k->c, &k->m->syms, x->dims[i], US_DIM(rep[i]), &d[i]));
+        if (us_dim_is_any(rep[i]))
+            US_TRY(us_infer_fresh(k, &d[i]));
+        else
+            US_TRY(us_dim_mul(k->c, &k->m->syms, x->dims[i], rep[i], &d[i]));
     return us_infer_out(k, 0, US_DT_NONE, x->rank, d);
 }
 

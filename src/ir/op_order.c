@@ -181,7 +181,7 @@ us_err topk_infer(us_infer *k)
 {
     const us_p_topk *p = k->params;
     const us_type *x = us_infer_ranked(k, 0);
-    int64_t count[1];
+    const us_dim *count;
     size_t n;
     int axis;
     us_dim d[US_MAX_RANK];
@@ -191,8 +191,8 @@ us_err topk_infer(us_infer *k)
     }
     US_TRY(us_infer_axis(k, p->axis, x->rank, &axis));
     us_copy_dims(d, x);
-    if (us_infer_ints(k, 1, 1, count, &n) && n == 1)
-        d[axis] = US_DIM(count[0]);
+    if (us_infer_in_dims(k, 1, &n, &count) && n == 1)
+        d[axis] = count[0];
     else
         US_TRY(us_infer_fresh(k, &d[axis]));
     US_TRY(us_infer_out(k, 0, US_DT_NONE, x->rank, d));

@@ -117,8 +117,11 @@ static us_err reduce_infer(us_infer *k)
     int64_t axes[US_MAX_RANK];
     size_t n = 0;
     if (us_infer_has(k, 1) && !us_infer_ints(k, 1, US_MAX_RANK, axes, &n)) {
+        int64_t m;
         if (p->keepdims) return us_infer_rank(k, 0, US_DT_NONE, x->rank);
-        return us_infer_out(k, 0, US_DT_NONE, -1, NULL);
+        if (!us_infer_length(k, 1, &m) || m < 1 || m > x->rank)
+            return us_infer_out(k, 0, US_DT_NONE, -1, NULL);
+        return us_infer_rank(k, 0, US_DT_NONE, x->rank - (int)m);
     }
     if (n == 0 && p->noop_with_empty_axes)
         return us_infer_out(k, 0, US_DT_NONE, x->rank, x->dims);

@@ -245,10 +245,14 @@ us_err flatten_eval(us_eval *k)
 us_err squeeze_infer(us_infer *k)
 {
     const us_type *x = us_infer_ranked(k, 0);
-    int64_t axes[US_MAX_RANK];
+    int64_t axes[US_MAX_RANK], m;
     size_t n = 0;
-    if (!x || (us_infer_has(k, 1) && !us_infer_ints(k, 1, US_MAX_RANK, axes, &n)))
+    if (!x) return us_infer_out(k, 0, US_DT_NONE, -1, NULL);
+    if (us_infer_has(k, 1) && !us_infer_ints(k, 1, US_MAX_RANK, axes, &n)) {
+        if (us_infer_length(k, 1, &m) && m <= x->rank)
+            return us_infer_rank(k, 0, US_DT_NONE, x->rank - (int)m);
         return us_infer_out(k, 0, US_DT_NONE, -1, NULL);
+    }
     bool gone[US_MAX_RANK] = {false};
     for (int i = 0; i < x->rank && !us_infer_has(k, 1); i++) {
         if (!us_dim_known(x->dims[i])) return us_infer_out(k, 0, US_DT_NONE, -1, NULL);
@@ -309,10 +313,14 @@ static bool new_axes(const int64_t *axes, size_t n, int rank, bool *fresh)
 us_err unsqueeze_infer(us_infer *k)
 {
     const us_type *x = us_infer_ranked(k, 0);
-    int64_t axes[US_MAX_RANK];
+    int64_t axes[US_MAX_RANK], m;
     size_t n;
-    if (!x || !us_infer_ints(k, 1, US_MAX_RANK, axes, &n))
+    if (!x) return us_infer_out(k, 0, US_DT_NONE, -1, NULL);
+    if (!us_infer_ints(k, 1, US_MAX_RANK, axes, &n)) {
+        if (us_infer_length(k, 1, &m) && m <= US_MAX_RANK - x->rank)
+            return us_infer_rank(k, 0, US_DT_NONE, x->rank + (int)m);
         return us_infer_out(k, 0, US_DT_NONE, -1, NULL);
+    }
     int rank = x->rank + (int)n;
     bool fresh[US_MAX_RANK];
     if (rank > US_MAX_RANK || !new_axes(axes, n, rank, fresh))

@@ -79,6 +79,14 @@ us_err us_infer_shape(us_infer *k, size_t i, bool *known, size_t *n, us_dim *d)
     return US_OK;
 }
 
+bool us_infer_length(us_infer *k, size_t i, int64_t *out)
+{
+    const us_type *t = us_infer_ranked(k, i);
+    if (!t || t->rank > 1 || (t->rank == 1 && !us_dim_known(t->dims[0]))) return false;
+    *out = t->rank ? t->dims[0].add : 1;
+    return true;
+}
+
 bool us_infer_has(us_infer *k, size_t i)
 {
     const us_node *n = &k->g->nodes.at[k->n];

@@ -51,6 +51,8 @@ const us_type *us_infer_ranked(us_infer *k, size_t i);
 us_err us_infer_shape(us_infer *k, size_t i, bool *known, size_t *n, us_dim *d) US_MUST;
 /* Integers of an input that are known now, constant or by shape arithmetic; false when they are not. */
 bool us_infer_ints(us_infer *k, size_t i, size_t max, int64_t *out, size_t *n);
+/* How many elements the vector that is input i has; false when not known. */
+bool us_infer_length(us_infer *k, size_t i, int64_t *out);
 bool us_infer_has(us_infer *k, size_t i);
 /* What holds for values of either type. */
 us_err us_infer_join(us_infer *k, const us_type *a, const us_type *b, us_type *out) US_MUST;

@@ -7,12 +7,25 @@
 
 /* What a file claims of computed values is not known: shapes that depend on the contents of inputs are often recorded as
  * they once were. */
+static void forget_shape(us_type *t)
+{
+    if (t->kind == US_KIND_TENSOR) t->rank = -1;
+    if (t->kind != US_KIND_TENSOR) *t = (us_type){.kind = US_KIND_NONE, .rank = -1};
+}
+
+/* Of what a sub-graph is given the node around it knows more; element types of tensors are kept, for a node that nobody knows. */
 static void forget_types(us_model *m)
 {
-    for (size_t i = 0; i < m->graphs.n; i++)
-        for (us_vid v = 0; v < m->graphs.at[i]->vals.n; v++)
-            if (m->graphs.at[i]->vals.at[v].storage == US_ST_TEMP)
-                m->graphs.at[i]->vals.at[v].type = (us_type){.kind = US_KIND_NONE, .rank = -1};
+    for (size_t i = 0; i < m->graphs.n; i++) {
+        us_graph *g = m->graphs.at[i];
+        for (us_vid v = 0; v < g->vals.n; v++) {
+            us_val *val = &g->vals.at[v];
+            if (val->storage == US_ST_TEMP)
+                val->type = (us_type){.kind = US_KIND_NONE, .rank = -1};
+            else if (val->storage == US_ST_INPUT && g->parent)
+                forget_shape(&val->type);
+        }
+    }
 }
 
 static us_err take_types(us_ctx *c, us_graph *g, const us_graph *from)
