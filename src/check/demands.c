@@ -68,6 +68,46 @@ static us_err lstm(const ask *q)
     return recurrent(q, 4);
 }
 
+/* --- windows -------------------------------------------------------------------------------------------------- */
+
+/* Lists that hold a number for each of n dimensions a window moves in, pads two. */
+static us_err lists(const ask *q, int64_t n)
+{
+    static const struct {
+        const char *attr, *what;
+        int each;
+    } rows[] = {
+        {"kernel_shape", "the length of kernel_shape", 1},
+        {"strides", "the length of strides", 1},
+        {"dilations", "the length of dilations", 1},
+        {"pads", "the length of pads", 2},
+    };
+    for (size_t i = 0; i < US_LEN(rows); i++) {
+        const us_attr *a = us_node_attr(q->n, rows[i].attr);
+        if (a && a->kind == US_AT_INTS && !a->ref.n)
+            US_TRY(clash(q, rows[i].what, (int64_t)a->n, n < 0 ? -1 : n * rows[i].each));
+    }
+    return US_OK;
+}
+
+static us_err pool(const ask *q)
+{
+    const us_type *x = in(q, 0);
+    return x && x->rank >= 2 ? lists(q, x->rank - 2) : US_OK;
+}
+
+static us_err convolution(const ask *q)
+{
+    const us_type *x = in(q, 0), *w = in(q, 1);
+    US_TRY(clash(q, "the number of dimensions of W", w ? w->rank : -1, x ? x->rank : -1));
+    return pool(q);
+}
+
+static us_err col2im(const ask *q)
+{
+    return lists(q, dim(in(q, 1), 0));
+}
+
 /* --- numbers of things -------------------------------------------------------------------------------------------- */
 
 static us_err split(const ask *q)
@@ -242,6 +282,37 @@ static us_err loop(const ask *q)
     return single(q, 1, "the condition");
 }
 
+/* The dimension along which a Scan walks: axes lists it, by number; 0 when it does not. */
+static int64_t along(const us_type *t, const us_attr *axes, uint32_t i)
+{
+    int64_t axis = axes && axes->kind == US_AT_INTS && i < axes->n ? axes->ints[i] : 0;
+    if (!t || axis < -t->rank || axis >= t->rank) return -1;
+    return dim(t, (int)(axis < 0 ? axis + t->rank : axis));
+}
+
+/* All that a Scan walks along is of one length, and what it collects, too; its states keep their shape. */
+static us_err scan(const ask *q)
+{
+    const us_attr *m = us_node_attr(q->n, "num_scan_inputs");
+    if (q->n->schema->since < 9 || !m || m->ref.n || m->i < 0 || m->i > q->n->n_in)
+        return US_OK;
+    uint32_t walked = (uint32_t)m->i, states = q->n->n_in - walked;
+    int64_t length = -1;
+    for (uint32_t i = 0; i < walked; i++) {
+        int64_t d = along(in(q, states + i), us_node_attr(q->n, "scan_input_axes"), i);
+        US_TRY(clash(q, "the length of an input to walk along", d, length));
+        if (d >= 0) length = d;
+    }
+    for (uint32_t i = 0; i < states; i++)
+        for (int j = 0; in(q, i) && j < in(q, i)->rank; j++)
+            US_TRY(clash(q, "a dimension of a state", dim(out(q, i), j), dim(in(q, i), j)));
+    for (uint32_t i = states; i < q->n->n_out; i++)
+        US_TRY(clash(q, "the length of what is collected",
+                     along(out(q, i), us_node_attr(q->n, "scan_output_axes"), i - states),
+                     length));
+    return US_OK;
+}
+
 /* Before opset 7 shapes are equal unless the node says broadcast=1. */
 static us_err no_broadcast(const ask *q)
 {
@@ -277,6 +348,13 @@ us_err us_ck_demands(us_checker *k, const us_graph *now, const us_node *n)
         {US_OP_TRAIN_MOMENTUM, optimizer},
         {US_OP_IF, condition},
         {US_OP_LOOP, loop},
+        {US_OP_CONV, convolution},
+        {US_OP_CONV_TRANSPOSE, convolution},
+        {US_OP_MAX_POOL, pool},
+        {US_OP_AVERAGE_POOL, pool},
+        {US_OP_LP_POOL, pool},
+        {US_OP_COL2IM, col2im},
+        {US_OP_SCAN, scan},
         {US_OP_ADD, no_broadcast},
         {US_OP_SUB, no_broadcast},
         {US_OP_MUL, no_broadcast},

@@ -176,6 +176,34 @@ static us_err check_given(us_checker *k, const us_model *inferred, const us_grap
     return US_OK;
 }
 
+/* The element type in a tensor or sequence; NONE when that is not known. */
+static us_dtype element(const us_type *t)
+{
+    while (t && t->kind != US_KIND_TENSOR)
+        t = t->elem;
+    return t ? t->dtype : US_DT_NONE;
+}
+
+/* What a body declares of its inputs is what the node hands on: of Loop its values, of Scan and SequenceMap their elements. */
+static us_err check_taken(us_checker *k, us_op_id op, const us_graph *now, const us_node *n)
+{
+    const us_attr *a = us_node_attr(n, "body");
+    uint32_t from = op == US_OP_LOOP ? 2 : 0, skip = op == US_OP_SCAN && n->schema->since == 8;
+    bool takes = op == US_OP_LOOP || op == US_OP_SCAN || op == US_OP_SEQUENCE_MAP;
+    for (uint32_t i = from; takes && a && a->graphs && i + skip < n->n_in; i++) {
+        const us_graph *body = a->graphs[0];
+        us_vid in = n->in[i + skip];
+        if (in == US_NIL || in >= now->vals.n || i >= body->inputs.n) continue;
+        us_dtype gives = element(&now->vals.at[in].type);
+        us_dtype wants = element(&body->vals.at[body->inputs.at[i]].type);
+        if (gives && wants && gives != wants)
+            US_TRY(us_ck_found(k, US_RULE_INFERENCE, n->offset,
+                               "its body declares input %u as %s, the node gives %s", i,
+                               us_dtype_get(wants)->name, us_dtype_get(gives)->name));
+    }
+    return US_OK;
+}
+
 /* Both branches of an If give the same kinds. */
 static us_err check_branches(us_checker *k, us_op_id op, const us_model *inferred,
                              const us_graph *now, const us_node *n)
@@ -202,5 +230,6 @@ us_err us_ck_relations(us_checker *k, const us_model *inferred, const us_graph *
     US_TRY(check_equal(k, op, now, n));
     US_TRY(check_relative(k, op, now, n));
     US_TRY(check_axis(k, op, now, n));
+    US_TRY(check_taken(k, op, now, n));
     return check_branches(k, op, inferred, now, n);
 }

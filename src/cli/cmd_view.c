@@ -16,7 +16,7 @@ typedef struct view_args {
 static const us_opt opts[] = {
     {US_OPT_TEXT, 'o', "output", F(out), "", 0, 0, "FILE", "", NULL,
      "the picture: .html to look around in, .svg for a slide, .dot for graphviz"},
-    {US_OPT_INT, 0, "columns", F(columns), "-1", -1, 24, "", "", NULL,
+    {US_OPT_INT, 0, "columns", F(columns), "-1", -1, 64, "", "", NULL,
      "cut a tall drawing into columns; 0: as many as a slide shows largest; default: 0 for "
      ".svg, "
      "else 1"},

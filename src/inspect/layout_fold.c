@@ -10,7 +10,7 @@
 
 #include "inspect/layout_net.h"
 
-#define MAX_COLUMNS 24
+#define MAX_COLUMNS 64
 #define MAX_LINES   8      /* that pass a cut */
 #define TURN        16.0F  /* from a column's end to the first line that turns */
 #define LANE        7.0F   /* between lines that turn */

@@ -188,7 +188,7 @@ static void test_layout__columns(void)
     CHECK(fold(200, 1, 1, 0, 1) > 3); /* a chain */
     CHECK_EQ_U64(fold(200, 1, 1, 3, 1), 3);
     CHECK_EQ_U64(fold(200, 1, 1, 1, 1), 1);
-    CHECK_EQ_U64(fold(100, 1, 1, 1000, 1), 24);
+    CHECK(fold(200, 1, 1, 1000, 1) > 40);
     uint32_t folded = 0;
     for (uint64_t seed = 0; seed < 60; seed++)
         folded += fold(30 + (uint32_t)seed * 5, 1 + (uint32_t)seed % 3, 2 + (uint32_t)seed % 7,
