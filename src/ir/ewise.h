@@ -34,10 +34,29 @@ typedef struct us_p_usta_map { /* usta.Map */
     int64_t truth; /* the result is bool */
 } us_p_usta_map;
 
-/* The program of a usta.Map node (attributes `code`, `imm`). Its inputs are the node's inputs in order. As an epilogue of the node
- * that makes input 0: input 0 has to have the output's shape (compare the types), then X is the tile and the other inputs are
- * placed by us_ew_strides. */
+/* The program of a usta.Map node (attributes `code`, `imm`). Its inputs are the node's inputs in order. */
 bool us_ew_of_map(const void *params, size_t n_in, us_ew_prog *out) US_MUST;
+
+/* Nodes written into one program. */
+typedef struct us_ew_join {
+    us_ew_writer w;      /* us_ew_put: attributes; us_ew_end: the program */
+    us_vid in[US_EW_IN]; /* inputs of the program, in order */
+    size_t n_in;
+    us_vid made[US_EW_INS]; /* values made on the way, and where */
+    int16_t made_at[US_EW_INS];
+    size_t n_made;
+} us_ew_join;
+
+/* The node is a usta.Map or an elementwise operator, in current form, on types that have a recipe; shapes are not looked at. */
+bool us_ew_takes_node(const us_graph *g, us_nid n) US_MUST;
+/* nodes: in order of execution, each taken by us_ew_takes_node; the last one's output is the program's. x, when not US_NIL, becomes input 0.
+ * False: it does not fit.
+ *
+ * This is how a product or a convolution gets its epilogue: x is its output, which only node n reads and whose type equals that of n's
+ * output (us_type_eq); us_ew_join_nodes(g, 1, &n, x, &j) gives the program whose input 0 is the tile, and the values in j.in from 1 on, which
+ * become inputs of the product: residuals, numbers per channel. Where they lie us_ew_strides says, once shapes are known. */
+bool us_ew_join_nodes(const us_graph *g, size_t n, const us_nid *nodes, us_vid x,
+                      us_ew_join *out) US_MUST;
 
 /* Step from element to element of the output's axes in a dense tensor of these dims broadcast to it; 0 where it repeats. False: it
  * does not broadcast. */
