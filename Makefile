@@ -8,7 +8,7 @@ TORTURE = base tensor ir onnx exec check conf data image inspect store train flo
 SAN = -Db_sanitize=address,undefined -Db_lundef=false
 export BUILD FUZZ FUZZ_SECONDS
 
-.PHONY: help build demo test check asan fuzz torture conformance e2e-capi e2e-check e2e-models e2e-shapes e2e-simplify e2e-view bench fmt install uninstall clean
+.PHONY: help build demo test check asan fuzz torture conformance e2e-capi e2e-check e2e-models e2e-shapes e2e-simplify e2e-simplify-large e2e-view bench fmt install uninstall clean
 
 help:            ## this list
 	@sed -n 's/^\([a-z0-9%-]*\):[^#]*## /  make \1	/p' Makefile | expand -t 24
@@ -82,6 +82,11 @@ e2e-simplify:    ## simplify every official test and corpus model; onnx and ONNX
 	@tools/build $(BUILD)
 	@build/peers/bin/python tests/e2e/simplify_peers.py $(BUILD)/src/cli/usta /usr/share/libonnx-testdata \
 	    $(wildcard $(BUILD)/conformance) $${USTA_CORPUS:-../shared/corpus}/models $${USTA_CORPUS:-../shared/corpus}/tiny
+
+e2e-simplify-large: ## simplify a model with 2.3 GB of weights in external data (needs 6 GB of memory and 8 GB of disk)
+	@tools/setup -q build test --peers
+	@tools/build $(BUILD)
+	@build/peers/bin/python tests/e2e/simplify_large.py $(BUILD)/src/cli/usta
 
 e2e-view:        ## usta view in headless Chromium: click, search, zoom; pictures of five models in build/view
 	@tools/setup -q build browser

@@ -17,7 +17,7 @@ sys.dont_write_bytecode = True
 import onnx  # noqa: E402
 import simplify_peers as peers  # noqa: E402
 
-LIMIT_S = 120
+LIMIT_S = 300
 ONNXSIM = """
 import sys, onnx, onnxsim
 m, _ = onnxsim.simplify(onnx.load(sys.argv[1]))

@@ -18,7 +18,7 @@
 
 typedef struct simplify_args {
     const char *passes, *dump;
-    int64_t samples, seed;
+    int64_t samples, seed, external_over;
     double tolerance, growth;
     bool unproven;
 } simplify_args;
@@ -39,13 +39,16 @@ static const us_opt opts[] = {
      "rewrites to repeat until nothing changes"},
     {US_OPT_TEXT, 0, "dump-after", F(dump), "", 0, 0, "PASS", "", NULL,
      "print the model on stderr after this pass changed it ('all': after each)"},
-    {US_OPT_INT, 0, "samples", F(samples), "4", 1, 1000, "", "", NULL,
-     "random inputs on which both models must agree"},
+    {US_OPT_INT, 0, "samples", F(samples), "0", 0, 1000, "", "", NULL,
+     "random inputs on which both models must agree; 0: 4, or 2 of a model of many operations"},
     {US_OPT_INT, 0, "seed", F(seed), "0", 0, 9e15, "", "", NULL, "of the random inputs"},
     {US_OPT_F64, 0, "tolerance", F(tolerance), "1e-4", 0, 1, "", "", NULL,
      "largest difference allowed, as a share of an output's largest element"},
     {US_OPT_F64, 0, "growth", F(growth), "1.1", 1, 1000, "", "", NULL,
      "constants may take this many times their bytes after folding (and 64 KiB)"},
+    {US_OPT_INT, 0, "external-over", F(external_over), "0", 0, 9e15, "BYTES", "", NULL,
+     "weights past this in sum go to OUT.onnx.data beside it; 0: past 2 GB, where the format's "
+     "files end"},
     {US_OPT_BOOL, 0, "unproven", F(unproven), "false", 0, 0, "", "", NULL,
      "write the result although it could not be run for comparison"},
     {US_OPT_END}};
@@ -116,9 +119,10 @@ static us_err answer(simplify *k, bool proven, json_t **out)
     json_t *proof = json_null();
     if (proven)
         proof = json_pack(
-            "{s:I, s:I, s:f, s:f, s:b}", "samples", (json_int_t)k->proof.n_samples, "elements",
-            (json_int_t)k->proof.n_elements, "tolerance", k->proof.tolerance,
-            "largest_difference", k->proof.worst, "shapes_only", (int)k->proof.random);
+            "{s:I, s:I, s:f, s:f, s:I, s:b}", "samples", (json_int_t)k->proof.n_samples,
+            "elements", (json_int_t)k->proof.n_elements, "tolerance", k->proof.tolerance,
+            "largest_difference", k->proof.worst, "sensitive", (json_int_t)k->proof.n_sensitive,
+            "shapes_only", (int)k->proof.random);
     json_t *all = json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:O, s:o}", "file",
                             k->cli->args[0], "written", k->cli->args[1], "nodes_before",
                             (json_int_t)k->report.nodes_before, "nodes_after",
@@ -161,8 +165,9 @@ static us_err print_page(simplify *k, const json_t *all)
         us_outf(
             cli->out,
             "proven equal on %zu random inputs (%zu numbers): largest difference %.2g of an "
-            "output's largest element, %.2g allowed\n",
-            k->proof.n_samples, k->proof.n_elements, k->proof.worst, k->proof.tolerance);
+            "output's largest element, %.2g allowed%s\n",
+            k->proof.n_samples, k->proof.n_elements, k->proof.worst, k->proof.tolerance,
+            k->proof.n_sensitive ? ", or what rounding of its weights does" : "");
     us_outf(cli->out, "written: %s\n", cli->args[1]);
     return US_OK;
 }
@@ -203,7 +208,8 @@ static us_err run(us_cli *cli, void *args)
     us_err e = us_onnx_read(k->c, cli->args[0], NULL, &k->from);
     if (e == US_OK) e = us_simplify(k->c, k->from, &o, &k->to, &k->report);
     if (e == US_OK) e = prove(k, &proven);
-    if (e == US_OK) e = us_onnx_write(k->c, k->to, cli->args[1], 0);
+    if (e == US_OK)
+        e = us_onnx_write(k->c, k->to, cli->args[1], (uint64_t)k->args->external_over);
     if (e == US_OK) e = answer(k, proven, &all);
     if (e == US_OK) e = cli->json ? us_out_json(cli, all) : print_page(k, all);
     us_model_free(k->to);

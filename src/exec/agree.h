@@ -2,7 +2,10 @@
  *
  * Both are planned without the optimising passes, so that a mistake of a pass cannot hide by being made twice. Outputs
  * correspond by name. Numbers agree when |a - b| <= tolerance * max |b| of that output (differences of a rewritten
- * sum are relative to its largest terms, not to what is left after they cancel); text and integers must be equal.
+ * sum are relative to its largest terms, not to what is left after they cancel); text and integers must be equal. Some models turn
+ * rounding into more than that (a probability near 0 is the exponential of a large sum). So a difference past the tolerance is held
+ * against what the first model gives with every weight and input moved by one unit in its last place (2^-23), at random: up to four times
+ * that is rounding.
  */
 #ifndef USTA_EXEC_AGREE_H
 #define USTA_EXEC_AGREE_H
@@ -13,7 +16,7 @@
 #define US_AGREE_TOLERANCE 1e-4
 
 typedef struct us_agree_opts {
-    size_t n_samples; /* 0: US_AGREE_SAMPLES */
+    size_t n_samples; /* 0: US_AGREE_SAMPLES, or two for a model of many operations */
     double tolerance; /* 0: US_AGREE_TOLERANCE */
     uint64_t seed;
 } us_agree_opts;
@@ -24,6 +27,8 @@ typedef struct us_agreement {
         n_refused; /* inputs on which the first model could not run (shapes it does not take): another was tried */
     size_t n_elements; /* numbers compared */
     double worst;      /* largest |a - b| / max |b| */
+    size_t
+        n_sensitive; /* outputs, of all samples, past the tolerance and within what rounding does */
     double tolerance;
     bool random; /* the model draws random numbers: only types and shapes were compared */
     bool same;

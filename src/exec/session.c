@@ -46,6 +46,7 @@ static void settle_opts(us_session *s, const us_session_opts *opts)
     if (!s->opts.static_cap_bytes) s->opts.static_cap_bytes = US_SESSION_STATIC_CAP;
     if (!s->opts.max_steps) s->opts.max_steps = US_SESSION_MAX_STEPS;
     if (!(s->opts.max_work > 0)) s->opts.max_work = US_SESSION_MAX_WORK;
+    s->work_left = s->opts.max_work;
 }
 
 us_err us_session_new(us_ctx *c, us_plan *p, const us_session_opts *opts, us_session **out)
@@ -280,7 +281,9 @@ void us_session_profile_reset(us_session *s)
 
 void us_session_stats_get(const us_session *s, us_session_stats *out)
 {
-    *out = (us_session_stats){.n_steps = s->p->main->n_steps, .const_bytes = s->p->const_bytes};
+    *out = (us_session_stats){.n_steps = s->p->main->n_steps,
+                              .const_bytes = s->p->const_bytes,
+                              .work = s->opts.max_work - s->work_left};
     for (size_t i = 0; i < US_SESSION_BINDINGS; i++)
         out->n_bindings += s->bindings[i] != NULL;
     if (!s->now) return;

@@ -101,6 +101,7 @@ typedef struct us_session_stats {
     size_t live_peak_bytes; /* lower bound: peak of live bytes */
     size_t const_bytes;
     size_t n_bindings;
+    double work; /* elementary steps of the last run, as max_work counts them */
 } us_session_stats;
 void us_session_stats_get(const us_session *s, us_session_stats *out);
 

@@ -3,6 +3,7 @@
  *   Transpose of Transpose            one Transpose with the composed order
  *   Reshape, Flatten, Squeeze and Unsqueeze in a row   nothing, when the shape is an earlier one again; a Reshape reads
  *                                     the first of them, when its constant shape refers to no input dimension
+ *   Unsqueeze of Gather by one number  Gather by a list of one, from a vector: how exporters take a dimension of a shape
  *   Cast of Cast                      the last alone, when the type between holds every value exactly
  *   Neg of Neg, Not of Not            nothing;   Relu of Relu, Abs of Abs, Ceil of Floor and the like: the inner one
  * The first node stays for its other readers; without any, dce takes it.
@@ -100,6 +101,36 @@ static us_err join_views(us_graph *g, us_nid nid, us_rewire *r, bool *changed)
     return US_OK;
 }
 
+/* --- dimensions --------------------------------------------------------------------------------------------- */
+
+static bool has_rank(const us_graph *g, us_vid v, int32_t rank)
+{
+    return g->vals.at[v].type.kind == US_KIND_TENSOR && g->vals.at[v].type.rank == rank;
+}
+
+static us_err gather_list(us_ctx *c, us_graph *g, us_nid nid, const uint32_t *uses,
+                          size_t n_uses, bool *changed)
+{
+    const us_node *n = &g->nodes.at[nid], *first = maker(g, n->in[0]);
+    if (!is_plain(first, "Gather") || n->in[0] >= n_uses || uses[n->in[0]] != 1 ||
+        first->n_in != 2 || !has_rank(g, first->in[0], 1) || !has_rank(g, n->in[0], 0) ||
+        !has_rank(g, n->out[0], 1))
+        return US_OK;
+    const us_tensor *at = us_const_tensor(g, first->in[1]);
+    us_tensor list;
+    if (!at || !at->data || at->rank != 0) return US_OK;
+    list = *at;
+    list.rank = 1;
+    list.dims[0] = list.strides[0] = 1;
+    us_vid *in = us_new_n(g->model->arena, us_vid, 2);
+    if (!in) return us_arena_fail(c, g->model->arena);
+    in[0] = first->in[0];
+    US_TRY(us_graph_add_const(c, g, (us_sv){0}, US_ST_CONST, &list, &in[1]));
+    us_node_become(&g->nodes.at[nid], maker(g, g->nodes.at[nid].in[0]), 2, in);
+    *changed = true;
+    return US_OK;
+}
+
 /* --- casts ------------------------------------------------------------------------------------------------------ */
 
 /* Bits of a whole number that a type holds exactly, sign apart; 0: not a type this is known for. */
@@ -169,13 +200,16 @@ static us_err join_pairs(us_graph *g, us_nid nid, us_rewire *r, bool *changed)
     return US_OK;
 }
 
-static us_err join(us_ctx *c, us_graph *g, us_nid nid, us_rewire *r, bool *changed)
+static us_err join(us_ctx *c, us_graph *g, us_nid nid, us_rewire *r, const uint32_t *uses,
+                   bool *changed)
 {
     const us_node *n = &g->nodes.at[nid];
     if (n->n_in == 0 || n->in[0] == US_NIL || n->n_out != 1 || n->out[0] == US_NIL)
         return US_OK;
     if (us_is_op(n, "", "Transpose")) return join_transposes(c, g, nid, changed);
     if (us_is_op(n, "", "Cast")) return join_casts(g, nid, changed);
+    if (us_is_op(n, "", "Unsqueeze")) US_TRY(gather_list(c, g, nid, uses, r->n, changed));
+    n = &g->nodes.at[nid];
     if (is_view(n)) return join_views(g, nid, r, changed);
     return join_pairs(g, nid, r, changed);
 }
@@ -185,11 +219,13 @@ us_err us_pass_cancel(us_ctx *c, us_model *m, us_graph *g, bool *changed)
     (void)m;
     us_arena *a;
     us_rewire r = {0};
+    uint32_t *uses;
     US_TRY(us_arena_new(c, "cancel", (size_t)1 << 30, &a));
-    us_err e = us_rewire_begin(c, g, a, &r);
+    us_err e = us_graph_uses(c, g, a, &uses);
+    if (e == US_OK) e = us_rewire_begin(c, g, a, &r);
     for (size_t i = 0; e == US_OK && i < g->order.n; i++) {
         us_rewire_node(&r, g->order.at[i]);
-        e = join(c, g, g->order.at[i], &r, changed);
+        e = join(c, g, g->order.at[i], &r, uses, changed);
     }
     if (e == US_OK) us_rewire_end(&r);
     us_arena_free(a);

@@ -275,6 +275,11 @@ static void test_simplify__rewrites(void)
          "  const w: float[2,3] = {1, 2, 3, 4, 5, 6}\n  const k: float[3] = {1, 2, 3}\n"
          "  a = Transpose(x)\n  y = Gemm(a, w, k)\n",
          1},
+        {"a dimension as a list", "x: float[N,3], z: float[1,3]",
+         "  const i: int64[] = {0}\n  const ax: int64[1] = {0}\n  const k: int64[1] = {3}\n"
+         "  s = Shape(x)\n  d = Gather(s, i)\n  u = Unsqueeze(d, ax)\n"
+         "  t = Concat(u, k) {axis=0}\n  y = Expand(z, t)\n",
+         4},
         {"equal constants", "x: float[N,3]",
          "  const p: int64[1] = {1}\n  const q: int64[1] = {1}\n  a = Unsqueeze(x, p)\n"
          "  b = Unsqueeze(x, q)\n  y = Concat(a, b) {axis=0}\n",
@@ -356,6 +361,35 @@ static void test_agree__finds_a_difference(void)
     us_ctx_deinit(&c);
 }
 
+/* sin(1000 w x): a change of w in its last place is seen in the fourth digit, and is rounding; one in w's sixth digit is not. */
+static void test_agree__rounding_in_a_sensitive_model_is_no_difference(void)
+{
+    static const char form[] =
+        "model ir=8 opset=17\n"
+        "graph main(x: float[N,8]) -> (y) {\n"
+        "  const w: float[8,1] = {%s, 0.3, 0.7, 0.9, 0.6, 0.4, 0.8, 0.5}\n"
+        "  const k: float[] = {1000}\n"
+        "  p = MatMul(x, w)\n  s = Mul(p, k)\n  y = Sin(s)\n}\n";
+    char text[3][512];
+    static const char *const first[3] = {"0.9", "0.9000002", "0.90001"};
+    us_ctx c;
+    us_agreement r;
+    us_model *m[3];
+    us_ctx_init(&c);
+    for (size_t i = 0; i < 3; i++) {
+        snprintf(text[i], sizeof text[i], form, first[i]);
+        m[i] = model_of(&c, text[i]);
+    }
+    CHECK_OK(&c, us_models_agree(&c, m[0], m[1], NULL, &r));
+    if (!r.same) US_TEST_FAIL("%s", r.what);
+    CHECK(r.n_sensitive > 0 && r.worst > r.tolerance);
+    CHECK_OK(&c, us_models_agree(&c, m[0], m[2], NULL, &r));
+    CHECK(!r.same);
+    for (size_t i = 0; i < 3; i++)
+        us_model_free(m[i]);
+    us_ctx_deinit(&c);
+}
+
 int main(int argc, char **argv)
 {
     static const us_test_case cases[] = {
@@ -366,6 +400,7 @@ int main(int argc, char **argv)
         US_CASE(test_simplify__rewrites),
         US_CASE(test_simplify__claims_are_not_facts),
         US_CASE(test_agree__finds_a_difference),
+        US_CASE(test_agree__rounding_in_a_sensitive_model_is_no_difference),
     };
     return us_test_main(cases, US_LEN(cases), argc, argv);
 }
