@@ -74,6 +74,7 @@ e2e-check:       ## the checker beside onnx's: every official test and corpus mo
 e2e-shapes:      ## types and shapes of every value beside onnx's inference: every official test and corpus model (a minute)
 	@tools/setup -q build test --peers
 	@tools/build $(BUILD)
+	@$(BUILD)/tests/ir/shapes $${USTA_CORPUS:-../shared/corpus}/models $${USTA_CORPUS:-../shared/corpus}/tiny
 	@build/peers/bin/python tests/e2e/shapes_peers.py $(BUILD)/src/cli/usta /usr/share/libonnx-testdata \
 	    $(wildcard $(BUILD)/conformance) $${USTA_CORPUS:-../shared/corpus}/models $${USTA_CORPUS:-../shared/corpus}/tiny
 

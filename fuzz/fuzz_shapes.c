@@ -42,11 +42,13 @@ static void see_tensor(const us_syms *s, const us_type *t, const us_tensor *v, s
     }
 }
 
+/* A value of no kind is an output that was not made, or an optional that a loop without a trip hands on. */
 static void see(const us_syms *s, const us_type *t, const us_value *v, size_t i, int64_t *sizes)
 {
     while (t->kind == US_KIND_OPTIONAL && t->elem && v->kind != US_KIND_NONE)
         t = t->elem;
-    if (t->kind == US_KIND_NONE || t->kind == US_KIND_OPTIONAL) return;
+    if (t->kind == US_KIND_NONE || t->kind == US_KIND_OPTIONAL || v->kind == US_KIND_NONE)
+        return;
     if (t->kind != v->kind) differs("kind", i, v->kind, t->kind);
     if (v->kind == US_KIND_TENSOR) see_tensor(s, t, &v->t, i, sizes);
     for (size_t j = 0; v->kind == US_KIND_SEQUENCE && t->elem && j < v->n_items; j++)

@@ -160,17 +160,15 @@ static void restore(const saved *s)
 
 /* --- rounds -------------------------------------------------------------------------------------------------------------- */
 
-/* What is declared and assumed at once; where they contradict, what is declared. */
+/* What is declared and assumed at once; where they contradict, what is assumed: the node gives it. */
 static us_err put_inputs(bodies *b)
 {
     for (size_t i = 0; i < b->body->inputs.n; i++) {
         us_val *v = &b->body->vals.at[b->body->inputs.at[i]];
         us_type r;
         us_err e = us_type_merge(b->k->c, b->k->m, &b->was[i], &b->in[i], v->name, &r);
-        if (e == US_OK)
-            v->type = r;
-        else if (e != US_SHAPE)
-            return e;
+        if (e != US_OK && e != US_SHAPE) return e;
+        v->type = e == US_OK ? r : b->in[i];
     }
     return US_OK;
 }
@@ -204,7 +202,7 @@ static us_err weaken(bodies *b, bool failed, bool fully)
         bool known = !failed && result(b, i)->kind == t->kind;
         if (covers(t, result(b, i), b->n_syms) && !failed && !fully) continue;
         if (known && !fully) US_TRY(join(b->k, &had, result(b, i), b->n_syms, t));
-        if (known && !fully && t->dtype == had.dtype) continue;
+        if (known && !fully) continue;
         US_TRY(us_type_dup(b->k->c, b->k->arena, &had, t));
         forget_shape(t);
     }

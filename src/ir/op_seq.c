@@ -211,10 +211,12 @@ us_err sequence_empty_infer(us_infer *k)
 us_err sequence_insert_infer(us_infer *k)
 {
     const us_type *elem = element_of(k, 0), *x = us_infer_in(k, 1);
-    us_type t = us_type_tensor(x ? x->dtype : US_DT_NONE, -1, NULL);
-    if (elem && elem->dtype) t.dtype = elem->dtype;
-    if (elem && x && x->kind == US_KIND_TENSOR && elem->dtype == x->dtype)
+    us_type t = us_type_tensor(US_DT_NONE, -1, NULL);
+    if (elem && x && x->kind == US_KIND_TENSOR)
         US_TRY(us_infer_join(k, elem, x, &t));
+    else if (elem || (x && x->kind == US_KIND_TENSOR))
+        t.dtype = elem ? elem->dtype : x->dtype;
+    if (t.kind != US_KIND_TENSOR) t = us_type_tensor(US_DT_NONE, -1, NULL);
     return us_infer_sequence(k, 0, &t);
 }
 

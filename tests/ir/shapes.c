@@ -204,31 +204,35 @@ static us_err watch(void *arg, us_ctx *c, const us_graph *g, const us_node *n, u
 
 /* --- outputs ----------------------------------------------------------------------------------------------------- */
 
+/* Two sizes that are symbols may broadcast: then a run decides. */
 static bool excused(us_sv op)
 {
+    const us_op *o = us_op_find(US_SV(""), op);
+    if (o && o->flags & US_OP_ELEMENTWISE) return true;
     for (size_t i = 0; i < US_LEN(by_contents); i++)
         if (us_sv_is(op, by_contents[i])) return true;
     return false;
 }
 
 /* What makes a dimension unknown is the first operator above whose inputs all are known. */
-static bool determined(const us_type *t)
+static bool determined(const us_syms *s, const us_type *t, const int64_t *sizes)
 {
+    int64_t size;
     if (t->kind != US_KIND_TENSOR) return t->kind != US_KIND_NONE;
     for (int i = 0; i < t->rank; i++)
-        if (t->dims[i].sym) return false;
+        if (!us_dim_eval(s, t->dims[i], sizes, &size)) return false;
     return t->rank >= 0;
 }
 
-static us_sv origin(const us_graph *g, us_vid v, int depth)
+static us_sv origin(const us_graph *g, us_vid v, const int64_t *sizes, int depth)
 {
     const us_val *val = &g->vals.at[v];
     const us_node *n = val->def == US_NIL ? NULL : &g->nodes.at[val->def];
     if (!n) return (us_sv){"", 0};
     for (uint32_t i = 0; i < n->n_in && depth < 1000; i++)
-        if (n->in[i] != US_NIL && !determined(&g->vals.at[n->in[i]].type) &&
-            g->vals.at[n->in[i]].def != US_NIL)
-            return origin(g, n->in[i], depth + 1);
+        if (n->in[i] != US_NIL && g->vals.at[n->in[i]].def != US_NIL &&
+            !determined(&g->model->syms, &g->vals.at[n->in[i]].type, sizes))
+            return origin(g, n->in[i], sizes, depth + 1);
     return n->op_type;
 }
 
@@ -248,7 +252,7 @@ static void count_output(job *k, us_vid v, const us_value *value, const int64_t 
     q->n_ranks += t->kind == US_KIND_TENSOR && t->rank >= 0;
     q->n_dims += l.n_dims;
     q->n_known += l.n_known;
-    us_sv op = origin(g, v, 0);
+    us_sv op = origin(g, v, given, 0);
     if (t->kind == US_KIND_NONE) {
         say(k, g->vals.at[v].name, "nothing is known", t, value);
     } else if (value->kind == US_KIND_TENSOR && l.n_known < l.n_dims) {
