@@ -22,10 +22,19 @@ static void differs(const char *what, size_t i, int64_t found, int64_t inferred)
     abort();
 }
 
+/* What a loop without a trip has collected is empty, of a shape and type that the run takes from what the plan knows of its body. */
+static bool is_empty(const us_tensor *v)
+{
+    for (int i = 0; i < v->rank; i++)
+        if (v->dims[i] == 0) return true;
+    return false;
+}
+
 /* sizes: per symbol, -1 where none of its dimensions was seen; NULL: only numbers count (elements of a sequence). */
 static void see_tensor(const us_syms *s, const us_type *t, const us_tensor *v, size_t i,
                        int64_t *sizes)
 {
+    if (is_empty(v)) return;
     if (t->dtype && t->dtype != v->dtype) differs("element type", i, v->dtype, t->dtype);
     if (t->rank < 0) return;
     if (t->rank != v->rank) differs("rank", i, v->rank, t->rank);

@@ -51,13 +51,13 @@ us_err us_infer_conv(us_infer *k, size_t iw)
     us_dim m;
     us_ints kernel = p->kernel_shape;
     int64_t dims[US_MAX_RANK];
-    if (w && w->rank > 2 && kernel.n == 0) {
-        for (int i = 2; i < w->rank; i++) {
-            if (!us_dim_known(w->dims[i])) return us_infer_rank(k, 0, US_DT_NONE, w->rank);
-            dims[i - 2] = w->dims[i].add;
-        }
-        kernel = (us_ints){dims, (size_t)w->rank - 2};
+    bool known = w && w->rank > 2; /* the weight's sizes count, kernel_shape repeats them */
+    for (int i = 2; known && i < w->rank; i++) {
+        known = us_dim_known(w->dims[i]);
+        dims[i - 2] = w->dims[i].add;
     }
+    if (known) kernel = (us_ints){dims, (size_t)w->rank - 2};
+    if (w && w->rank > 2 && kernel.n == 0) return us_infer_rank(k, 0, US_DT_NONE, w->rank);
     if (!x || kernel.n == 0) return us_infer_out(k, 0, US_DT_NONE, -1, NULL);
     if (w && w->rank > 0)
         m = w->dims[0];

@@ -165,6 +165,10 @@ us_err us_conv_shape_of(us_eval *k, const us_tensor *x, const us_tensor *w, us_c
                             w->rank);
     us_conv_shape d = {.n = x->dims[0], .c = x->dims[1], .m = w->dims[0], .groups = p->group};
     us_ints kernel = {w->dims + 2, (size_t)w->rank - 2};
+    bool repeats = !p->kernel_shape.n || p->kernel_shape.n == kernel.n;
+    for (size_t i = 0; repeats && i < p->kernel_shape.n; i++)
+        repeats = p->kernel_shape.p[i] == kernel.p[i];
+    if (!repeats) return us_eval_fail(k, US_SHAPE, "kernel_shape is not that of the weight");
     us_window_attrs a = {kernel, p->strides, p->dilations, p->pads, p->auto_pad, false};
     const char *bad = us_window_set(&d.win, x->rank - 2, x->dims + 2, &a);
     if (bad) return us_eval_fail(k, US_SHAPE, "%s", bad);
