@@ -61,6 +61,8 @@ typedef struct us_kernels {
     const char *f32_gemm_name;          /* as `usta doctor` prints it */
     const struct us_gemm_kernels *gemm; /* products by packed weights: kernel/gemm.h */
     const struct us_ew_kernels *map;    /* elementwise programs: kernel/map.h */
+    const struct us_row_kernels *rows;  /* softmax, normalisations, reductions: kernel/rows.h */
+    const struct us_move_kernels *move; /* transposes: kernel/move.h */
     const struct us_conv_kernels *conv; /* convolutions, channels in blocks: kernel/conv.h */
     us_i16_gemm_fn *i16_gemm;
     us_i16_rows_fn *i16_rows;

@@ -5,6 +5,8 @@
 #include "kernel/conv.h"
 #include "kernel/gemm.h"
 #include "kernel/map.h"
+#include "kernel/move.h"
+#include "kernel/rows.h"
 
 us_f32_gemm_fn us_f32_gemm__ref;
 size_t us_f32_gemm_scratch__ref(size_t m, size_t n, size_t k);
@@ -21,5 +23,8 @@ us_i16_rows_fn us_i16_rows__ref, us_i16_rows__avx2;
 extern const us_conv_kernels us_conv__ref, us_conv__avx2, us_conv__avx512;
 
 extern const us_ew_kernels us_ew__ref, us_ew__avx2, us_ew__avx512;
+extern const us_row_kernels us_rows__ref, us_rows__avx2, us_rows__avx512;
+extern const us_move_kernels us_move__ref, us_move__avx2;
+us_transpose_fn us_transpose__ref;
 
 #endif
