@@ -197,6 +197,11 @@ static us_err optimizer(const ask *q)
     return US_OK;
 }
 
+static us_err one_hot(const ask *q)
+{
+    return clash(q, "the number of values (off and on)", dim(in(q, 2), 0), 2);
+}
+
 /* --- shapes ---------------------------------------------------------------------------------------------------------- */
 
 /* As far as the shape asked for is known: one dimension at most follows from the others (-1), none is below. */
@@ -348,6 +353,7 @@ us_err us_ck_demands(us_checker *k, const us_graph *now, const us_node *n)
         {US_OP_TRAIN_MOMENTUM, optimizer},
         {US_OP_IF, condition},
         {US_OP_LOOP, loop},
+        {US_OP_ONE_HOT, one_hot},
         {US_OP_CONV, convolution},
         {US_OP_CONV_TRANSPOSE, convolution},
         {US_OP_MAX_POOL, pool},

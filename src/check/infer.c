@@ -2,6 +2,8 @@
  * file declares, and what contradicts is a finding. Then element types are held against the operators' own rows, in the
  * versions the file imports: a copy keeps the numbers of values, so the copy's types are the model's.
  */
+#include <string.h>
+
 #include "check/checker.h"
 #include "pass/pass.h"
 
@@ -52,6 +54,11 @@ static us_err operand(typist *t, const us_node *n, const us_param *p, us_dtype_m
                            "-%d does not take",
                            what, p->name, US_SV_ARG(v->name), odd ? "a sequence of" : "of",
                            us_dtype_get(d)->name, US_SV_ARG(n->op_type), n->schema->since);
+    /* the flag of a row says that sequences are taken, not that tensors are refused; the standard's name does */
+    if (kind == US_KIND_TENSOR && !strcmp(p->name, "input_sequence"))
+        return us_ck_found(k, US_RULE_OPERAND, n->offset,
+                           "%s %s ('" US_SV_FMT "') is a tensor, a sequence is expected", what,
+                           p->name, US_SV_ARG(v->name));
     if (!p->var || p->flags & US_P_HETERO) return US_OK;
     us_dtype *was = &bound[(unsigned char)p->var];
     if (*was == US_DT_NONE) *was = d;

@@ -33,6 +33,7 @@ static void test_check__rules(void)
         {"constantofshape_rank.onnx", US_RULE_INFERENCE},
         {"dup_init.onnx", US_RULE_SINGLE},
         {"expand_other_dim.onnx", US_RULE_INFERENCE},
+        {"erase_from_tensor.onnx", US_RULE_OPERAND},
         {"external_missing.onnx", US_RULE_EXTERNAL},
         {"fn_recursive.onnx", US_RULE_RECURSION},
         {"fn_recursive_2.onnx", US_RULE_RECURSION},
