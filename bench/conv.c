@@ -80,7 +80,7 @@ static double best_of(const us_conv *cv, const us_conv_args *a)
     return best;
 }
 
-static double measure(const us_conv_kernels *f, const us_conv_shape *s, double *work)
+static double measure(const us_conv_kernels *f, const us_conv_dims *s, double *work)
 {
     us_conv_choice ch;
     us_conv cv;
@@ -111,7 +111,7 @@ int main(int argc, char **argv)
     us_ctx c;
     us_ctx_init(&c);
     const us_conv_kernels *f = us_kernels_get(&c)->conv;
-    us_conv_shape peak = {
+    us_conv_dims peak = {
         .n = 1, .c = 256, .h = 1, .w = 56, .m = f->block * 2, .oh = 1, .ow = 56};
     peak.kh = peak.kw = peak.sh = peak.sw = peak.dh = peak.dw = peak.groups = 1;
     double work, top = 0;
@@ -124,7 +124,7 @@ int main(int argc, char **argv)
         const layer *l = &layers[i];
         if (argc > 1 && !strstr(l->name, argv[1])) continue;
         size_t o = (l->hw + 2 * l->pad - l->k) / l->stride + 1;
-        us_conv_shape s = {
+        us_conv_dims s = {
             .n = 1, .c = l->c, .h = l->hw, .w = l->hw, .m = l->m, .oh = o, .ow = o};
         s.kh = s.kw = l->k;
         s.sh = s.sw = l->stride;

@@ -10,7 +10,7 @@
 
 static const us_conv_algo *const algos[] = {&us_conv_direct, &us_conv_depthwise};
 
-void us_conv_choose(const us_conv_kernels *f, const us_conv_shape *s, us_conv_choice *out)
+void us_conv_choose(const us_conv_kernels *f, const us_conv_dims *s, us_conv_choice *out)
 {
     double best = 0;
     *out = (us_conv_choice){0};
@@ -24,7 +24,7 @@ void us_conv_choose(const us_conv_kernels *f, const us_conv_shape *s, us_conv_ch
     }
 }
 
-void us_conv_pack(const us_conv_kernels *f, const us_conv_shape *s,
+void us_conv_pack(const us_conv_kernels *f, const us_conv_dims *s,
                   const us_conv_choice *choice, const float *w, const float *bias, float *to)
 {
     size_t padded = us_conv_blocks(s->m, f->block) * f->block;
@@ -33,7 +33,7 @@ void us_conv_pack(const us_conv_kernels *f, const us_conv_shape *s,
     choice->algo->pack(f, s, choice->q, w, to + padded);
 }
 
-bool us_conv_open(const us_conv_kernels *f, const us_conv_shape *s,
+bool us_conv_open(const us_conv_kernels *f, const us_conv_dims *s,
                   const us_conv_choice *choice, ptrdiff_t *taps, us_conv *cv)
 {
     *cv = (us_conv){.f = f,
@@ -50,7 +50,7 @@ bool us_conv_open(const us_conv_kernels *f, const us_conv_shape *s,
 
 void us_conv_run(const us_conv *cv, const us_conv_args *a, struct us_pool *pool)
 {
-    const us_conv_shape *s = &cv->s;
+    const us_conv_dims *s = &cv->s;
     if (s->n == 0 || s->m == 0 || s->oh == 0 || s->ow == 0) return;
     cv->choice.algo->run(cv, a, pool);
 }

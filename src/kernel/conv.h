@@ -21,7 +21,7 @@
 
 struct us_pool;
 
-typedef struct us_conv_shape {
+typedef struct us_conv_dims {
     size_t n, c, h, w;             /* input */
     size_t m, oh, ow;              /* output; us_conv_choose takes ow 0 as not known */
     size_t kh, kw, sh, sw, dh, dw; /* kernel, stride, dilation: at least 1 */
@@ -29,7 +29,7 @@ typedef struct us_conv_shape {
         left; /* padding before; what is after follows from oh and ow. Negative crops */
     size_t groups;
     bool plain; /* x is [n, c, h, w] */
-} us_conv_shape;
+} us_conv_dims;
 
 /* --- what an instruction set offers ------------------------------------------------------------------------- */
 
@@ -89,15 +89,15 @@ typedef struct us_conv_choice {
     size_t q;                 /* output blocks of a tile */
     size_t floats;            /* of the packed weights and bias */
 } us_conv_choice;
-void us_conv_choose(const us_conv_kernels *f, const us_conv_shape *s, us_conv_choice *out);
+void us_conv_choose(const us_conv_kernels *f, const us_conv_dims *s, us_conv_choice *out);
 /* w is [m][c / groups][kh][kw], bias [m] or NULL; to: choice->floats, aligned to 64 bytes. */
-void us_conv_pack(const us_conv_kernels *f, const us_conv_shape *s,
+void us_conv_pack(const us_conv_kernels *f, const us_conv_dims *s,
                   const us_conv_choice *choice, const float *w, const float *bias, float *to);
 
 typedef struct us_conv {
     const us_conv_kernels *f;
     us_conv_choice choice;
-    us_conv_shape s;
+    us_conv_dims s;
     const char *name;
     size_t scratch; /* bytes that a run needs, 64-byte aligned */
     double work;    /* multiplications and additions */
@@ -115,7 +115,7 @@ typedef struct us_conv {
 } us_conv;
 /* taps: room for s->kh * s->kw numbers that live as long as cv. False: too large a scratch (US_CONV_SCRATCH); use another way. */
 #define US_CONV_SCRATCH ((size_t)256 << 20)
-bool us_conv_open(const us_conv_kernels *f, const us_conv_shape *s,
+bool us_conv_open(const us_conv_kernels *f, const us_conv_dims *s,
                   const us_conv_choice *choice, ptrdiff_t *taps, us_conv *cv);
 
 typedef struct us_conv_args {

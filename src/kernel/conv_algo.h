@@ -6,11 +6,11 @@
 
 struct us_conv_algo {
     const char *name;
-    bool (*fits)(const us_conv_kernels *f, const us_conv_shape *s);
-    double (*cost)(const us_conv_kernels *f, const us_conv_shape *s, size_t *q); /* cycles */
-    size_t (*floats)(const us_conv_kernels *f, const us_conv_shape *s);
+    bool (*fits)(const us_conv_kernels *f, const us_conv_dims *s);
+    double (*cost)(const us_conv_kernels *f, const us_conv_dims *s, size_t *q); /* cycles */
+    size_t (*floats)(const us_conv_kernels *f, const us_conv_dims *s);
     /* weights only: the bias, out_blocks * B floats, lies before them */
-    void (*pack)(const us_conv_kernels *f, const us_conv_shape *s, size_t q, const float *w,
+    void (*pack)(const us_conv_kernels *f, const us_conv_dims *s, size_t q, const float *w,
                  float *to);
     void (*open)(us_conv *cv);
     void (*run)(const us_conv *cv, const us_conv_args *a, struct us_pool *pool);
@@ -23,7 +23,7 @@ static inline size_t us_conv_blocks(size_t channels, size_t block)
 }
 
 /* Rows of the kernel that meet the image for output row `oy`: [*k0, *k1); both 0 when none does. */
-static inline void us_conv_tap_rows(const us_conv_shape *s, size_t oy, size_t *k0, size_t *k1)
+static inline void us_conv_tap_rows(const us_conv_dims *s, size_t oy, size_t *k0, size_t *k1)
 {
     ptrdiff_t at = (ptrdiff_t)(oy * s->sh) - s->top, dh = (ptrdiff_t)s->dh, h = (ptrdiff_t)s->h,
               kh = (ptrdiff_t)s->kh;

@@ -8,14 +8,14 @@
 
 #define ITEM_PRODUCTS 20000 /* vectors: some microseconds */
 
-static bool fits(const us_conv_kernels *f, const us_conv_shape *s)
+static bool fits(const us_conv_kernels *f, const us_conv_dims *s)
 {
     (void)f;
     return s->groups == s->c && s->m == s->c && !s->plain;
 }
 
 /* The direct row takes a depthwise convolution only where each group is one block, and then needs B times the work. */
-static double cost(const us_conv_kernels *f, const us_conv_shape *s, size_t *q)
+static double cost(const us_conv_kernels *f, const us_conv_dims *s, size_t *q)
 {
     size_t ow = s->ow ? s->ow : 4 * US_CONV_MAX_P;
     *q = 1;
@@ -23,13 +23,13 @@ static double cost(const us_conv_kernels *f, const us_conv_shape *s, size_t *q)
            (double)(s->kh * s->kw);
 }
 
-static size_t floats(const us_conv_kernels *f, const us_conv_shape *s)
+static size_t floats(const us_conv_kernels *f, const us_conv_dims *s)
 {
     return us_conv_blocks(s->m, f->block) * f->block * (1 + s->kh * s->kw);
 }
 
 /* [block][tap][B] */
-static void pack(const us_conv_kernels *f, const us_conv_shape *s, size_t q, const float *w,
+static void pack(const us_conv_kernels *f, const us_conv_dims *s, size_t q, const float *w,
                  float *to)
 {
     size_t taps = s->kh * s->kw, b = f->block;
@@ -41,7 +41,7 @@ static void pack(const us_conv_kernels *f, const us_conv_shape *s, size_t q, con
 
 static void open_depthwise(us_conv *cv)
 {
-    const us_conv_shape *s = &cv->s;
+    const us_conv_dims *s = &cv->s;
     cv->rows = US_MAX(ITEM_PRODUCTS / US_MAX(s->ow * s->kh * s->kw, 1), 1);
 }
 
@@ -53,7 +53,7 @@ typedef struct job {
 static void run_rows(const job *j, size_t image_block, size_t y0, size_t y1)
 {
     const us_conv *cv = j->cv;
-    const us_conv_shape *s = &cv->s;
+    const us_conv_dims *s = &cv->s;
     const us_conv_args *a = j->a;
     size_t b = cv->f->block, block = image_block % cv->out_blocks, taps = s->kh * s->kw;
     us_conv_dw_fn *fn = cv->f->dw(s->kw, s->sw, s->dw);

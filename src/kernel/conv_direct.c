@@ -27,14 +27,14 @@
 
 /* --- choice ------------------------------------------------------------------------------------------------------------ */
 
-static bool fits(const us_conv_kernels *f, const us_conv_shape *s)
+static bool fits(const us_conv_kernels *f, const us_conv_dims *s)
 {
     if (s->groups == 1) return true;
     size_t cg = s->c / s->groups, mg = s->m / s->groups;
     return mg % f->block == 0 && (s->plain || cg % f->block == 0);
 }
 
-static bool is_flat(const us_conv_shape *s)
+static bool is_flat(const us_conv_dims *s)
 {
     return s->kh == 1 && s->kw == 1 && s->sh == 1 && s->sw == 1 && s->top == 0 &&
            s->left == 0 && s->oh == s->h && s->ow == s->w;
@@ -56,7 +56,7 @@ static double step_cost(const us_conv_kernels *f, size_t q, size_t ow, size_t bl
     return sum;
 }
 
-static double cost(const us_conv_kernels *f, const us_conv_shape *s, size_t *q)
+static double cost(const us_conv_kernels *f, const us_conv_dims *s, size_t *q)
 {
     size_t ow = s->ow ? s->ow : 4 * US_CONV_MAX_P, oh = s->ow ? s->oh : 1;
     if (s->kh * s->kw * s->sh * s->sw == 1 && s->ow) {
@@ -77,14 +77,14 @@ static double cost(const us_conv_kernels *f, const us_conv_shape *s, size_t *q)
 
 /* --- weights ---------------------------------------------------------------------------------------------------------- */
 
-static size_t floats(const us_conv_kernels *f, const us_conv_shape *s)
+static size_t floats(const us_conv_kernels *f, const us_conv_dims *s)
 {
     size_t out = us_conv_blocks(s->m, f->block) * f->block;
     return out + out * (s->c / s->groups) * s->kh * s->kw;
 }
 
 /* [group][q blocks][input block][tap][lane][q][B] */
-static void pack_group(const us_conv_kernels *f, const us_conv_shape *s, size_t q,
+static void pack_group(const us_conv_kernels *f, const us_conv_dims *s, size_t q,
                        const float *w, float *to)
 {
     size_t cg = s->c / s->groups, mg = s->m / s->groups, taps = s->kh * s->kw, b = f->block;
@@ -103,7 +103,7 @@ static void pack_group(const us_conv_kernels *f, const us_conv_shape *s, size_t 
     }
 }
 
-static void pack(const us_conv_kernels *f, const us_conv_shape *s, size_t q, const float *w,
+static void pack(const us_conv_kernels *f, const us_conv_dims *s, size_t q, const float *w,
                  float *to)
 {
     size_t cg = s->c / s->groups, mg = s->m / s->groups, taps = s->kh * s->kw;
@@ -115,13 +115,13 @@ static void pack(const us_conv_kernels *f, const us_conv_shape *s, size_t q, con
 /* --- geometry ----------------------------------------------------------------------------------------------------------- */
 
 /* Every column that any tap of any pixel meets is one of the image, and neighbours stay neighbours. */
-static bool columns_inside(const us_conv_shape *s)
+static bool columns_inside(const us_conv_dims *s)
 {
     ptrdiff_t last = (ptrdiff_t)(s->ow - 1 + (s->kw - 1) * s->dw) - s->left;
     return s->sw == 1 && s->left <= 0 && last < (ptrdiff_t)s->w;
 }
 
-static size_t rows_under(const us_conv_shape *s, size_t rows)
+static size_t rows_under(const us_conv_dims *s, size_t rows)
 {
     return US_MIN(s->h, (rows - 1) * s->sh + (s->kh - 1) * s->dh + 1);
 }
@@ -129,7 +129,7 @@ static size_t rows_under(const us_conv_shape *s, size_t rows)
 /* Output rows made from one packing of the input. */
 static void set_band(us_conv *cv)
 {
-    const us_conv_shape *s = &cv->s;
+    const us_conv_dims *s = &cv->s;
     cv->band = s->oh;
     cv->band_rows = s->h;
     if (!cv->packs) return;
@@ -148,7 +148,7 @@ static void set_band(us_conv *cv)
 
 static void set_items(us_conv *cv)
 {
-    const us_conv_shape *s = &cv->s;
+    const us_conv_dims *s = &cv->s;
     size_t q = cv->choice.q, taps = s->kh * s->kw, deep = cv->lanes;
     size_t group_bytes = q * cv->f->block * (s->c / s->groups) * taps * sizeof(float);
     size_t most = cv->f->max_p[q], tiles = (s->ow + most - 1) / most;
@@ -169,7 +169,7 @@ static void set_items(us_conv *cv)
 
 static void open_direct(us_conv *cv)
 {
-    us_conv_shape *s = &cv->s;
+    us_conv_dims *s = &cv->s;
     size_t b = cv->f->block, cg = s->c / s->groups;
     if (is_flat(s)) {
         s->w = s->ow = s->w * s->h;
@@ -211,7 +211,7 @@ typedef struct job {
 /* One input row: columns sorted by phase, those outside of the image zero. */
 static void pack_row(const us_conv *cv, const float *x, float *to)
 {
-    const us_conv_shape *s = &cv->s;
+    const us_conv_dims *s = &cv->s;
     size_t step = cv->step, bytes = step * sizeof *to;
     for (size_t f = 0; f < s->sw; f++, to += cv->part * step) {
         /* pixels [p0, p1) of this phase are inside: 0 <= p * sw + f - left < w */
@@ -261,7 +261,7 @@ typedef struct part {
 static void run_part(const job *j, const part *p)
 {
     const us_conv *cv = j->cv;
-    const us_conv_shape *s = &cv->s;
+    const us_conv_dims *s = &cv->s;
     const us_conv_args *a = j->a;
     size_t b = cv->f->block, k0, k1, taps = s->kh * s->kw, cg = s->c / s->groups;
     us_conv_tap_rows(s, p->y, &k0, &k1);
@@ -307,7 +307,7 @@ static void run_items(void *arg, size_t i0, size_t i1)
 {
     const job *j = arg;
     const us_conv *cv = j->cv;
-    const us_conv_shape *s = &cv->s;
+    const us_conv_dims *s = &cv->s;
     size_t row_items = (j->y1 - j->y0 + cv->rows - 1) / cv->rows, q = cv->choice.q;
     for (size_t i = i0; i < i1; i++) {
         size_t cols = i % cv->col_items, rows = i / cv->col_items % row_items,
@@ -332,7 +332,7 @@ static void run_items(void *arg, size_t i0, size_t i1)
 
 static void run(const us_conv *cv, const us_conv_args *a, us_pool *pool)
 {
-    const us_conv_shape *s = &cv->s;
+    const us_conv_dims *s = &cv->s;
     if (cv->work < US_CONV_SERIAL_WORK) pool = NULL;
     job j = {.cv = cv, .a = a, .x = a->x};
     for (; j.image < s->n; j.image++, j.x += cv->in_blocks * s->h * s->w * cv->step)

@@ -35,7 +35,7 @@ enum { GUARD = 17 };
 #define GUARD_VALUE 12345.0F
 
 typedef struct conv_case {
-    us_conv_shape s;
+    us_conv_dims s;
     size_t bottom, right; /* padding; may be negative as a difference, so kept in oh and ow */
     bool bias, res;
     float lo, hi;
@@ -67,7 +67,7 @@ static void *aligned(size_t bytes)
 }
 
 /* x [n, c, h, w] to blocks, lanes past c NaN. */
-static float *blocked_of(const us_conv_shape *s, size_t b, const float *x)
+static float *blocked_of(const us_conv_dims *s, size_t b, const float *x)
 {
     size_t pixels = s->h * s->w, cp = padded(s->c, b);
     float *y = malloc(US_MAX(s->n * cp * pixels, 1) * sizeof *y);
@@ -81,7 +81,7 @@ static float *blocked_of(const us_conv_shape *s, size_t b, const float *x)
 
 static void make(const us_conv_kernels *f, const conv_case *t, us_rng *r, buffers *b)
 {
-    const us_conv_shape *s = &t->s;
+    const us_conv_dims *s = &t->s;
     size_t mp = padded(s->m, f->block), taps = s->kh * s->kw;
     b->n_x = s->n * s->c * s->h * s->w;
     b->n_y = s->n * mp * s->oh * s->ow;
@@ -136,7 +136,7 @@ static void run(const conv_case *t, const buffers *b, us_pool *pool)
 static double wanted(const conv_case *t, const buffers *b, const size_t at[4], double res,
                      double *bound)
 {
-    const us_conv_shape *s = &t->s;
+    const us_conv_dims *s = &t->s;
     size_t cg = s->c / s->groups, g = at[1] / (s->m / s->groups);
     double sum = (t->bias ? (double)b->bias[at[1]] : 0) + res,
            sum_abs = (t->bias ? fabs((double)b->bias[at[1]]) : 0) + fabs(res);
@@ -159,7 +159,7 @@ static double wanted(const conv_case *t, const buffers *b, const size_t at[4], d
 
 static void say(const us_conv_kernels *f, const conv_case *t)
 {
-    const us_conv_shape *s = &t->s;
+    const us_conv_dims *s = &t->s;
     printf("# %s n=%zu c=%zu h=%zu w=%zu m=%zu oh=%zu ow=%zu k=%zux%zu s=%zux%zu d=%zux%zu "
            "top=%td left=%td g=%zu plain=%d\n",
            f->name, s->n, s->c, s->h, s->w, s->m, s->oh, s->ow, s->kh, s->kw, s->sh, s->sw,
@@ -168,7 +168,7 @@ static void say(const us_conv_kernels *f, const conv_case *t)
 
 static void compare(const us_conv_kernels *f, const conv_case *t, const buffers *b)
 {
-    const us_conv_shape *s = &t->s;
+    const us_conv_dims *s = &t->s;
     size_t blk = f->block, mp = padded(s->m, blk), pixels = s->oh * s->ow, bad = 0;
     for (size_t i = 0; i < s->n * s->m * pixels; i++) {
         size_t p = i % pixels, m = i / pixels % s->m, n = i / pixels / s->m;
@@ -202,9 +202,9 @@ static size_t out_size(size_t in, size_t k, size_t stride, size_t dil, ptrdiff_t
 /* kind 0: dense, 1: groups of blocks, 2: depthwise, 3: plain input, 4: 1x1 */
 static bool some_case(us_rng *r, size_t block, int kind, conv_case *t)
 {
-    us_conv_shape *s = &t->s;
+    us_conv_dims *s = &t->s;
     *t = (conv_case){.lo = -INFINITY, .hi = INFINITY};
-    *s = (us_conv_shape){.n = 1 + up_to(r, 2), .groups = 1};
+    *s = (us_conv_dims){.n = 1 + up_to(r, 2), .groups = 1};
     s->h = 1 + up_to(r, up_to(r, 3) ? 12 : 40);
     s->w = 1 + up_to(r, up_to(r, 3) ? 20 : 40);
     s->kh = 1 + up_to(r, 7);
@@ -269,7 +269,7 @@ static void check_widths(const us_conv_kernels *f)
         for (size_t i = 0; i < 6; i++) {
             size_t k = i < 3 ? 3 : 5;
             conv_case t = {.lo = 0, .hi = INFINITY, .bias = true};
-            t.s = (us_conv_shape){.n = 1,
+            t.s = (us_conv_dims){.n = 1,
                                   .c = f->block + 3,
                                   .h = 3,
                                   .w = w,
@@ -302,7 +302,7 @@ static void test_conv__every_width_to_40(void)
 /* Sums in chunks of input blocks, several bands of packed rows, several items of output blocks; three threads, same bytes. */
 static void check_large(const us_conv_kernels *f)
 {
-    static const us_conv_shape shapes[] = {
+    static const us_conv_dims shapes[] = {
         {1, 900, 4, 5, 40, 4, 5, 3, 3, 1, 1, 1, 1, 1, 1, 1, false},     /* chunks */
         {1, 64, 90, 70, 20, 90, 70, 3, 3, 1, 1, 1, 1, 1, 1, 1, false},  /* bands */
         {2, 48, 40, 40, 30, 20, 20, 5, 5, 2, 2, 1, 1, 2, 2, 1, false},  /* bands with stride */
@@ -367,7 +367,7 @@ static void check_specials(const us_conv_kernels *f)
                 size_t p = o / f->block % pixels,
                        where[4] = {o / (mp * pixels), m, p / t.s.ow, p % t.s.ow};
                 double bound, sum = 0;
-                us_conv_shape *s = &t.s;
+                us_conv_dims *s = &t.s;
                 (void)s;
                 sum = wanted(&t, &b, where, 0, &bound);
                 bool touched = !isfinite(bound);

@@ -1,0 +1,270 @@
+/* ir/op_blocked_conv.c - usta.Conv: Conv with its result in blocks of channels, a residual and a clamp.
+ *
+ * Y = min(hi, max(lo, Conv(X, W, B) + Z)), where Z lies as Y does. X is blocked or plain. Weights are packed once per plan,
+ * geometry is settled once per binding, a run computes (kernel/conv.h). The plain form takes everything apart and runs
+ * Conv: it is the meaning.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "base/ctx.h"
+#include "ir/op_blocked.h"
+#include "ir/op_window.h"
+#include "kernel/conv.h"
+
+/* clang-format off */
+static const us_param blocked_conv_in[] = {
+    {"X", '\0', US_M(F32), 0}, {"W", '\0', US_M(F32), 0}, {"B", '\0', US_M(F32), US_P_OPTIONAL},
+    {"Z", '\0', US_M(F32), US_P_OPTIONAL}, US_PARAM_END};
+static const us_param blocked_conv_out[] = {{"Y", '\0', US_M(F32), 0}, US_PARAM_END};
+#define P us_p_blocked_conv
+static const us_attr_row blocked_conv_attrs[] = {
+    US_AS(P, conv.auto_pad, "auto_pad", "NOTSET"), US_AI(P, block, "block", 16), US_AIS(P, conv.dilations, "dilations"),
+    US_AI(P, conv.group, "group", 1), US_AF(P, hi, "hi", INFINITY), US_AIS(P, hint, "hint"),
+    US_AIS(P, conv.kernel_shape, "kernel_shape"), US_AF(P, lo, "lo", -INFINITY),
+    US_AIS(P, conv.pads, "pads"), US_AI(P, plain, "plain", 0), US_AIS(P, conv.strides, "strides"), US_ATTR_END};
+#undef P
+const us_schema blocked_conv_schemas[] = {
+    {1, blocked_conv_in, blocked_conv_out, blocked_conv_attrs, sizeof(us_p_blocked_conv), NULL},
+    {0}};
+/* clang-format on */
+
+_Static_assert(offsetof(us_p_blocked_conv, conv) == 0, "conv must be first");
+
+static us_window_attrs window_attrs(const us_p_conv *p, us_ints kernel)
+{
+    return (us_window_attrs){kernel, p->strides, p->dilations, p->pads, p->auto_pad, false};
+}
+
+/* Where space begins in x: behind the channels, of a blocked one before the lanes. */
+static int space_at(const us_p_blocked_conv *p, int w_rank)
+{
+    return p->plain ? 2 : 6 - w_rank;
+}
+
+us_err blocked_conv_infer(us_infer *k)
+{
+    const us_p_blocked_conv *p = k->params;
+    const us_type *x = us_infer_ranked(k, 0), *w = us_infer_ranked(k, 1);
+    if (!x || !w) return us_infer_rank(k, 0, US_F32, 5);
+    if (w->rank < 3 || w->rank > 4 || x->rank != (p->plain ? w->rank : 5) || p->block < 1)
+        return us_infer_fail(k, US_SHAPE, "input and weight do not fit each other");
+    int n = w->rank - 2, at = space_at(p, w->rank);
+    int64_t in[2], kernel[2];
+    for (int i = 0; i < n; i++) {
+        if (!us_dim_known(w->dims[2 + i])) return us_infer_rank(k, 0, US_F32, 5);
+        kernel[i] = w->dims[2 + i].add;
+        in[i] = us_dim_known(x->dims[at + i]) ? x->dims[at + i].add : -1;
+    }
+    us_window win;
+    us_window_attrs a = window_attrs(&p->conv, (us_ints){kernel, (size_t)n});
+    const char *bad = us_window_set(&win, n, in, &a);
+    if (bad) return us_infer_fail(k, US_SHAPE, bad);
+    us_dim d[5] = {x->dims[0], w->dims[0], US_DIM(1), US_DIM(1), US_DIM(p->block)};
+    if (us_dim_known(d[1]))
+        d[1] = US_DIM(us_blocks_of(d[1].add, p->block));
+    else
+        US_TRY(us_infer_fresh(k, &d[1]));
+    for (int i = 0; i < n; i++) {
+        us_dim *to = &d[4 - n + i];
+        if (win.out[i] >= 0)
+            *to = US_DIM(win.out[i]);
+        else
+            US_TRY(us_infer_fresh(k, to));
+    }
+    return us_infer_out(k, 0, US_F32, 5, d);
+}
+
+/* --- as it is meant -------------------------------------------------------------------------------------- */
+
+/* Input 0 as Conv reads it. */
+static us_err plain_input(us_eval *k, const us_tensor *w, us_tensor *out)
+{
+    const us_p_blocked_conv *p = k->params;
+    us_tensor x;
+    US_TRY(us_eval_in_dense(k, 0, &x));
+    if (p->plain) {
+        *out = x;
+        return US_OK;
+    }
+    int64_t c = w->dims[1] * p->conv.group;
+    if (x.rank != 5 || x.dims[1] != us_blocks_of(c, x.dims[4]) ||
+        (w->rank == 3 && x.dims[2] != 1))
+        return us_eval_fail(k, US_SHAPE, "input of rank %d is not %lld blocked channels",
+                            x.rank, (long long)c);
+    int64_t d[4] = {x.dims[0], c, x.dims[2], x.dims[3]};
+    if (w->rank == 3) d[2] = x.dims[3];
+    US_TRY(us_tensor_init(k->c, out, US_F32, w->rank, d, NULL));
+    US_TRY(us_eval_scratch(k, us_tensor_bytes(out), &out->data));
+    if (us_tensor_count(out)) us_unblock_tensor(&x, out);
+    return US_OK;
+}
+
+us_err blocked_conv_eval(us_eval *k)
+{
+    const us_p_blocked_conv *p = k->params;
+    us_tensor x, w, z, plain, *y;
+    const us_tensor *res = us_eval_opt(k, 3);
+    US_TRY(us_eval_in_dense(k, 1, &w));
+    if (w.rank < 3 || w.rank > 4 || p->block < 1 || p->block > 64)
+        return us_eval_fail(k, US_SHAPE, "weight of rank %d, blocks of %lld", w.rank,
+                            (long long)p->block);
+    US_TRY(plain_input(k, &w, &x));
+    const us_tensor *in[3] = {&x, &w, us_eval_opt(k, 2)};
+    US_TRY(us_eval_inner(k, conv_eval, &p->conv, 3, in, &plain));
+    int64_t d[5] = {plain.dims[0], us_blocks_of(plain.dims[1], p->block),
+                    plain.rank == 4 ? plain.dims[2] : 1, plain.dims[plain.rank - 1], p->block};
+    if (res) {
+        US_TRY(us_eval_in_dense(k, 3, &z));
+        for (int i = 0; i < 5; i++)
+            if (z.rank != 5 || z.dims[i] != d[i])
+                return us_eval_fail(k, US_SHAPE, "a residual that is not of the output's shape");
+    }
+    US_TRY(us_eval_out(k, 0, US_F32, 5, d, &y));
+    int64_t n = us_tensor_count(y);
+    if (n == 0) return US_OK;
+    us_block_tensor(&plain, y);
+    float *to = y->data;
+    for (int64_t i = 0; i < n; i++) {
+        float v = res ? to[i] + ((const float *)z.data)[i] : to[i];
+        v = v < p->lo ? p->lo : v;
+        to[i] = v > p->hi ? p->hi : v;
+    }
+    return US_OK;
+}
+
+/* --- prepared and bound ------------------------------------------------------------------------------------ */
+
+typedef struct ready {
+    const us_conv_kernels *f;
+    us_conv_choice choice;
+    float *packed;
+    bool plain;
+} ready;
+
+/* What the weights say; sizes of the input are not known yet. */
+static us_conv_dims dims_of(const us_p_blocked_conv *p, const us_tensor *w)
+{
+    const us_ints *st = &p->conv.strides, *di = &p->conv.dilations;
+    bool two = w->rank == 4;
+    us_conv_dims s = {.groups = (size_t)p->conv.group,
+                      .m = (size_t)w->dims[0],
+                      .c = (size_t)(w->dims[1] * p->conv.group),
+                      .kh = two ? (size_t)w->dims[2] : 1,
+                      .kw = (size_t)w->dims[w->rank - 1],
+                      .sh = two && st->n ? (size_t)st->p[0] : 1,
+                      .sw = st->n ? (size_t)st->p[st->n - 1] : 1,
+                      .dh = two && di->n ? (size_t)di->p[0] : 1,
+                      .dw = di->n ? (size_t)di->p[di->n - 1] : 1,
+                      .plain = p->plain != 0};
+    if (p->hint.n == 2) {
+        s.oh = (size_t)p->hint.p[0];
+        s.ow = (size_t)p->hint.p[1];
+    }
+    return s;
+}
+
+static bool weights_fit(const us_p_blocked_conv *p, const us_tensor *w, const us_tensor *b)
+{
+    size_t n = (size_t)w->rank - 2;
+    return w->dtype == US_F32 && w->rank >= 3 && w->rank <= 4 && us_tensor_contiguous(w) &&
+           us_tensor_count(w) > 0 && p->conv.group > 0 && w->dims[0] % p->conv.group == 0 &&
+           (p->conv.strides.n == 0 || p->conv.strides.n == n) &&
+           (p->conv.dilations.n == 0 || p->conv.dilations.n == n) &&
+           (!b || (us_tensor_contiguous(b) && us_tensor_count(b) == w->dims[0]));
+}
+
+us_err blocked_conv_prepare(us_eval *k, const void **out)
+{
+    const us_p_blocked_conv *p = k->params;
+    const us_conv_kernels *f = us_kernels_get(k->c)->conv;
+    const us_tensor *w = us_eval_opt(k, 1), *b = us_eval_opt(k, 2);
+    bool has_bias = k->n->n_in > 2 && k->n->in[2] != US_NIL;
+    if (!w || (has_bias && !b) || !weights_fit(p, w, b) || (size_t)p->block != f->block)
+        return US_OK;
+    us_conv_dims s = dims_of(p, w);
+    us_conv_choice choice;
+    us_conv_choose(f, &s, &choice);
+    if (!choice.algo) return US_OK;
+    void *mem, *packed;
+    US_TRY(us_eval_keep(k, sizeof(ready), &mem));
+    US_TRY(us_eval_keep(k, choice.floats * sizeof(float), &packed));
+    us_conv_pack(f, &s, &choice, w->data, b ? b->data : NULL, packed);
+    ready *r = mem;
+    *r = (ready){f, choice, packed, s.plain};
+    *out = r;
+    return US_OK;
+}
+
+typedef struct bound {
+    us_conv cv;
+    const float *packed;
+    float lo, hi;
+} bound;
+
+static us_err run_bound(us_eval *k, const void *state, void *scratch)
+{
+    const bound *b = state;
+    us_conv_args a = {.x = k->in[0]->t.data,
+                      .packed = b->packed,
+                      .res = k->n_in > 3 && k->in[3] ? k->in[3]->t.data : NULL,
+                      .y = k->out[0]->t.data,
+                      .lo = b->lo,
+                      .hi = b->hi,
+                      .scratch = scratch};
+    us_conv_run(&b->cv, &a, k->c->pool);
+    return US_OK;
+}
+
+/* Everything that depends on shapes; false: they do not fit. */
+static bool settle(us_eval *k, const us_tensor *x, const us_tensor *w, const us_tensor *y,
+                   us_conv_dims *s)
+{
+    const us_p_blocked_conv *p = k->params;
+    const us_tensor *z = us_eval_opt(k, 3);
+    int n = w->rank - 2, at = space_at(p, w->rank);
+    if (x->rank != (p->plain ? w->rank : 5) || y->rank != 5) return false;
+    us_window win;
+    us_window_attrs a = window_attrs(&p->conv, (us_ints){w->dims + 2, (size_t)n});
+    if (us_window_set(&win, n, x->dims + at, &a)) return false;
+    *s = dims_of(p, w);
+    s->n = (size_t)x->dims[0];
+    s->h = n == 2 ? (size_t)win.in[0] : 1;
+    s->w = (size_t)win.in[n - 1];
+    s->oh = n == 2 ? (size_t)win.out[0] : 1;
+    s->ow = (size_t)win.out[n - 1];
+    s->top = n == 2 ? (ptrdiff_t)win.begin[0] : 0;
+    s->left = (ptrdiff_t)win.begin[n - 1];
+    int64_t c = (int64_t)s->c, blocks = us_blocks_of((int64_t)s->m, p->block);
+    int64_t want[5] = {x->dims[0], blocks, (int64_t)s->oh, (int64_t)s->ow, p->block};
+    for (int i = 0; i < 5; i++)
+        if (y->dims[i] != want[i] || (z && (z->rank != 5 || z->dims[i] != want[i])))
+            return false;
+    return x->dims[1] == (p->plain ? c : us_blocks_of(c, p->block)) &&
+           (p->plain || (x->dims[4] == p->block && (n == 2 || x->dims[2] == 1)));
+}
+
+us_err blocked_conv_bind(us_eval *k, us_call *call)
+{
+    const us_p_blocked_conv *p = k->params;
+    const ready *r = k->prepared;
+    const us_tensor *x = us_eval_opt(k, 0), *w = us_eval_opt(k, 1), *y = us_eval_opt_out(k, 0);
+    us_conv_dims s;
+    call->kernel = "weights are not constant, or no kernel takes their groups";
+    if (!r || !x || !w || !y) return US_OK;
+    call->kernel = "shapes do not fit";
+    if (!settle(k, x, w, y, &s)) return US_OK;
+    void *mem, *taps;
+    US_TRY(us_eval_keep(k, sizeof(bound), &mem));
+    US_TRY(us_eval_keep(k, s.kh * s.kw * sizeof(ptrdiff_t), &taps));
+    bound *b = mem;
+    call->kernel = "the padded input is too large";
+    if (!us_conv_open(r->f, &s, &r->choice, taps, &b->cv)) return US_OK;
+    b->packed = r->packed;
+    b->lo = p->lo;
+    b->hi = p->hi;
+    US_TRY(us_eval_work(k, b->cv.work));
+    *call = (us_call){
+        .run = run_bound, .state = b, .scratch = b->cv.scratch, .kernel = b->cv.name};
+    return US_OK;
+}

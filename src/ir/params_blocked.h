@@ -1,0 +1,21 @@
+/* ir/params_blocked.h - attributes of the operators over blocked channels (domain "usta"). */
+#ifndef USTA_IR_PARAMS_BLOCKED_H
+#define USTA_IR_PARAMS_BLOCKED_H
+
+#include "ir/params.h"
+
+typedef struct us_p_blocked_conv { /* usta.Conv */
+    us_p_conv conv;                /* first: Conv's functions read it as their own */
+    int64_t block;
+    int64_t plain; /* X is [N, C, ...], else [N, C/block, H, W, block] */
+    float lo, hi;  /* clamp of the result */
+    us_ints hint;  /* height and width of the output where they are known: for the choice of a kernel */
+} us_p_blocked_conv;
+
+typedef struct us_p_reorder { /* usta.ReorderIn, usta.ReorderOut */
+    int64_t block;
+    int64_t channels; /* ReorderOut: how many are real */
+    int64_t rank;     /* ReorderOut: of the plain tensor: 2 (of one pixel), 3 or 4 */
+} us_p_reorder;
+
+#endif
