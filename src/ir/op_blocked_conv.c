@@ -118,7 +118,8 @@ us_err blocked_conv_eval(us_eval *k)
         US_TRY(us_eval_in_dense(k, 3, &z));
         for (int i = 0; i < 5; i++)
             if (z.rank != 5 || z.dims[i] != d[i])
-                return us_eval_fail(k, US_SHAPE, "a residual that is not of the output's shape");
+                return us_eval_fail(k, US_SHAPE,
+                                    "a residual that is not of the output's shape");
     }
     US_TRY(us_eval_out(k, 0, US_F32, 5, d, &y));
     int64_t n = us_tensor_count(y);
@@ -264,7 +265,7 @@ us_err blocked_conv_bind(us_eval *k, us_call *call)
     b->lo = p->lo;
     b->hi = p->hi;
     US_TRY(us_eval_work(k, b->cv.work));
-    *call = (us_call){
-        .run = run_bound, .state = b, .scratch = b->cv.scratch, .kernel = b->cv.name};
+    *call =
+        (us_call){.run = run_bound, .state = b, .scratch = b->cv.scratch, .kernel = b->cv.name};
     return US_OK;
 }

@@ -9,7 +9,8 @@ typedef struct us_p_blocked_conv { /* usta.Conv */
     int64_t block;
     int64_t plain; /* X is [N, C, ...], else [N, C/block, H, W, block] */
     float lo, hi;  /* clamp of the result */
-    us_ints hint;  /* height and width of the output where they are known: for the choice of a kernel */
+    us_ints
+        hint; /* height and width of the output where they are known: for the choice of a kernel */
 } us_p_blocked_conv;
 
 typedef struct us_p_reorder { /* usta.ReorderIn, usta.ReorderOut */

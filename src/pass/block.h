@@ -26,7 +26,8 @@ typedef struct us_blocker {
 } us_blocker;
 
 const us_blocked *us_block_of(const us_blocker *b, us_vid v); /* NULL: not in blocks now */
-const us_type *us_block_type(const us_blocker *b, us_vid v);  /* of a float32 tensor of known rank, else NULL */
+const us_type *us_block_type(const us_blocker *b,
+                             us_vid v); /* of a float32 tensor of known rank, else NULL */
 /* v in blocks: as it is, or by a ReorderIn. Needs a rank of 3 or 4 and known channels. */
 us_err us_block_in(us_blocker *b, us_vid v, us_blocked *out) US_MUST;
 /* v as it was, by a ReorderOut where needed. */
@@ -37,8 +38,8 @@ us_err us_block_node(us_blocker *b, const char *domain, const char *op, size_t n
 us_err us_block_attr(us_blocker *b, const us_attr *a) US_MUST;
 us_err us_block_attr_ints(us_blocker *b, const char *name, size_t n, const int64_t *v) US_MUST;
 us_err us_block_attr_int(us_blocker *b, const char *name, int64_t v) US_MUST;
-us_err us_block_const(us_blocker *b, us_dtype t, int rank, const int64_t *dims, const void *data,
-                      us_vid *out) US_MUST;
+us_err us_block_const(us_blocker *b, us_dtype t, int rank, const int64_t *dims,
+                      const void *data, us_vid *out) US_MUST;
 /* The node's output 0 is y now, in blocks. */
 void us_block_done(us_blocker *b, us_vid y, int64_t channels, int32_t rank);
 

@@ -9,8 +9,8 @@
 static bool dense_f32(const us_blocker *b, us_vid v)
 {
     const us_tensor *t = us_const_tensor(b->g, v);
-    return t && b->g->vals.at[v].storage == US_ST_CONST && t->dtype == US_F32 && t->data && us_tensor_contiguous(t) &&
-           us_tensor_count(t) > 0;
+    return t && b->g->vals.at[v].storage == US_ST_CONST && t->dtype == US_F32 && t->data &&
+           us_tensor_contiguous(t) && us_tensor_count(t) > 0;
 }
 
 static size_t entry(us_ints a, int n, int i)

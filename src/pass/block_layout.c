@@ -60,8 +60,8 @@ us_err us_block_attr_ints(us_blocker *b, const char *name, size_t n, const int64
         b, &(us_attr){.name = us_sv_of(name), .kind = US_AT_INTS, .ints = own, .n = n});
 }
 
-us_err us_block_const(us_blocker *b, us_dtype t, int rank, const int64_t *dims, const void *data,
-                      us_vid *out)
+us_err us_block_const(us_blocker *b, us_dtype t, int rank, const int64_t *dims,
+                      const void *data, us_vid *out)
 {
     us_tensor x;
     US_TRY(us_tensor_new(b->c, b->m->arena, t, rank, dims, &x));

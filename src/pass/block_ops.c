@@ -85,7 +85,9 @@ static way way_of(const us_blocker *b, const us_node *n, us_vid v, const us_bloc
     if (t->rank == 4 && us_dim_known(t->dims[1]) && t->dims[1].add == 1 && lead->channels > 1)
         return ONE_CHANNEL;
     bool channels = us_dim_known(t->dims[1]) && t->dims[1].add == lead->channels;
-    return !have && t->rank > 2 && channels && same_dims(t, lead_type) && b->wanted[n->out[0]] ? REORDER : NO;
+    return !have && t->rank > 2 && channels && same_dims(t, lead_type) && b->wanted[n->out[0]]
+               ? REORDER
+               : NO;
 }
 
 static us_err operand(us_blocker *b, way how, us_vid v, const us_blocked *lead, us_vid *out,
@@ -246,8 +248,7 @@ static us_err concat(us_blocker *b, const us_node *n)
         if (k + 1 < n->n_in && t->dims[1].add % b->size) return US_OK;
         channels += t->dims[1].add;
     }
-    if (!axis || (axis->i != 1 && axis->i != 1 - rank) || 2 * n_blocked < n->n_in)
-        return US_OK;
+    if (!axis || (axis->i != 1 && axis->i != 1 - rank) || 2 * n_blocked < n->n_in) return US_OK;
     us_vid *in = us_new_n(b->m->arena, us_vid, n->n_in), y;
     if (!in) return us_arena_fail(b->c, b->m->arena);
     for (uint32_t k = 0; k < n->n_in; k++) {
@@ -281,8 +282,8 @@ static us_err batch_norm(us_blocker *b, const us_node *n)
     US_TRY(us_tensor_new(b->c, b->m->arena, US_F32, 1, &in.channels, &k));
     US_TRY(us_tensor_new(b->c, b->m->arena, US_F32, 1, &in.channels, &d));
     for (int64_t i = 0; i < in.channels; i++) {
-        double f = us_tensor_f64_at(t[0], i) /
-                   sqrt(us_tensor_f64_at(t[3], i) + (double)p->epsilon);
+        double f =
+            us_tensor_f64_at(t[0], i) / sqrt(us_tensor_f64_at(t[3], i) + (double)p->epsilon);
         ((float *)k.data)[i] = (float)f;
         ((float *)d.data)[i] =
             (float)(us_tensor_f64_at(t[1], i) - us_tensor_f64_at(t[2], i) * f);
@@ -366,11 +367,16 @@ static us_err pad(us_blocker *b, const us_node *n)
 /* --- the table --------------------------------------------------------------------------------------------------------- */
 
 static const us_block_row rows[] = {
-    {"AveragePool", pool},           {"BatchNormalization", batch_norm},
-    {"Concat", concat},              {"Conv", us_block_conv},
-    {"GlobalAveragePool", global_average}, {"GlobalMaxPool", global_max},
-    {"MaxPool", pool},               {"Pad", pad},
-    {"ReduceMax", reduce},           {"ReduceMean", reduce},
+    {"AveragePool", pool},
+    {"BatchNormalization", batch_norm},
+    {"Concat", concat},
+    {"Conv", us_block_conv},
+    {"GlobalAveragePool", global_average},
+    {"GlobalMaxPool", global_max},
+    {"MaxPool", pool},
+    {"Pad", pad},
+    {"ReduceMax", reduce},
+    {"ReduceMean", reduce},
     {"Resize", resize},
 };
 

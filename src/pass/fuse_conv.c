@@ -61,16 +61,15 @@ static void become(fuser *f, us_nid nid, us_vid v, uint32_t n_in, us_vid *in)
 static us_err fuse_add(fuser *f, us_nid nid)
 {
     const us_node *n = &f->g->nodes.at[nid];
-    if (!us_is_op(n, "", "Add") || !same_type(f->g, n->in[0], n->in[1]) ||
-        n->in[0] == n->in[1])
+    if (!us_is_op(n, "", "Add") || !same_type(f->g, n->in[0], n->in[1]) || n->in[0] == n->in[1])
         return US_OK;
     us_vid best = US_NIL;
     for (uint32_t k = 0; k < 2; k++) {
         const us_node *conv = conv_of(f, n->in[k]);
         bool free_ = conv && open_range(conv) && (conv->n_in < 4 || conv->in[3] == US_NIL);
         if (!free_) continue;
-        if (best == US_NIL || f->place[f->g->vals.at[n->in[k]].def] >
-                                  f->place[f->g->vals.at[best].def])
+        if (best == US_NIL ||
+            f->place[f->g->vals.at[n->in[k]].def] > f->place[f->g->vals.at[best].def])
             best = n->in[k];
     }
     if (best == US_NIL) return US_OK;
