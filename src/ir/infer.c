@@ -382,6 +382,6 @@ us_err us_graph_infer(us_ctx *c, us_graph *g)
 
 us_err us_graph_infer_all(us_ctx *c, us_graph *g, us_infer_fail_fn *failed, void *arg)
 {
-    walk w = {c, failed, arg};
+    walk w = {.c = c, .failed = failed, .arg = arg};
     return infer_graph(&w, g);
 }
