@@ -58,7 +58,12 @@ typedef __m256i TM;
 #define INTEGER(a)          _mm256_cvtps_epi32(a)
 #define SCALE(a, n)         scale((a), (n))
 #define POWER_OF_2(n)       power_of_2(_mm256_cvtps_epi32(n))
-#define CHOOSE(m, a, b)     _mm256_blendv_ps((b), (a), _mm256_castsi256_ps(m)) /* as PICK, by TM */
+#define FIRST(a)            _mm256_cvtss_f32(a)
+/* Vector a with its halves, quarters, neighbours exchanged. */
+#define SWAPS(X)                                                                               \
+    X(_mm256_permute2f128_ps(a, a, 1))                                                         \
+    X(_mm256_permute_ps(a, 0x4e)) X(_mm256_permute_ps(a, 0xb1))
+#define CHOOSE(m, a, b) _mm256_blendv_ps((b), (a), _mm256_castsi256_ps(m)) /* as PICK, by TM */
 
 static inline TM tail(size_t n)
 {

@@ -58,6 +58,12 @@ typedef __mmask16 TM;
 #define INTEGER(a)          _mm512_cvtps_epi32(a)
 #define SCALE(a, n)         _mm512_scalef_ps((a), (n))
 #define POWER_OF_2(n)       _mm512_scalef_ps(SET(1.0F), (n))
-#define CHOOSE(m, a, b)     _mm512_mask_blend_ps((m), (b), (a)) /* as PICK, by TM */
+#define FIRST(a)            _mm512_cvtss_f32(a)
+/* Vector a with its halves, quarters, eighths, neighbours exchanged. */
+#define SWAPS(X)                                                                               \
+    X(_mm512_shuffle_f32x4(a, a, 0x4e))                                                        \
+    X(_mm512_shuffle_f32x4(a, a, 0xb1))                                                        \
+    X(_mm512_permute_ps(a, 0x4e)) X(_mm512_permute_ps(a, 0xb1))
+#define CHOOSE(m, a, b) _mm512_mask_blend_ps((m), (b), (a)) /* as PICK, by TM */
 
 #endif
