@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
-#include "cli/images.h"
+#include "cli/inputs.h"
 #include "cli/models.h"
 #include "cli/tensors.h"
 #include "inspect/trace.h"
@@ -33,7 +33,6 @@ typedef struct trace {
     us_model *m, *m2;
     us_trace *t, *t2;
     us_value *in;
-    bool *have;
     us_arena *kept_arena; /* values of the reference, or of one file at a time */
     us_mark kept_start;
     us_map kept_names;
@@ -57,53 +56,6 @@ static const us_opt opts[] = {
     US_IMAGE_OPTS(trace_args, images),
     {US_OPT_END}};
 #undef F
-
-/* --- inputs --------------------------------------------------------------------------------------------------- */
-
-static us_err read_given(trace *k, const us_plan *p, const char *text)
-{
-    const char *eq = strchr(text, '=');
-    size_t i;
-    us_pictures pics;
-    if (!eq) return us_fail(k->c, US_ARG, "-i %s: expected NAME=FILE", text);
-    us_sv name = {text, (size_t)(eq - text)};
-    US_TRY(us_input_find(k->c, p, name, &i));
-    if (k->have[i]) return us_fail(k->c, US_ARG, "-i %s: this input is given twice", text);
-    k->have[i] = true;
-    const us_type *type = us_plan_input_type(p, i);
-    if (!us_pictures_given(eq + 1))
-        return us_value_file_read(k->c, k->a, eq + 1, type, &k->in[i]);
-    US_TRY(us_pictures_open(k->c, k->a, name, type, eq + 1, &k->args->images, &pics));
-    if (us_pictures_n_runs(&pics) > 1)
-        return us_fail(k->c, US_ARG, "-i %s: pictures for more than one run; give one picture",
-                       text);
-    return us_pictures_read(k->c, k->a, &pics, 0, &k->in[i]);
-}
-
-static us_err fill_inputs(trace *k)
-{
-    const us_plan *p = us_trace_plan(k->t);
-    size_t n = us_plan_n_inputs(p);
-    us_tensor t;
-    k->in = us_new_n(k->a, us_value, n);
-    k->have = us_new_n(k->a, bool, n);
-    if (!k->in || !k->have) return us_arena_fail(k->c, k->a);
-    for (size_t i = 0; i < k->args->in.n; i++)
-        US_TRY(read_given(k, p, k->args->in.at[i]));
-    for (size_t i = 0; i < n; i++) {
-        us_sv name = us_plan_input_name(p, i);
-        if (k->have[i]) continue;
-        if (!k->args->random)
-            return us_fail(k->c, US_ARG,
-                           "input '" US_SV_FMT "' is missing: give -i " US_SV_FMT
-                           "=FILE.npy, or --random",
-                           US_SV_ARG(name), US_SV_ARG(name));
-        US_TRY(us_tensor_random(k->c, k->a, us_plan_input_type(p, i), name,
-                                (uint64_t)k->args->seed, i, &t));
-        k->in[i] = us_value_of(&t);
-    }
-    return US_OK;
-}
 
 /* --- the reference ---------------------------------------------------------------------------------------------- */
 
@@ -382,7 +334,8 @@ static us_err open_trace(trace *k)
     us_err e = us_onnx_read(k->c, k->cli->args[0], NULL, &k->m);
     if (e == US_OK) e = us_trace_new(k->c, k->m, &o, &k->t);
     if (e != US_OK) return us_wrap(k->c, e, "%s", k->cli->args[0]);
-    US_TRY(fill_inputs(k));
+    us_input_args in = {k->args->in, k->args->random, k->args->seed, &k->args->images};
+    US_TRY(us_inputs_fill(k->c, k->a, us_trace_plan(k->t), &in, &k->in));
     if (k->args->save[0]) {
         US_TRY(us_mkdirs(k->c, k->args->save));
         US_TRY(save_inputs(k));

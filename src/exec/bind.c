@@ -449,11 +449,22 @@ static size_t count_static(const us_frame *f)
     return n;
 }
 
+static void name_kernel(us_profile_row *row, const us_frame *f, size_t i)
+{
+    const us_call *call = &f->calls[i];
+    row->why = NULL;
+    if (!call->run) {
+        row->why = call->kernel;
+        return;
+    }
+    row->kernel = call->kernel ? call->kernel : "call";
+    row->work = f->costs[i];
+}
+
 static void name_kernels(us_session *s, const us_frame *f)
 {
     for (size_t i = 0; s->rows && i < f->gp->n_steps; i++)
-        if (f->calls[i].run && f->calls[i].kernel)
-            s->rows[f->gp->row0 + i].kernel = f->calls[i].kernel;
+        name_kernel(&s->rows[f->gp->row0 + i], f, i);
     for (size_t i = 0; i < f->gp->n_subs; i++)
         name_kernels(s, f->subs[i]);
 }

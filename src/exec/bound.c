@@ -35,8 +35,9 @@ struct caller {
     us_arena *scratch;     /* until the list is made */
     us_value *tmp;         /* per value: dims and dtype where all is known, else NONE */
     us_call *calls;        /* per step */
-    bool *is_view;         /* per step: passes on its first input's data */
-    bool *needed;          /* per value */
+    double *costs;
+    bool *is_view; /* per step: passes on its first input's data */
+    bool *needed;  /* per value */
 };
 
 /* --- what is known ---------------------------------------------------------------------------------- */
@@ -200,7 +201,8 @@ static us_err bind_step(caller *k, bind_env *env, uint32_t i)
     if (err != US_OK) return US_OK;
     k->calls[i] = call;
     if (!call.run) return US_OK;
-    k->f->work += elements + (US_SESSION_MAX_WORK - env->left);
+    k->costs[i] = elements + (US_SESSION_MAX_WORK - env->left);
+    k->f->work += k->costs[i];
     k->f->scratch = US_MAX(k->f->scratch, call.scratch);
     return US_OK;
 }
@@ -328,13 +330,15 @@ static us_err get_room(caller *k)
     k->tmp = us_new_n(k->scratch, us_value, n);
     k->needed = us_new_n(k->scratch, bool, n);
     k->calls = us_new_n(a, us_call, k->gp->n_steps);
+    k->costs = us_new_n(a, double, k->gp->n_steps);
     k->is_view = us_new_n(a, bool, k->gp->n_steps);
     f->held = us_new_n(a, bool, n);
     f->expect = us_new_n(a, bool, n);
     f->still = us_new_n(a, us_value, n);
     f->entry = us_new_n(a, us_vid, n);
     if (!k->tmp || !k->needed) return us_arena_fail(k->c, k->scratch);
-    if (!k->calls || !k->is_view || !f->held || !f->expect || !f->still || !f->entry)
+    if (!k->calls || !k->costs || !k->is_view || !f->held || !f->expect || !f->still ||
+        !f->entry)
         return us_arena_fail(k->c, a);
     return US_OK;
 }
@@ -376,6 +380,7 @@ static us_err bind_frame(caller *k, bind_env *env)
     keep_values(k);
     US_TRY(make_list(k));
     k->f->calls = k->calls;
+    k->f->costs = k->costs;
     return bind_subs(k, env);
 }
 

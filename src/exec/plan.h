@@ -110,6 +110,7 @@ struct us_frame {
     us_entry *list; /* NULL: steps as they come */
     size_t n_list;
     const us_call *calls; /* per step, as bind left them */
+    const double *costs;  /* per step: elementary steps of its call */
     us_value *
         still; /* per value: what it is at every run but for the place of its data; NONE: made anew */
     bool *held;                   /* per value: still's data are its contents */

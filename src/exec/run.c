@@ -276,10 +276,12 @@ static us_err timed(us_frame *f, us_call_fn *run, us_eval *k, const void *state,
 {
     if (!f->s->rows) return run(k, state, scratch);
     us_profile_row *row = &f->s->rows[f->gp->row0 + i];
+    double left = f->s->work_left;
     uint64_t t0 = us_now_ns();
     us_err e = run(k, state, scratch);
     row->ns += us_now_ns() - t0;
-    row->n_calls++;
+    row->n_calls += run != us_run_frees;
+    if (run == us_run_step) row->work = left - f->s->work_left;
     return e;
 }
 

@@ -87,7 +87,10 @@ us_err us_plan_variable(us_ctx *c, us_plan *p, us_vid v, us_tensor *out) US_MUST
 
 typedef struct us_profile_row {
     us_sv node, op;
-    const char *kernel;
+    const char *kernel; /* what runs; of a step as it comes "ref" */
+    const char *why;    /* why it is a step as it comes, where that is known; else NULL */
+    double
+        work; /* elementary steps of the last call: elements written, products summed and the like */
     uint64_t n_calls, ns;
     us_type out_type;
 } us_profile_row;
