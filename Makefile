@@ -19,7 +19,8 @@ build:           ## compile the program and the library
 
 demo:            ## install what is needed, build, and take the digits through the whole lifecycle
 	@tools/setup build demo
-	@tools/build $(BUILD)
+	@echo "building in $(BUILD): a minute or two"
+	@tools/build $(BUILD) --targets src/cli/usta
 	@examples/digits/demo.sh
 
 test:            ## every test; SUITES="base ir" runs some

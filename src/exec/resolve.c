@@ -2,7 +2,9 @@
  *
  * Inference writes into the graph, and a plan is immutable and shared; so it runs on a copy in which the inputs have
  * the call's dims and everything else is unknown. The copy shares names, attributes and constants with the plan and
- * costs a few arrays; sub-graphs are copied too, because inference goes through them.
+ * costs a few arrays; sub-graphs are copied too, because inference goes through them. us_model_clone makes a model of its own, which
+ * passes may change (names, lists of each node, attributes decoded anew); of ultraface's 123 nodes that alone takes 0.58 ms, all
+ * of this with inference 0.23 ms, and it is done for every new shape.
  */
 #include "exec/plan.h"
 

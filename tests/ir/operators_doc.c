@@ -4,7 +4,7 @@
  *
  * COUNTS_*: what `conformance --counts` wrote for the two sets. NO_GRADIENT: a line US_NO_GRAD(prefix) for each operator said to
  * have none. COVERED: lines `domain name file` for operators without official cases. tools/operators-doc makes them all. Exit
- * status 1: an operator has neither an official case nor a test of its own.
+ * status 1: an operator has neither an official case nor a test of its own (asked only when COUNTS_1.23 holds something).
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -239,6 +239,7 @@ int main(int argc, char **argv)
         (void)fprintf(stderr, "operators_doc: four readable files are wanted\n");
         return 2;
     }
+    const bool with_1_23 = texts[1][strspn(texts[1], "\n")] != '\0';
     print_head();
     static const char *const domains[] = {"", "ai.onnx.ml", "ai.onnx.preview",
                                           "ai.onnx.preview.training", "com.microsoft"};
@@ -262,7 +263,7 @@ int main(int argc, char **argv)
             if (next == US_OP_NONE) break;
             last = us_op_get(next)->name;
             n_printed++;
-            if (print_row(next)) continue;
+            if (print_row(next) || !with_1_23) continue;
             (void)fprintf(stderr, "operators_doc: nothing tests %s %s\n", domains[d], last);
             ok = false;
         }
