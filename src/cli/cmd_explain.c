@@ -18,7 +18,7 @@
 #include "kernel/gemm.h"
 #include "onnx/onnx.h"
 
-enum { MIN_RUNS = 5, PEAK_WINDOWS = 60, PEAK_K = 256 };
+enum { MIN_RUNS = 5, PEAK_WINDOWS = 60, PEAK_K = 256, MAX_NODE = 40 };
 
 typedef struct explain_args {
     us_texts in;
@@ -37,6 +37,7 @@ typedef struct explain {
     us_value *in, *out;
     const us_profile_row **rows; /* those that ran, as they are printed */
     size_t n_rows;
+    bool any_why;
     uint64_t n_runs;
     double run_ns, steps_ns; /* of one run; of all rows in one run */
     double peak;             /* multiply-adds per nanosecond; 0: not known */
@@ -138,6 +139,7 @@ static us_err pick_rows(explain *k)
     for (size_t i = 0; i < n; i++) {
         if (rows[i].n_calls == 0) continue;
         k->rows[k->n_rows++] = &rows[i];
+        k->any_why = k->any_why || rows[i].why;
         k->steps_ns += (double)rows[i].ns / (double)k->n_runs;
     }
     if (!k->args->order) qsort(k->rows, k->n_rows, sizeof *k->rows, by_time);
@@ -204,8 +206,11 @@ static us_err add_row(explain *k, us_rtable *t, const us_profile_row *r, us_buf 
     us_rtable_cell(t, r->kernel);
     if (strcmp(r->kernel, "ref") == 0) us_rtable_tone(t, US_FAINT);
     us_rtable_cellsv(t, us_buf_sv(type));
-    us_rtable_cellsv(t, r->node);
-    us_rtable_cell(t, r->why ? r->why : "");
+    if (r->node.n > MAX_NODE)
+        us_rtable_cellf(t, "%.*s...", MAX_NODE - 3, r->node.p);
+    else
+        us_rtable_cellsv(t, r->node);
+    if (k->any_why) us_rtable_cell(t, r->why ? r->why : "");
     return US_OK;
 }
 
@@ -222,7 +227,9 @@ static us_err print_table(explain *k, us_buf *type)
             (unsigned long long)k->n_runs, k->n_rows, level(k), us_pool_n_threads(k->c->pool),
             us_pool_n_threads(k->c->pool) == 1 ? "" : "s", k->peak);
     US_TRY(us_rtable_new(k->c, k->a, NULL,
-                         ">us|>% time|>% peak|operator|kernel|output|node|why", &t));
+                         k->any_why ? ">us|>% time|>% peak|operator|kernel|output|node|why"
+                                    : ">us|>% time|>% peak|operator|kernel|output|node",
+                         &t));
     for (size_t i = 0; i < n; i++)
         US_TRY(add_row(k, t, k->rows[i], type));
     US_TRY(us_out_table(k->cli, t));
