@@ -35,14 +35,23 @@ static us_arena *env_keep(us_eval_env *env, us_eval *k)
     return ((prepare_env *)env)->keep;
 }
 
+/* What v always holds, here or in the graph it is captured from; NULL when that changes. */
+static const us_value *constant_of(const us_graph *g, us_vid v)
+{
+    while (v != US_NIL && g && g->vals.at[v].storage == US_ST_OUTER) {
+        v = g->vals.at[v].outer;
+        g = g->parent;
+    }
+    return v != US_NIL && g && g->vals.at[v].storage == US_ST_CONST ? g->vals.at[v].data : NULL;
+}
+
 static us_err prepare(us_ctx *c, const us_graph *g, us_step *s, prepare_env *e)
 {
     const us_node *n = s->node;
     const us_value **in = us_new_n(e->work, const us_value *, n->n_in);
     if (!in) return us_arena_fail(c, e->work);
     for (uint32_t i = 0; i < n->n_in; i++)
-        if (n->in[i] != US_NIL && g->vals.at[n->in[i]].storage == US_ST_CONST)
-            in[i] = g->vals.at[n->in[i]].data;
+        in[i] = constant_of(g, n->in[i]);
     us_eval k = {
         .c = c, .n = n, .params = n->params, .in = in, .n_in = n->n_in, .env = &e->base};
     US_TRY(us_eval_check(&k));

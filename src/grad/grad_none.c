@@ -119,9 +119,10 @@ US_NO_GRAD(ms_rotary_embedding)
 US_NO_GRAD(ms_beam_search)
 US_NO_GRAD(ms_greedy_search)
 US_NO_GRAD(ms_sampling)
-US_NO_GRAD(usta_map)
 
 /* Made for a plan, after gradients. */
+US_NO_GRAD(usta_map)
 US_NO_GRAD(blocked_conv)
 US_NO_GRAD(reorder_in)
 US_NO_GRAD(reorder_out)
+US_NO_GRAD(usta_gemm)

@@ -50,7 +50,8 @@ typedef struct us_pgemm_args {
     size_t ldc;
     us_gemm_tail_fn *tail; /* NULL: none */
     void *tail_arg;
-    void *scratch; /* scratch(m, j1 - j0, k) bytes, 64-byte aligned; NULL when that is 0 */
+    void *
+        scratch; /* scratch(m, j1 - j0, k) bytes, 64-byte aligned; NULL when that is 0. What m and n take is enough for less */
 } us_pgemm_args;
 
 typedef struct us_gemm_kernels {

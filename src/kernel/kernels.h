@@ -22,7 +22,8 @@ us_err us_cpu_mask(struct us_ctx *c, const char *level,
 /* C[M,N] = alpha * A[M,K] * B[K,N] + beta * C; row-major with leading dimensions in elements; trans_a: A is
  * stored [K,M], trans_b: B is stored [N,K]. beta == 0: C is written, never read. Each C element is a sum
  * over k in an order that depends on the kernel alone, not on threads: callers split M and N only.
- * scratch: us_kernels.f32_gemm_scratch(M, N, K) bytes, 64-byte aligned, or NULL when that is 0. */
+ * scratch: us_kernels.f32_gemm_scratch(M, N, K) bytes, 64-byte aligned, or NULL when that is 0; what a product takes is enough for one
+ * of fewer rows or columns. */
 typedef struct us_gemm_args {
     bool trans_a, trans_b;
     size_t m, n, k;

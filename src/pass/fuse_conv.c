@@ -83,25 +83,6 @@ static us_err fuse_add(fuser *f, us_nid nid)
     return US_OK;
 }
 
-/* The range of a Relu or a Clip by constants. */
-static bool range_of(const us_graph *g, const us_node *n, float *lo, float *hi)
-{
-    *lo = 0;
-    *hi = INFINITY;
-    if (us_is_op(n, "", "Relu")) return true;
-    if (!us_is_op(n, "", "Clip")) return false;
-    *lo = -INFINITY;
-    for (uint32_t k = 1; k < n->n_in; k++) {
-        if (n->in[k] == US_NIL) continue;
-        const us_tensor *t = us_const_tensor(g, n->in[k]);
-        if (!t || t->dtype != US_F32 || us_tensor_count(t) != 1) return false;
-        float v = (float)us_tensor_f64_at(t, 0);
-        if (isnan(v)) return false;
-        *(k == 1 ? lo : hi) = v;
-    }
-    return *lo <= *hi; /* min above max is the standard's own case */
-}
-
 static us_err set_float(fuser *f, us_nid nid, const char *name, float v)
 {
     us_attr a = {.name = us_sv_of(name), .kind = US_AT_FLOAT, .f = v};
@@ -112,7 +93,7 @@ static us_err fuse_act(fuser *f, us_nid nid)
 {
     const us_node *n = &f->g->nodes.at[nid];
     float lo, hi;
-    if (!range_of(f->g, n, &lo, &hi)) return US_OK;
+    if (!us_const_range(f->g, n, &lo, &hi)) return US_OK;
     const us_node *conv = conv_of(f, n->in[0]);
     if (!conv || !open_range(conv)) return US_OK;
     become(f, nid, n->in[0], conv->n_in, conv->in);

@@ -7,6 +7,7 @@
  */
 #include "pass/passes.h"
 
+#include <math.h>
 #include <string.h>
 
 /* ORDER as the lists `default` and `cpu` run them. What a plan wants of a model: current forms, only operators with kernels, constants
@@ -37,7 +38,12 @@ static const us_pass passes[] = {
     { US_LIST_CPU,     "block-layout",  US_FACT_TYPES, US_FACT_TYPES,               us_pass_block_layout,  "convolutions and what stands between them on channels in blocks, reorders at the borders" },
     { US_LIST_CPU,     "fuse-conv-add", US_FACT_TYPES, US_FACT_TYPES,               us_pass_fuse_conv_add, "make Add of a tensor of the same shape the residual of the convolution before it" },
     { US_LIST_CPU,     "fuse-conv-act", US_FACT_TYPES, US_FACT_TYPES,               us_pass_fuse_conv_act, "make Relu and Clip the clamp of the convolution before them" },
+    { US_LIST_CPU,     "own-gemm",    US_FACT_TYPES, US_FACT_TYPES,                 us_pass_own_gemm,    "make MatMul and Gemm by constant weights usta.Gemm, which takes what follows" },
+    { US_LIST_CPU,     "fuse-gemm-bias", US_FACT_TYPES, US_FACT_TYPES,              us_pass_fuse_gemm_bias, "put Add of a constant per column into the product before it" },
+    { US_LIST_CPU,     "fuse-gemm-add", US_FACT_TYPES, US_FACT_TYPES,               us_pass_fuse_gemm_add, "put Add of a value of the same shape into the product before it" },
+    { US_LIST_CPU,     "fuse-gemm-act", US_FACT_TYPES, US_FACT_TYPES,               us_pass_fuse_gemm_act, "put Relu and Clip into the product before them" },
     { US_LIST_CPU, "fuse-map",        US_FACT_TYPES, US_FACT_TYPES,                 us_pass_fuse_map,    "run chains of elementwise operators as one pass over memory" },
+    { US_LIST_CPU,     "fuse-gemm-map", US_FACT_TYPES, US_FACT_TYPES,               us_pass_fuse_gemm_map, "run elementwise programs over the tiles of the product before them" },
 };
 /* clang-format on */
 
@@ -241,6 +247,24 @@ us_err us_take_name(us_ctx *c, us_graph *g, us_vid from, us_vid to)
     if (!other.n) return us_arena_fail(c, g->model->arena);
     US_TRY(us_graph_rename(c, g, from, other));
     return us_graph_rename(c, g, to, name);
+}
+
+bool us_const_range(const us_graph *g, const us_node *n, float *lo, float *hi)
+{
+    *lo = 0;
+    *hi = INFINITY;
+    if (us_is_op(n, "", "Relu")) return true;
+    if (!us_is_op(n, "", "Clip")) return false;
+    *lo = -INFINITY;
+    for (uint32_t k = 1; k < n->n_in; k++) {
+        if (n->in[k] == US_NIL) continue;
+        const us_tensor *t = us_const_tensor(g, n->in[k]);
+        if (!t || t->dtype != US_F32 || !t->data || us_tensor_count(t) != 1) return false;
+        float v = (float)us_tensor_f64_at(t, 0);
+        if (isnan(v)) return false;
+        *(k == 1 ? lo : hi) = v;
+    }
+    return *lo <= *hi; /* min above max is a case of its own */
 }
 
 /* --- rewiring ---------------------------------------------------------------------------------------------- */

@@ -338,6 +338,21 @@ static void test_pgemm__the_tail_sees_each_element_once_when_it_is_done(void)
     each_level(check_tail);
 }
 
+static void check_scratch(const us_gemm_kernels *k)
+{
+    for (size_t n = 0; n < 300; n += 37)
+        for (size_t kk = 0; kk < 3000; kk += 499)
+            for (size_t m = 1, last = 0; m < 700; m++) {
+                size_t now = k->scratch(m, n, kk);
+                CHECK(now >= last && now >= k->scratch(m, n / 2, kk));
+                last = now;
+            }
+}
+static void test_pgemm__scratch_is_enough_for_fewer_rows_and_columns(void)
+{
+    each_level(check_scratch);
+}
+
 static void test_pack__a_size_past_all_bounds_is_refused(void)
 {
     size_t bytes = 7;
@@ -357,6 +372,7 @@ static const us_test_case cases[] = {
     US_CASE(test_pgemm__nan_and_infinity_stay_in_their_rows),
     US_CASE(test_pgemm__splitting_rows_and_panels_changes_no_bit),
     US_CASE(test_pgemm__the_tail_sees_each_element_once_when_it_is_done),
+    US_CASE(test_pgemm__scratch_is_enough_for_fewer_rows_and_columns),
     US_CASE(test_pack__a_size_past_all_bounds_is_refused),
 };
 int main(int argc, char **argv)

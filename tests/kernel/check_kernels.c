@@ -222,6 +222,21 @@ static void test_gemm__splitting_rows_and_columns_changes_no_bit(void)
     check_all(check_split);
 }
 
+static void check_scratch(const level *l)
+{
+    for (size_t n = 1; n < 300; n += 37)
+        for (size_t k = 1; k < 3000; k += 499)
+            for (size_t m = 1, last = 0; m < 700; m++) {
+                size_t now = l->k.f32_gemm_scratch(m, n, k);
+                CHECK(now >= last && now >= l->k.f32_gemm_scratch(m, (n + 1) / 2, k));
+                last = now;
+            }
+}
+static void test_gemm__scratch_is_enough_for_fewer_rows_and_columns(void)
+{
+    check_all(check_scratch);
+}
+
 /* --- integers: exact, so equal to the definition whatever the sizes -------------------------------------- */
 
 static int16_t some_i16(us_rng *r)
@@ -388,6 +403,7 @@ static const us_test_case cases[] = {
     US_CASE(test_gemm__sizes_around_tiles),
     US_CASE(test_gemm__nan_and_infinity_stay_in_their_rows),
     US_CASE(test_gemm__splitting_rows_and_columns_changes_no_bit),
+    US_CASE(test_gemm__scratch_is_enough_for_fewer_rows_and_columns),
     US_CASE(test_i16_gemm__sizes_around_tiles),
     US_CASE(test_i16_rows__odd_counts_and_guards),
     US_CASE(test_requant8__rounds_half_to_even_and_saturates),

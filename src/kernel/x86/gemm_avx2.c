@@ -58,14 +58,6 @@ static inline float sum_lanes(__m256 x)
     return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
 }
 
-/* to[p][s] = from[s][p] for p < rows, s < cols. */
-static void turn(size_t rows, size_t cols, const float *from, size_t ld, float *to, size_t ldto)
-{
-    for (size_t s = 0; s < cols; s++)
-        for (size_t p = 0; p < rows; p++)
-            to[p * ldto + s] = from[s * ld + p];
-}
-
 #include "kernel/x86/gemm_x86.inc"
 
 void us_f32_gemm_6x16__avx2(const us_gemm_args *g)

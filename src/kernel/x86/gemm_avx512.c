@@ -36,14 +36,6 @@ enum { W = 16, THIN = 4 };
 #define SUM(x)       _mm512_reduce_add_ps(x)
 /* clang-format on */
 
-/* to[p][s] = from[s][p] for p < rows, s < cols. */
-static void turn(size_t rows, size_t cols, const float *from, size_t ld, float *to, size_t ldto)
-{
-    for (size_t s = 0; s < cols; s++)
-        for (size_t p = 0; p < rows; p++)
-            to[p * ldto + s] = from[s * ld + p];
-}
-
 #include "kernel/x86/gemm_x86.inc"
 
 void us_f32_gemm_14x32__avx512(const us_gemm_args *g)

@@ -1,0 +1,75 @@
+/* ir/product.h - f32 matrix products of operators as calls: settled once per shape, then only computed.
+ *
+ * Two kinds. By packed weights (kernel/gemm.h): the second matrix is constant and was packed once per plan; all rows of the first
+ * form one matrix, and what follows the product (bias, residual, clamp, an elementwise program) is done in the tile. Of two matrices that
+ * both change: batches broadcast as MatMul's do.
+ *
+ * Products are cut for the pool along M, or N where rows are few, or over the batch; no cut changes a bit. Small ones never
+ * see the pool.
+ */
+#ifndef USTA_IR_PRODUCT_H
+#define USTA_IR_PRODUCT_H
+
+#include "ir/op.h"
+#include "kernel/gemm.h"
+
+/* What prepare makes of constant weights. */
+typedef struct us_weights {
+    const us_gemm_kernels *kernels; /* whose order w is in */
+    size_t n, k;
+    const float *w;
+    const float *bias; /* n numbers; NULL: none, or not constant */
+} us_weights;
+
+/* Packs [k, n] (trans: [n, k]) in memory that lasts as `prepared` does; bias: n numbers or NULL, copied. */
+us_err us_weights_new(us_eval *k, const us_gemm_weights *b, const float *bias,
+                      us_weights **out) US_MUST;
+
+/* The same of the node's constant input 1, a matrix of floats, and its constant input 2 as bias where that is a number per column or one
+ * for all. *out stays when input 1 is not such. */
+us_err us_weights_of(us_eval *k, bool trans, float alpha, float beta, us_weights **out) US_MUST;
+
+typedef struct us_p_usta_gemm { /* usta.Gemm */
+    float alpha, beta, lo, hi;
+    int64_t transB;
+    us_ints code; /* program of what follows (ir/ewise.h); none: empty */
+    us_floats imm;
+} us_p_usta_gemm;
+
+/* Called on each finished piece of the result; state is the product's own. */
+typedef void us_product_tail_fn(const void *state, us_eval *k, void *scratch, size_t i0,
+                                size_t rows, size_t j0, size_t cols, float *c, size_t ldc);
+
+typedef struct us_product {
+    size_t m, n, k;
+    float lo, hi; /* by packed weights only: clamp; -INFINITY, INFINITY: none */
+    const us_weights *w;
+    int in_bias, in_res; /* inputs of the node, -1: none (bias: then that of w) */
+    us_product_tail_fn *tail;
+    const void *tail_state;
+    size_t tail_scratch;
+    /* both change (w NULL) */
+    size_t batch;
+    const size_t *at; /* per item of the batch where A and B begin, in turn; NULL: one item */
+    bool trans_a, trans_b;
+    float alpha, beta; /* beta times what lies in the result already */
+    int in_c;          /* input spread over the result before; -1: none */
+    size_t c_rows;     /* 1: one row for all */
+    /* set by us_product_settle */
+    const us_kernels *kernels;
+    size_t n_parts, part_rows, part_cols, part_items, scratch_each, scratch;
+} us_product;
+
+extern const us_product
+    us_product_none; /* nothing but the product of inputs 0 and 1: m, n, k are to be set */
+
+/* How the product is cut and how much scratch it takes; false: past all bounds. */
+bool us_product_settle(us_product *p, const us_kernels *kernels) US_MUST;
+/* Inputs 0 and 1 (or the weights) of k into its output 0. */
+void us_product_run(const us_product *p, us_eval *k, void *scratch);
+/* For eval: settled, charged and run, with scratch of k. The output is made already. */
+us_err us_product_eval(us_eval *k, us_product *p) US_MUST;
+/* A call of it, p copied. */
+us_err us_product_bind(us_eval *k, const us_product *p, us_call *call) US_MUST;
+
+#endif
