@@ -45,8 +45,8 @@ typedef void us_bin_fn(void *y, const void *a, const void *b, int64_t n, int64_t
     X(GELU, F, (T)0.5 * x * (1 + M(erf)(x * (T)0.70710678118654752440)))        \
     X(GELU_TANH, F, (T)0.5 * x * (1 + M(tanh)((T)0.79788456080286535588 *       \
                                   (x + (T)0.044715 * x * x * x))))              \
-    X(SHRINK, A, (T)((double)x < -p[1] ? (double)x + p[0]                       \
-                     : (double)x > p[1] ? (double)x - p[0] : 0))                \
+    X(SHRINK, A, WHOLE((double)x < -p[1] ? (double)x + p[0]                     \
+                       : (double)x > p[1] ? (double)x - p[0] : 0))              \
     X(BITNOT, I, (T)~x)
 
 /* X(id, types, formula on a, b): result of the operands' type */

@@ -67,6 +67,12 @@ static inline int64_t div_i64(int64_t a, int64_t b)
     if (b == 0) return 0;
     return b == -1 ? (int64_t)(0 - (uint64_t)a) : a / b;
 }
+/* Past its type an integer wraps, as sums of integers do. */
+static inline uint64_t whole_u64(double x)
+{
+    if (x >= 0x1p63) return x < 0x1p64 ? (uint64_t)x : UINT64_MAX;
+    return x > -0x1p63 ? (uint64_t)(int64_t)x : x < 0 ? (uint64_t)INT64_MIN : 0;
+}
 static inline uint64_t pow_u64(uint64_t a, uint64_t n)
 {
     uint64_t r = 1;
@@ -88,6 +94,7 @@ static inline int64_t pow_i64(int64_t a, int64_t n)
 #define WRAP(a, op, b) ((a)op(b))
 #define DIVIDE(a, b)   ((a) / (b))
 #define NAN_OF(x)      ((x) != (x) ? (x) : 0)
+#define WHOLE(x)       (x)
 #define T              float
 #define ID             F32
 #define M(fn)          fn##f
@@ -120,6 +127,7 @@ static inline int64_t pow_i64(int64_t a, int64_t n)
 #undef WRAP
 #undef DIVIDE
 #undef NAN_OF
+#undef WHOLE
 #undef POWER
 #undef MODULO
 #undef REMAINDER
@@ -129,6 +137,7 @@ static inline int64_t pow_i64(int64_t a, int64_t n)
 #define WRAP(a, op, b)  (T)((uint64_t)(a)op(uint64_t)(b))
 #define DIVIDE(a, b)    (T) div_i64((a), (b))
 #define NAN_OF(x)       0
+#define WHOLE(x)        whole_u64(x)
 #define POWER(a, b)     (T) pow_i64((a), (b))
 #define MODULO(a, b)    (T) mod_i64((a), (b))
 #define REMAINDER(a, b) (T) rem_i64((a), (b))
