@@ -81,6 +81,8 @@ def rows():
     yield "Softmax channels", one("Softmax", [("x", F, [1, 8, 80, 80])], axis=1)
     yield "LogSoftmax", one("LogSoftmax", [("x", F, [64, 256])], axis=-1)
     yield "LayerNorm 384", one("LayerNormalization", [("x", F, [128, 384]), ("s", F, [384]), ("b", F, [384])])
+    yield "InstanceNorm", one("InstanceNormalization", [("x", F, [1, 32, 56, 56]), ("s", F, [32]), ("b", F, [32])])
+    yield "BatchNorm", one("BatchNormalization", [("x", F, [1, 32, 56, 56])], [h.make_tensor(n, F, [32], [0.5] * 32) for n in "sbmv"])
     yield "ReduceMean last", one("ReduceMean", [("x", F, [128, 384])], [ints("a", [-1])])
     yield "ReduceMean 7x7", one("ReduceMean", [("x", F, [1, 960, 7, 7])], [ints("a", [2, 3])])
     yield "ReduceSum first", one("ReduceSum", [("x", F, [128, 384])], [ints("a", [0])])

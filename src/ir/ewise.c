@@ -1,7 +1,7 @@
 /* ir/ewise.c - the recipes: each float elementwise operator as instructions.
  *
- * The formulas are those of kernel/ref.h, in the same order of operations, so that a program differs from the operator's eval only by the
- * functions' own rounding (bounds in kernel/map.h).
+ * The formulas are those of kernel/ref.h, with fused multiply-adds where they fit, so a program differs from the operator's eval by rounding
+ * only (bounds of the functions: kernel/map.h).
  */
 #include "ir/ewise.h"
 
@@ -125,14 +125,13 @@ static int power(args *a)
 static int hard_sigmoid(args *a)
 {
     const us_p_hard_sigmoid *p = a->params;
-    int x =
-        emit2(a, US_EW_ADD, emit2(a, US_EW_MUL, imm(a, p->alpha), a->in[0]), imm(a, p->beta));
+    int x = emit3(a, US_EW_FMA, imm(a, p->alpha), a->in[0], imm(a, p->beta));
     return emit3(a, US_EW_CLAMP, x, imm(a, 0), imm(a, 1));
 }
 
 static int hard_swish(args *a)
 {
-    int x = emit2(a, US_EW_ADD, emit2(a, US_EW_DIV, a->in[0], imm(a, 6)), imm(a, 0.5F));
+    int x = emit3(a, US_EW_FMA, a->in[0], imm(a, 1.0F / 6), imm(a, 0.5F));
     return emit2(a, US_EW_MUL, a->in[0], emit3(a, US_EW_CLAMP, x, imm(a, 0), imm(a, 1)));
 }
 
@@ -196,24 +195,26 @@ static int swish(args *a)
     return times_sigmoid(a, p->alpha);
 }
 
+/* x / 2 + x / 2 * y */
 static int half_times_1_plus(args *a, int y)
 {
     int x = emit2(a, US_EW_MUL, imm(a, 0.5F), a->in[0]);
-    return emit2(a, US_EW_MUL, x, emit2(a, US_EW_ADD, imm(a, 1), y));
+    return emit3(a, US_EW_FMA, x, y, x);
 }
 static int gelu_erf(args *a)
 {
     int t = emit2(a, US_EW_MUL, a->in[0], imm(a, 0.70710678118654752440F));
     return half_times_1_plus(a, emit1(a, US_EW_ERF, t));
 }
+/* k (x + c x^3) = x (k + k c x^2) */
 static int gelu(args *a)
 {
     const us_p_gelu *p = a->params;
     if (us_sv_is(p->approximate, "none")) return gelu_erf(a);
-    int x = a->in[0], c = emit2(a, US_EW_MUL, imm(a, 0.044715F), x);
-    c = emit2(a, US_EW_MUL, emit2(a, US_EW_MUL, c, x), x);
-    c = emit2(a, US_EW_MUL, imm(a, 0.79788456080286535588F), emit2(a, US_EW_ADD, x, c));
-    return half_times_1_plus(a, emit1(a, US_EW_TANH, c));
+    const double k = 0.79788456080286535588;
+    int x = a->in[0], s = emit2(a, US_EW_MUL, x, x);
+    int t = emit3(a, US_EW_FMA, s, imm(a, (float)(k * 0.044715)), imm(a, (float)k));
+    return half_times_1_plus(a, emit1(a, US_EW_TANH, emit2(a, US_EW_MUL, x, t)));
 }
 
 static int shrink(args *a)

@@ -2,6 +2,7 @@
  *
  * Three ways, by how the operands lie:
  *   - one long row: nothing is copied, inputs and output are used where they are, tile by tile (all at once when there is one instruction);
+ *     A row that repeats and is as long as a vector (channels in a block) is a constant to the instructions;
  *   - rows of a good length: the same, row by row; a number per row is spread over a vector first;
  *   - short rows: as many as fill a tile are done together; operands that do not lie without gaps are gathered into registers, one that
  *     repeats the same row (a bias, channels in a block) only once.
@@ -13,7 +14,10 @@
 #include "kernel/map.h"
 
 /* What of an operand has to be done again for each tile. */
-typedef enum way { DIRECT, CONSTANT, ROW_NUMBER, GATHER, GATHER_ONCE } way;
+typedef enum way { DIRECT, CONSTANT, REPEATED, ROW_NUMBER, GATHER, GATHER_ONCE } way;
+enum {
+    REPEATING = 2
+}; /* step of an operand whose rows are one vector, the same again and again */
 
 typedef struct walk {
     const us_ew_kernels *k;
@@ -138,17 +142,25 @@ static void short_rows(walk *w)
 
 /* --- the choice ----------------------------------------------------------------------------------- */
 
-static bool no_gaps(const us_ew_args *a)
+static bool repeats(const us_ew_args *a, const us_ew_in *in, size_t width)
+{
+    return in->row == 0 && in->step == 1 && in->type == US_EW_F32 && a->n == width;
+}
+
+static bool no_gaps(const us_ew_args *a, size_t width)
 {
     if (a->rows == 1) return true;
     if (a->out_row != (ptrdiff_t)a->n) return false;
     for (size_t k = 0; k < a->prog->n_in; k++)
-        if (a->in[k].row != (a->in[k].step ? (ptrdiff_t)a->n : 0)) return false;
+        if (a->in[k].row != (a->in[k].step ? (ptrdiff_t)a->n : 0) &&
+            !repeats(a, &a->in[k], width))
+            return false;
     return true;
 }
 
 static way way_of(const us_ew_args *a, const us_ew_in *in, bool is_short)
 {
+    if (in->step == REPEATING) return REPEATED;
     if (in->step == 0 && (in->row == 0 || a->rows == 1)) return CONSTANT;
     if (in->step == 0 && !is_short) return ROW_NUMBER;
     if (is_short && in->row == 0) return GATHER_ONCE;
@@ -163,6 +175,11 @@ static void place_slots(walk *w, bool is_short)
     float *free_at = a->scratch;
     for (size_t k = 0; k < m->n_in; k++) {
         w->ways[k] = way_of(a, &a->in[k], is_short);
+        if (w->ways[k] == REPEATED) {
+            w->at[k] = a->in[k].p;
+            w->step[k] = 0;
+            continue;
+        }
         bool one = w->ways[k] == CONSTANT || w->ways[k] == ROW_NUMBER;
         w->step[k] = one ? 0 : w->k->width;
         w->at[k] = w->tile[k] = w->splat[k] = free_at;
@@ -195,8 +212,10 @@ void us_ew_run(const us_ew_kernels *k, const us_ew_args *a)
     walk w;
     w.k = k;
     w.a = a;
-    if (no_gaps(a)) {
+    if (no_gaps(a, k->width)) {
         us_ew_args flat = *a;
+        for (size_t i = 0; a->rows > 1 && i < a->prog->n_in; i++)
+            if (repeats(a, &a->in[i], k->width)) flat.in[i].step = REPEATING;
         flat.n = a->rows * a->n;
         flat.rows = 1;
         w.a = &flat;

@@ -20,12 +20,13 @@ typedef struct us_softmax_args {
 } us_softmax_args;
 
 /* y = (x - mean) / sqrt(variance + epsilon) * scale + bias; without `centre` the mean counts as 0. scale, bias: n numbers each, or NULL. mean, inverse:
- * a number per row, or NULL. y may be x. */
+ * a number per row, or NULL. row_scale, row_bias: `period` numbers each, one for row (first + r) % period, or both NULL. y may be x. */
 typedef struct us_norm_args {
     size_t rows, n;
     bool centre;
     float epsilon;
-    const float *x, *scale, *bias;
+    const float *x, *scale, *bias, *row_scale, *row_bias;
+    size_t first, period;
     float *y, *mean, *inverse;
 } us_norm_args;
 

@@ -66,6 +66,12 @@ static const call_case table[] = {
     {"const a: int64[1] = {1}\n  y = ReduceL1(x, a)", X6, NO, 1e-6},
     {"const a: int64[1] = {-2}\n  y = ReduceProd(x, a)", X6, NO, 1e-6},
     {"const a: int64[2] = {2, 3}\n  y = ReduceSumSquare(x, a)", X6, NO, 1e-5},
+    {"y = InstanceNormalization(x, z, z)", BIG, {40, -1}, 1e-5},
+    {"const s: float[3] = {1, 2, -3}\n  const b: float[3] = {0.5, 0, 1}\n"
+     "  const v: float[3] = {1, 0.25, 3}\n  y = BatchNormalization(x, s, b, b, v)",
+     {2, 3, 37, 65, -1},
+     NO,
+     1e-6},
     /* moves */
     {"y = Transpose(x) {perm=[0, 2, 3, 1]}", BIG, NO, 0},
     {"y = Transpose(x) {perm=[3, 2, 1, 0]}", BIG, NO, 0},

@@ -403,7 +403,7 @@ static void check_walk_of(const level *l, size_t rows, size_t n, const lay *lays
 
 static void check_walk(const level *l)
 {
-    static const size_t sizes[] = {0,   1,   2,   3,   7,   16,  31,  49,
+    static const size_t sizes[] = {0,   1,   2,   3,   7,   8,   16,  31,  49,
                                    100, 255, 256, 257, 511, 512, 513, 1300};
     us_rng r = us_rng_new(9, "map", 0);
     for (size_t i = 0; i < US_LEN(sizes); i++)

@@ -154,11 +154,17 @@ static void check_norm_of(const level *l, us_rng *r, size_t rows, size_t n, int 
                       .centre = kind != 1,
                       .epsilon = 1e-5F,
                       .x = x,
-                      .scale = kind == 2 ? NULL : s,
+                      .scale = kind >= 2 ? NULL : s,
                       .bias = kind == 0 ? b : NULL,
                       .y = y,
                       .mean = mean,
                       .inverse = inv};
+    if (kind == 3) { /* numbers per row, of two channels */
+        a.row_scale = s;
+        a.row_bias = b;
+        a.first = 1;
+        a.period = 2;
+    }
     l->k.rows->norm(&a);
     for (size_t o = 0; o < rows; o++) {
         double mu = 0, var = 0;
@@ -173,6 +179,7 @@ static void check_norm_of(const level *l, us_rng *r, size_t rows, size_t n, int 
             double v = ((double)x[o * n + i] - mu) * inverse;
             if (a.scale) v *= (double)s[i];
             if (a.bias) v += (double)b[i];
+            if (kind == 3) v = v * (double)s[(1 + o) % 2] + (double)b[(1 + o) % 2];
             CHECK_NEAR(y[o * n + i], v, n == 1 ? 1e-2 : 2e-4);
         }
     }
@@ -187,7 +194,7 @@ static void check_norm(const level *l)
 {
     us_rng r = us_rng_new(3, "rows", 0);
     for (size_t i = 1; i < US_LEN(sizes); i++)
-        for (int kind = 0; kind < 3; kind++)
+        for (int kind = 0; kind < 4; kind++)
             check_norm_of(l, &r, 3, sizes[i], kind);
 }
 static void test_norm__sizes_and_parts_left_out(void)

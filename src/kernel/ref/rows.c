@@ -39,10 +39,12 @@ static void one_norm(const us_norm_args *a, size_t r)
     for (size_t i = 0; i < a->n; i++)
         var += ((double)x[i] - mean) * ((double)x[i] - mean);
     double inverse = 1 / sqrt(var / (double)a->n + (double)a->epsilon);
+    size_t of_row = a->row_scale ? (a->first + r) % a->period : 0;
     for (size_t i = 0; i < a->n; i++) {
         double v = ((double)x[i] - mean) * inverse;
         if (a->scale) v *= (double)a->scale[i];
         if (a->bias) v += (double)a->bias[i];
+        if (a->row_scale) v = v * (double)a->row_scale[of_row] + (double)a->row_bias[of_row];
         y[i] = (float)v;
     }
     if (a->mean) a->mean[r] = (float)mean;
