@@ -58,6 +58,7 @@ typedef struct job {
     float *to;
     size_t block, blocks, c, pixels;
     bool out;
+    us_conv_reorder_fn *fn; /* NULL: the plain way */
 } job;
 
 /* One block of channels of one image. */
@@ -68,10 +69,14 @@ static void one_block(void *arg, size_t i0, size_t i1)
         size_t n = i / j->blocks, c0 = i % j->blocks * j->block;
         size_t plain = (n * j->c + c0) * j->pixels, blocked = i * j->block * j->pixels;
         size_t lanes = US_MIN(j->block, j->c - c0);
-        if (j->out)
-            us_conv_unblock(j->block, lanes, j->pixels, j->from + blocked, j->to + plain);
+        const float *from = j->from + (j->out ? blocked : plain);
+        float *to = j->to + (j->out ? plain : blocked);
+        if (j->fn)
+            j->fn(lanes, j->pixels, from, to);
+        else if (j->out)
+            us_conv_unblock(j->block, lanes, j->pixels, from, to);
         else
-            us_conv_block(j->block, lanes, j->pixels, j->from + plain, j->to + blocked);
+            us_conv_block(j->block, lanes, j->pixels, from, to);
     }
 }
 
@@ -171,6 +176,8 @@ static us_err bind_reorder(us_eval *k, bool out, us_call *call)
     US_TRY(us_eval_keep(k, sizeof(bound), &p));
     bound *b = p;
     *b = (bound){job_of(plain, blocked, out), (size_t)blocked->dims[0]};
+    const us_conv_kernels *f = us_kernels_get(k->c)->conv;
+    if (f->block == b->j.block) b->j.fn = out ? f->block_out : f->block_in;
     *call = (us_call){.run = run_bound, .state = b, .kernel = out ? "unblock" : "block"};
     return US_OK;
 }

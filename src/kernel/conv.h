@@ -71,6 +71,27 @@ typedef struct us_conv_dw {
 } us_conv_dw;
 typedef void us_conv_dw_fn(const us_conv_dw *t);
 
+/* Taps of an output position along one dimension: the first input position inside, how many are, and by how much they count. */
+typedef struct us_conv_span {
+    size_t x, n;
+    float count;
+} us_conv_span;
+
+/* One output row of one block, pooled: the largest (NaN if one is, 0 of none), or the sum by count * spans[].count. */
+typedef struct us_conv_pool {
+    const float *x;   /* first input row that the window meets, column 0 */
+    size_t row, step; /* floats from a tap to the next below, to the right */
+    size_t n_kh;
+    float count;
+    const us_conv_span *spans; /* ow of them */
+    size_t ow;
+    float *y;
+} us_conv_pool;
+typedef void us_conv_pool_fn(const us_conv_pool *t);
+
+/* A block of `lanes` real channels to blocked and back, `pixels` of them; the channels of the plain side are `pixels` floats apart. */
+typedef void us_conv_reorder_fn(size_t lanes, size_t pixels, const float *x, float *y);
+
 typedef struct us_conv_kernels {
     const char *name;                 /* of the instruction set */
     size_t block;                     /* B */
@@ -78,6 +99,8 @@ typedef struct us_conv_kernels {
     /* tile of q blocks and p pixels that are `block` floats apart, or one float (plain input) */
     us_conv_tile_fn *(*tile)(size_t q, size_t p, bool plain);
     us_conv_dw_fn *(*dw)(size_t kw, size_t sw, size_t dw);
+    us_conv_pool_fn *pool_max, *pool_mean;
+    us_conv_reorder_fn *block_in, *block_out;
 } us_conv_kernels;
 
 /* --- the three steps ------------------------------------------------------------------------------------------- */
@@ -91,8 +114,8 @@ typedef struct us_conv_choice {
 } us_conv_choice;
 void us_conv_choose(const us_conv_kernels *f, const us_conv_dims *s, us_conv_choice *out);
 /* w is [m][c / groups][kh][kw], bias [m] or NULL; to: choice->floats, aligned to 64 bytes. */
-void us_conv_pack(const us_conv_kernels *f, const us_conv_dims *s,
-                  const us_conv_choice *choice, const float *w, const float *bias, float *to);
+void us_conv_pack(const us_conv_kernels *f, const us_conv_dims *s, const us_conv_choice *choice,
+                  const float *w, const float *bias, float *to);
 
 typedef struct us_conv {
     const us_conv_kernels *f;
@@ -115,8 +138,8 @@ typedef struct us_conv {
 } us_conv;
 /* taps: room for s->kh * s->kw numbers that live as long as cv. False: too large a scratch (US_CONV_SCRATCH); use another way. */
 #define US_CONV_SCRATCH ((size_t)256 << 20)
-bool us_conv_open(const us_conv_kernels *f, const us_conv_dims *s,
-                  const us_conv_choice *choice, ptrdiff_t *taps, us_conv *cv);
+bool us_conv_open(const us_conv_kernels *f, const us_conv_dims *s, const us_conv_choice *choice,
+                  ptrdiff_t *taps, us_conv *cv);
 
 typedef struct us_conv_args {
     const float *x;

@@ -183,15 +183,26 @@ static us_err pool(us_blocker *b, const us_node *n)
     return US_OK;
 }
 
-/* Over height and width, both kept as 1. */
-static us_err reduce_space(us_blocker *b, const us_blocked *x, const char *op)
+/* Over height and width, both kept as 1: a window as large as the image where that is known. */
+static us_err reduce_space(us_blocker *b, const us_node *n, const us_blocked *x, bool max)
 {
-    int64_t axes[2] = {2, 3}, two = 2;
+    const us_type *t = us_block_type(b, n->in[0]);
+    int64_t axes[2] = {2, 3}, two = 2, window[3] = {1, 1, 1};
     us_blocked in = *x;
     us_vid v[2] = {in.v}, y;
-    US_TRY(us_block_const(b, US_I64, 1, &two, axes, &v[1]));
-    US_TRY(us_block_node(b, "", op, 2, v, &y));
-    US_TRY(us_block_attr_int(b, "keepdims", 1));
+    bool known = t && t->rank == in.rank;
+    for (int32_t i = 2; known && i < t->rank; i++)
+        known = us_dim_known(t->dims[i]) && t->dims[i].add > 0;
+    if (known) {
+        if (t->rank == 4) window[0] = t->dims[2].add;
+        window[1] = t->dims[t->rank - 1].add;
+        US_TRY(us_block_node(b, "", max ? "MaxPool" : "AveragePool", 1, v, &y));
+        US_TRY(us_block_attr_ints(b, "kernel_shape", 3, window));
+    } else {
+        US_TRY(us_block_const(b, US_I64, 1, &two, axes, &v[1]));
+        US_TRY(us_block_node(b, "", max ? "ReduceMax" : "ReduceMean", 2, v, &y));
+        US_TRY(us_block_attr_int(b, "keepdims", 1));
+    }
     us_block_done(b, y, in.channels, in.rank);
     return US_OK;
 }
@@ -199,13 +210,13 @@ static us_err reduce_space(us_blocker *b, const us_blocked *x, const char *op)
 static us_err global_average(us_blocker *b, const us_node *n)
 {
     const us_blocked *x = us_block_of(b, n->in[0]);
-    return x ? reduce_space(b, x, "ReduceMean") : US_OK;
+    return x && x->rank > 2 ? reduce_space(b, n, x, false) : US_OK;
 }
 
 static us_err global_max(us_blocker *b, const us_node *n)
 {
     const us_blocked *x = us_block_of(b, n->in[0]);
-    return x ? reduce_space(b, x, "ReduceMax") : US_OK;
+    return x && x->rank > 2 ? reduce_space(b, n, x, true) : US_OK;
 }
 
 /* ReduceMean and ReduceMax over exactly all of space. */
@@ -225,7 +236,7 @@ static us_err reduce(us_blocker *b, const us_node *n)
     }
     if (seen != (x->rank == 4 ? 12u : 4u)) return US_OK;
     bool keeps = !keep || keep->i != 0;
-    US_TRY(reduce_space(b, x, n->op->name));
+    US_TRY(reduce_space(b, n, x, us_sv_is(n->op_type, "ReduceMax")));
     if (!keeps) b->blocked[n->out[0]].rank = 2;
     return US_OK;
 }

@@ -270,20 +270,20 @@ static void check_widths(const us_conv_kernels *f)
             size_t k = i < 3 ? 3 : 5;
             conv_case t = {.lo = 0, .hi = INFINITY, .bias = true};
             t.s = (us_conv_dims){.n = 1,
-                                  .c = f->block + 3,
-                                  .h = 3,
-                                  .w = w,
-                                  .m = f->block * (1 + w % 5),
-                                  .kh = k,
-                                  .kw = k,
-                                  .sh = 1,
-                                  .sw = 1 + i % 2,
-                                  .dh = 1,
-                                  .dw = 1,
-                                  .top = (ptrdiff_t)k / 2,
-                                  .left = (ptrdiff_t)k / 2,
-                                  .oh = 3,
-                                  .groups = 1};
+                                 .c = f->block + 3,
+                                 .h = 3,
+                                 .w = w,
+                                 .m = f->block * (1 + w % 5),
+                                 .kh = k,
+                                 .kw = k,
+                                 .sh = 1,
+                                 .sw = 1 + i % 2,
+                                 .dh = 1,
+                                 .dw = 1,
+                                 .top = (ptrdiff_t)k / 2,
+                                 .left = (ptrdiff_t)k / 2,
+                                 .oh = 3,
+                                 .groups = 1};
             t.s.ow = out_size(w, k, t.s.sw, 1, (ptrdiff_t)k / 2 * 2);
             if (i % 3 == 2) t.s.m = t.s.groups = t.s.c;
             buffers b;
@@ -366,15 +366,12 @@ static void check_specials(const us_conv_kernels *f)
                 if (m >= t.s.m) continue;
                 size_t p = o / f->block % pixels,
                        where[4] = {o / (mp * pixels), m, p / t.s.ow, p % t.s.ow};
-                double bound, sum = 0;
-                us_conv_dims *s = &t.s;
-                (void)s;
-                sum = wanted(&t, &b, where, 0, &bound);
+                double bound;
+                (void)wanted(&t, &b, where, 0, &bound);
                 bool touched = !isfinite(bound);
                 if (!touched) bad += memcmp(&b.y[o], &ok.y[o], sizeof(float)) != 0;
                 if (touched && i % 2 == 0) bad += !isnan(b.y[o]);
                 if (touched && i % 2 == 1) bad += isfinite(b.y[o]) && b.y[o] != -1e30F;
-                (void)sum;
             }
             if (bad) say(f, &t);
             CHECK_EQ_U64(bad, 0);
@@ -388,26 +385,95 @@ static void test_conv__nan_and_infinity_stay_where_their_taps_are(void)
     each_level(check_specials);
 }
 
-static void test_block__there_and_back(void)
+static void check_reorder(const us_conv_kernels *f)
 {
     us_rng r = us_rng_new(5, "conv", 0);
-    for (size_t block = 8; block <= 16; block += 8)
-        for (size_t c = 1; c <= 40; c += 3)
-            for (size_t pixels = 1; pixels < 200; pixels = pixels * 3 + 1) {
-                float *x = some_floats(&r, c * pixels), *back = some_floats(&r, c * pixels);
-                float *y = some_floats(&r, padded(c, block) * pixels);
-                us_conv_block(block, c, pixels, x, y);
-                for (size_t i = 0; i < padded(c, block) * pixels; i++) {
-                    size_t ch = i / (block * pixels) * block + i % block;
-                    float want = ch < c ? x[ch * pixels + i / block % pixels] : 0;
-                    CHECK(y[i] == want);
-                }
-                us_conv_unblock(block, c, pixels, y, back);
-                CHECK(memcmp(x, back, c * pixels * sizeof *x) == 0);
-                free(x);
-                free(y);
-                free(back);
+    size_t block = f->block;
+    for (size_t c = 1; c <= 40; c += 3)
+        for (size_t pixels = 1; pixels < 200; pixels += 1 + pixels / 3) {
+            float *x = some_floats(&r, c * pixels), *back = some_floats(&r, c * pixels);
+            float *y = some_floats(&r, padded(c, block) * pixels), *z = NULL;
+            us_conv_block(block, c, pixels, x, y);
+            for (size_t i = 0; i < padded(c, block) * pixels; i++) {
+                size_t ch = i / (block * pixels) * block + i % block;
+                CHECK(y[i] == (ch < c ? x[ch * pixels + i / block % pixels] : 0));
             }
+            us_conv_unblock(block, c, pixels, y, back);
+            CHECK(memcmp(x, back, c * pixels * sizeof *x) == 0);
+            z = some_floats(&r, padded(c, block) * pixels);
+            memset(back, 0, c * pixels * sizeof *x);
+            for (size_t c0 = 0; c0 < c; c0 += block) {
+                size_t lanes = US_MIN(block, c - c0), at = c0 * pixels;
+                f->block_in(lanes, pixels, x + at, z + at);
+                f->block_out(lanes, pixels, z + at, back + at);
+            }
+            CHECK(memcmp(y, z, padded(c, block) * pixels * sizeof *x) == 0);
+            CHECK(memcmp(x, back, c * pixels * sizeof *x) == 0);
+            free(x);
+            free(y);
+            free(z);
+            free(back);
+        }
+}
+static void test_block__there_and_back(void)
+{
+    each_level(check_reorder);
+}
+
+/* A row of windows, some empty, of values with a NaN now and then; the sum of a window of k is right within k eps of its terms. */
+static void check_pool(const us_conv_kernels *f)
+{
+    enum { H = 5, W = 37, OW = 23 };
+    us_rng r = us_rng_new(6, "conv", 0);
+    for (int i = 0; i < 300; i++) {
+        size_t b = f->block, n_x = H * W * b;
+        float *x = some_floats(&r, n_x), *y = some_floats(&r, OW * b + GUARD);
+        us_conv_span spans[OW];
+        us_conv_pool t = {.x = x, .row = W * b, .step = b * (1 + up_to(&r, 2)), .y = y};
+        t.n_kh = up_to(&r, H + 1);
+        t.count = (float)(t.n_kh + up_to(&r, 2));
+        t.spans = spans;
+        t.ow = 1 + up_to(&r, OW);
+        if (i % 2) x[up_to(&r, n_x)] = i % 4 == 1 ? NAN : -INFINITY;
+        for (size_t o = 0; o < t.ow; o++) {
+            size_t n = up_to(&r, 12), last = n ? (n - 1) * (t.step / b) : 0;
+            spans[o] = (us_conv_span){up_to(&r, W - last), n, (float)(n + up_to(&r, 2))};
+        }
+        for (size_t k = 0; k < GUARD; k++)
+            y[t.ow * b + k] = GUARD_VALUE;
+        for (int max = 0; max < 2; max++) {
+            (max ? f->pool_max : f->pool_mean)(&t);
+            for (size_t o = 0; o < t.ow * b; o++) {
+                const us_conv_span *s = &spans[o / b];
+                double top = -INFINITY, sum = 0, abs = 0;
+                bool nan_ = false;
+                for (size_t k = 0; k < t.n_kh * s->n; k++) {
+                    double v =
+                        (double)x[k / s->n * t.row + s->x * b + k % s->n * t.step + o % b];
+                    nan_ = nan_ || isnan(v);
+                    top = fmax(top, v);
+                    sum += v;
+                    abs += fabs(v);
+                }
+                double n = fmax((double)(t.count * s->count), 1), got = (double)y[o];
+                if (t.n_kh * s->n == 0) top = 0;
+                if (nan_)
+                    CHECK(isnan(y[o]));
+                else if (max || isinf(abs))
+                    CHECK(got == (max ? top : sum));
+                else
+                    CHECK_NEAR(got, sum / n, 64.0 * (double)FLT_EPSILON * abs / n);
+            }
+        }
+        for (size_t k = 0; k < GUARD; k++)
+            CHECK(y[t.ow * b + k] == GUARD_VALUE);
+        free(x);
+        free(y);
+    }
+}
+static void test_pool__windows_along_a_row(void)
+{
+    each_level(check_pool);
 }
 
 static const us_test_case cases[] = {
@@ -416,6 +482,7 @@ static const us_test_case cases[] = {
     US_CASE(test_conv__chunks_bands_and_threads),
     US_CASE(test_conv__nan_and_infinity_stay_where_their_taps_are),
     US_CASE(test_block__there_and_back),
+    US_CASE(test_pool__windows_along_a_row),
 };
 int main(int argc, char **argv)
 {

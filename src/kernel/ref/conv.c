@@ -96,5 +96,52 @@ static us_conv_dw_fn *dw(size_t kw, size_t sw, size_t dil)
     return dw_row;
 }
 
-const us_conv_kernels us_conv__ref = {
-    .name = "ref", .block = B, .max_p = {0, 8, 8}, .tile = tile, .dw = dw};
+static void pool_max(const us_conv_pool *t)
+{
+    for (size_t o = 0; o < t->ow; o++) {
+        const us_conv_span s = t->spans[o];
+        for (size_t l = 0; l < B; l++) {
+            float best = t->n_kh && s.n ? -INFINITY : 0;
+            for (size_t i = 0; i < t->n_kh; i++)
+                for (size_t k = 0; k < s.n; k++) {
+                    float x = t->x[i * t->row + s.x * B + k * t->step + l];
+                    if (best == best && (x > best || x != x)) best = x; /* a NaN stays */
+                }
+            t->y[o * B + l] = best;
+        }
+    }
+}
+
+static void pool_mean(const us_conv_pool *t)
+{
+    for (size_t o = 0; o < t->ow; o++) {
+        const us_conv_span s = t->spans[o];
+        for (size_t l = 0; l < B; l++) {
+            float sum = 0, n = t->count * s.count;
+            for (size_t i = 0; i < t->n_kh; i++)
+                for (size_t k = 0; k < s.n; k++)
+                    sum += t->x[i * t->row + s.x * B + k * t->step + l];
+            t->y[o * B + l] = sum / (n < 1 ? 1 : n);
+        }
+    }
+}
+
+static void block_in(size_t lanes, size_t pixels, const float *x, float *y)
+{
+    us_conv_block(B, lanes, pixels, x, y);
+}
+
+static void block_out(size_t lanes, size_t pixels, const float *x, float *y)
+{
+    us_conv_unblock(B, lanes, pixels, x, y);
+}
+
+const us_conv_kernels us_conv__ref = {.name = "ref",
+                                      .block = B,
+                                      .max_p = {0, 8, 8},
+                                      .tile = tile,
+                                      .dw = dw,
+                                      .pool_max = pool_max,
+                                      .pool_mean = pool_mean,
+                                      .block_in = block_in,
+                                      .block_out = block_out};

@@ -12,6 +12,15 @@
 #define MAX(a, b)    _mm256_max_ps((a), (b))
 #define MIN(a, b)    _mm256_min_ps((a), (b))
 
+#define DIV(a, b) _mm256_div_ps((a), (b))
+
+/* Lanes in which one of two vectors has a NaN. */
+#define BAD            __m256
+#define NOT_BAD        _mm256_setzero_ps()
+#define BAD_IF(a, b)   _mm256_cmp_ps((a), (b), _CMP_UNORD_Q)
+#define BAD_OR(a, b)   _mm256_or_ps((a), (b))
+#define BLEND(a, b, m) _mm256_blendv_ps((a), (b), (m))
+
 #define TILE_NAME(q, p, in) tile_conv_##q##x##p##_##in##__avx2
 /* clang-format off */
 #define TILES(X) \
@@ -22,5 +31,71 @@
 
 #include "kernel/x86/conv.inc"
 
-const us_conv_kernels us_conv__avx2 = {
-    .name = "avx2", .block = LANES, .max_p = {0, 12, 6, 4, 0}, .tile = tile, .dw = dw};
+/* --- layouts ------------------------------------------------------------------------------------------------------------- */
+
+/* 8 rows of 8 turned: row i of the result is column i. */
+static inline void turn(__m256 r[8])
+{
+    __m256 t[8];
+    for (int i = 0; i < 8; i += 2) {
+        t[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
+        t[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
+    }
+    for (int i = 0; i < 8; i += 4) {
+        r[i] = _mm256_shuffle_ps(t[i], t[i + 2], 0x44);
+        r[i + 1] = _mm256_shuffle_ps(t[i], t[i + 2], 0xee);
+        r[i + 2] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0x44);
+        r[i + 3] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0xee);
+    }
+    for (int i = 0; i < 4; i++) {
+        t[i] = _mm256_permute2f128_ps(r[i], r[4 + i], 0x20);
+        t[4 + i] = _mm256_permute2f128_ps(r[i], r[4 + i], 0x31);
+    }
+    for (int i = 0; i < 8; i++)
+        r[i] = t[i];
+}
+
+/* Lanes below n: a mask for loads and stores. */
+static inline __m256i first_lanes(size_t n)
+{
+    static const int32_t ones[16] = {-1, -1, -1, -1, -1, -1, -1, -1};
+    return _mm256_loadu_si256((const __m256i *)(const void *)(ones + 8 - n));
+}
+
+static void block_in(size_t lanes, size_t pixels, const float *x, float *y)
+{
+    for (size_t p = 0; p < pixels; p += 8) {
+        size_t n = US_MIN(pixels - p, (size_t)8);
+        __m256i m = first_lanes(n);
+        __m256 r[8];
+        for (size_t l = 0; l < 8; l++)
+            r[l] = l < lanes ? _mm256_maskload_ps(x + l * pixels + p, m) : _mm256_setzero_ps();
+        turn(r);
+        for (size_t i = 0; i < 8; i++)
+            if (i < n) _mm256_storeu_ps(y + (p + i) * 8, r[i]);
+    }
+}
+
+static void block_out(size_t lanes, size_t pixels, const float *x, float *y)
+{
+    for (size_t p = 0; p < pixels; p += 8) {
+        size_t n = US_MIN(pixels - p, (size_t)8);
+        __m256i m = first_lanes(n);
+        __m256 r[8];
+        for (size_t i = 0; i < 8; i++)
+            r[i] = i < n ? _mm256_loadu_ps(x + (p + i) * 8) : _mm256_setzero_ps();
+        turn(r);
+        for (size_t l = 0; l < 8; l++)
+            if (l < lanes) _mm256_maskstore_ps(y + l * pixels + p, m, r[l]);
+    }
+}
+
+const us_conv_kernels us_conv__avx2 = {.name = "avx2",
+                                       .block = LANES,
+                                       .max_p = {0, 12, 6, 4, 0},
+                                       .tile = tile,
+                                       .dw = dw,
+                                       .pool_max = pool_max,
+                                       .pool_mean = pool_mean,
+                                       .block_in = block_in,
+                                       .block_out = block_out};

@@ -12,6 +12,15 @@
 #define MAX(a, b)    _mm512_max_ps((a), (b))
 #define MIN(a, b)    _mm512_min_ps((a), (b))
 
+#define DIV(a, b) _mm512_div_ps((a), (b))
+
+/* Lanes in which one of two vectors has a NaN. */
+#define BAD            __mmask16
+#define NOT_BAD        0
+#define BAD_IF(a, b)   _mm512_cmp_ps_mask((a), (b), _CMP_UNORD_Q)
+#define BAD_OR(a, b)   ((__mmask16)((a) | (b)))
+#define BLEND(a, b, m) _mm512_mask_mov_ps((a), (m), (b))
+
 #define TILE_NAME(q, p, in) tile_conv_##q##x##p##_##in##__avx512
 /* clang-format off */
 #define TILES(X) \
@@ -23,5 +32,68 @@
 
 #include "kernel/x86/conv.inc"
 
-const us_conv_kernels us_conv__avx512 = {
-    .name = "avx512", .block = LANES, .max_p = {0, 14, 14, 9, 6}, .tile = tile, .dw = dw};
+/* --- layouts ------------------------------------------------------------------------------------------------------------- */
+
+/* 16 rows of 16 turned: row i of the result is column i. */
+static inline void turn(__m512 r[16])
+{
+    __m512 t[16];
+    for (int i = 0; i < 16; i += 2) {
+        t[i] = _mm512_unpacklo_ps(r[i], r[i + 1]);
+        t[i + 1] = _mm512_unpackhi_ps(r[i], r[i + 1]);
+    }
+    for (int i = 0; i < 16; i += 4) {
+        r[i] = _mm512_shuffle_ps(t[i], t[i + 2], 0x44);
+        r[i + 1] = _mm512_shuffle_ps(t[i], t[i + 2], 0xee);
+        r[i + 2] = _mm512_shuffle_ps(t[i + 1], t[i + 3], 0x44);
+        r[i + 3] = _mm512_shuffle_ps(t[i + 1], t[i + 3], 0xee);
+    }
+    for (int i = 0; i < 16; i += 8)
+        for (int k = 0; k < 4; k++) {
+            t[i + k] = _mm512_shuffle_f32x4(r[i + k], r[i + 4 + k], 0x88);
+            t[i + 4 + k] = _mm512_shuffle_f32x4(r[i + k], r[i + 4 + k], 0xdd);
+        }
+    for (int k = 0; k < 8; k++) {
+        r[k] = _mm512_shuffle_f32x4(t[k], t[8 + k], 0x88);
+        r[8 + k] = _mm512_shuffle_f32x4(t[k], t[8 + k], 0xdd);
+    }
+}
+
+static void block_in(size_t lanes, size_t pixels, const float *x, float *y)
+{
+    for (size_t p = 0; p < pixels; p += 16) {
+        size_t n = US_MIN(pixels - p, (size_t)16);
+        __mmask16 m = (__mmask16)(0xffffu >> (16 - n));
+        __m512 r[16];
+        for (size_t l = 0; l < 16; l++)
+            r[l] =
+                l < lanes ? _mm512_maskz_loadu_ps(m, x + l * pixels + p) : _mm512_setzero_ps();
+        turn(r);
+        for (size_t i = 0; i < 16; i++)
+            if (i < n) _mm512_storeu_ps(y + (p + i) * 16, r[i]);
+    }
+}
+
+static void block_out(size_t lanes, size_t pixels, const float *x, float *y)
+{
+    for (size_t p = 0; p < pixels; p += 16) {
+        size_t n = US_MIN(pixels - p, (size_t)16);
+        __mmask16 m = (__mmask16)(0xffffu >> (16 - n));
+        __m512 r[16];
+        for (size_t i = 0; i < 16; i++)
+            r[i] = i < n ? _mm512_loadu_ps(x + (p + i) * 16) : _mm512_setzero_ps();
+        turn(r);
+        for (size_t l = 0; l < 16; l++)
+            if (l < lanes) _mm512_mask_storeu_ps(y + l * pixels + p, m, r[l]);
+    }
+}
+
+const us_conv_kernels us_conv__avx512 = {.name = "avx512",
+                                         .block = LANES,
+                                         .max_p = {0, 14, 14, 9, 6},
+                                         .tile = tile,
+                                         .dw = dw,
+                                         .pool_max = pool_max,
+                                         .pool_mean = pool_mean,
+                                         .block_in = block_in,
+                                         .block_out = block_out};
