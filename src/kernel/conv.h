@@ -99,6 +99,8 @@ typedef struct us_conv_kernels {
     /* tile of q blocks and p pixels that are `block` floats apart, or one float (plain input) */
     us_conv_tile_fn *(*tile)(size_t q, size_t p, bool plain);
     us_conv_dw_fn *(*dw)(size_t kw, size_t sw, size_t dw);
+    us_conv_dw_fn *
+        dw_two_rows; /* 3x3 without stride or dilation, all taps' rows in the image: this row and the next; or NULL */
     us_conv_pool_fn *pool_max, *pool_mean;
     us_conv_reorder_fn *block_in, *block_out;
 } us_conv_kernels;

@@ -69,6 +69,8 @@ static void run_rows(const job *j, size_t image_block, size_t y0, size_t y1)
                     .bias = a->packed + block * b,
                     .lo = a->lo,
                     .hi = a->hi};
+    bool pairs =
+        cv->f->dw_two_rows && s->kh == 3 && s->kw == 3 && s->sh * s->sw * s->dh * s->dw == 1;
     for (size_t y = y0; y < y1; y++) {
         size_t k0, k1, at = (image_block * s->oh + y) * s->ow * b;
         us_conv_tap_rows(s, y, &k0, &k1);
@@ -78,7 +80,9 @@ static void run_rows(const job *j, size_t image_block, size_t y0, size_t y1)
         t.n_kh = k1 - k0;
         t.y = a->y + at;
         t.res = a->res ? a->res + at : NULL;
-        fn(&t);
+        bool two = pairs && y + 1 < y1 && row >= 0 && k1 - k0 == 3 && (size_t)row + 4 <= s->h;
+        (two ? cv->f->dw_two_rows : fn)(&t);
+        y += two;
     }
 }
 

@@ -229,6 +229,9 @@ static void pack_row(const us_conv *cv, const float *x, float *to)
         if (n == 0) continue;
         if (sw == 1)
             memcpy(at, from, n * bytes);
+        else if (step == 1 && sw == 2) /* apart: the compiler has vectors for this */
+            for (size_t i = 0; i < n; i++)
+                at[i] = from[2 * i];
         else if (step == 1)
             for (size_t i = 0; i < n; i++)
                 at[i] = from[i * (size_t)sw];

@@ -12,7 +12,8 @@
 #define MAX(a, b)    _mm256_max_ps((a), (b))
 #define MIN(a, b)    _mm256_min_ps((a), (b))
 
-#define DIV(a, b) _mm256_div_ps((a), (b))
+#define DIV(a, b)      _mm256_div_ps((a), (b))
+#define IN_REGISTER(x) __asm__("" : "+x"(x))
 
 /* Lanes in which one of two vectors has a NaN. */
 #define BAD            __m256

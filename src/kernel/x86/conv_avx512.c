@@ -12,7 +12,9 @@
 #define MAX(a, b)    _mm512_max_ps((a), (b))
 #define MIN(a, b)    _mm512_min_ps((a), (b))
 
-#define DIV(a, b) _mm512_div_ps((a), (b))
+#define DIV(a, b)      _mm512_div_ps((a), (b))
+#define IN_REGISTER(x) __asm__("" : "+v"(x))
+#define DW_TWO_ROWS
 
 /* Lanes in which one of two vectors has a NaN. */
 #define BAD            __mmask16
@@ -93,6 +95,7 @@ const us_conv_kernels us_conv__avx512 = {.name = "avx512",
                                          .max_p = {0, 14, 14, 9, 6},
                                          .tile = tile,
                                          .dw = dw,
+                                         .dw_two_rows = dw_two_rows,
                                          .pool_max = pool_max,
                                          .pool_mean = pool_mean,
                                          .block_in = block_in,
