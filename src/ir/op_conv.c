@@ -3,7 +3,7 @@
  * Conv in float: blocks of output positions are unrolled into a matrix (a column per position, a row per
  * weight) and multiplied by the weights; a 1x1 kernel without padding needs no unrolling. Blocks bound
  * the matrix to COL_BYTES and change no sum. In double: the sum as it is written, for gradient checks.
- * ConvTranspose adds every input element times the kernel into the output.
+ * ConvTranspose in float: weights times input, then every product is added where it belongs. In double: as it is written.
  */
 #include "ir/op_qint.h"
 #include "ir/op_window.h"
@@ -318,8 +318,69 @@ static int64_t target(const us_window *w, const int64_t *kp, const int64_t *ip)
     }
     return at;
 }
-SPREAD(spread_f32, float)
 SPREAD(spread_f64, double)
+
+/* Products of one output channel and tap with the input positions [p, p + n) land in its plane y. Along the last dimension
+ * targets are `stride` apart, so a row is one loop. */
+static void land(const us_window *w, const int64_t *kp, int64_t p, int64_t n, const float *col,
+                 float *y)
+{
+    int last = w->n - 1;
+    int64_t ip[US_MAX_RANK], s = w->stride[last];
+    us_window_at(w->n, w->in, p, ip);
+    while (n > 0) {
+        int64_t run = US_MIN(n, w->in[last] - ip[last]), row = 0;
+        for (int i = 0; i < last && row >= 0; i++) {
+            int64_t q = ip[i] * w->stride[i] + kp[i] * w->dilation[i] - w->begin[i];
+            row = q < 0 || q >= w->out[i] ? -1 : row * w->out[i] + q;
+        }
+        int64_t q = ip[last] * s + kp[last] * w->dilation[last] - w->begin[last];
+        int64_t r0 = q < 0 ? (-q + s - 1) / s : 0, room = w->out[last] - q;
+        int64_t r1 = room > 0 ? US_MIN(run, (room + s - 1) / s) : 0;
+        float *to = row < 0 ? NULL : y + row * w->out[last] + q;
+        for (int64_t r = r0; to && r < r1; r++)
+            to[r * s] += col[r];
+        col += run;
+        n -= run;
+        ip[last] += run - 1;
+        us_window_next(w->n, w->in, ip);
+    }
+}
+
+/* As a product of the weights, turned, with blocks of input positions, whose rows (a channel, a tap) then land. */
+static us_err spread_f32(us_eval *k, const conv *v)
+{
+    int64_t rows = v->d.mg * v->d.taps, size = v->d.in_size;
+    int64_t step = US_MIN(US_MAX(COL_BYTES / 4 / US_MAX(rows, 1), 64), size);
+    float *col, *y = v->y->data;
+    US_TRY(us_eval_scratch(k, (size_t)(rows * step) * sizeof *col, (void **)&col));
+    for (int64_t i = 0; i < v->d.n * v->d.m * v->d.out_size; i++)
+        y[i] = v->has_b ? ((const float *)v->b.data)[i / v->d.out_size % v->d.m] : 0;
+    for (int64_t i = 0; i < v->d.n * v->d.groups; i++, y += v->d.mg * v->d.out_size)
+        for (int64_t p = 0; p < size; p += step) {
+            int64_t n = US_MIN(step, size - p);
+            us_gemm_args g = {.trans_a = true,
+                              .m = (size_t)rows,
+                              .n = (size_t)n,
+                              .k = (size_t)v->d.cg,
+                              .alpha = 1,
+                              .a = (const float *)v->w.data + i % v->d.groups * v->d.cg * rows,
+                              .lda = (size_t)rows,
+                              .b = (const float *)v->x.data + i * v->d.cg * size + p,
+                              .ldb = (size_t)size,
+                              .c = col,
+                              .ldc = (size_t)n};
+            US_TRY(us_eval_gemm(k, &g));
+            for (int64_t m = 0; m < v->d.mg; m++) {
+                int64_t kp[US_MAX_RANK] = {0};
+                for (int64_t t = 0; t < v->d.taps;
+                     t++, us_window_next(v->d.win.n, v->d.win.kernel, kp))
+                    land(&v->d.win, kp, p, n, col + (m * v->d.taps + t) * n,
+                         y + m * v->d.out_size);
+            }
+        }
+    return US_OK;
+}
 
 us_err conv_transpose_eval(us_eval *k)
 {
@@ -354,9 +415,7 @@ us_err conv_transpose_eval(us_eval *k)
     US_TRY(us_eval_work(k, (double)v.d.n * (double)v.d.c * (double)v.d.in_size *
                                (double)v.d.taps * (double)v.d.mg));
     if (us_tensor_count(v.y) == 0) return US_OK;
-    if (v.x.dtype == US_F32)
-        spread_f32(&v);
-    else
-        spread_f64(&v);
+    if (v.x.dtype == US_F32) return spread_f32(k, &v);
+    spread_f64(&v);
     return US_OK;
 }

@@ -9,8 +9,11 @@
  * Runtime); align_corners and half_pixel_symmetric use the resized length before rounding (the reference);
  * version 10 and Upsample are asymmetric, nearest rounds down, when shrinking by constant scales up (ONNX Runtime).
  */
+#include "base/ctx.h"
+#include "base/pool.h"
 #include "ir/infer_dims.h"
 #include "ir/op_f64.h"
+#include "kernel/conv.h"
 
 #include <math.h>
 #include <string.h>
@@ -449,6 +452,14 @@ static void axes_plain(const us_tensor *x, axis *v)
         v[i] = (axis){x->dims[i], x->dims[i], 1, 0, 1};
 }
 
+static bool words_of(const us_p_resize *p, tap_rule *r)
+{
+    return word(p->mode, modes, US_LEN(modes), &r->mode) &&
+           word(p->coordinate_transformation_mode, coordinates, US_LEN(coordinates),
+                &r->coordinate) &&
+           word(p->nearest_mode, nearests, US_LEN(nearests), &r->nearest);
+}
+
 us_err resize_eval(us_eval *k)
 {
     const us_p_resize *p = k->params;
@@ -464,10 +475,7 @@ us_err resize_eval(us_eval *k)
     US_TRY(us_eval_in_dense(k, 0, &x));
     US_TRY(us_eval_ints(k, 3, &n_sizes, &sizes));
     axes_plain(&x, v);
-    if (!word(p->mode, modes, US_LEN(modes), &r.mode) ||
-        !word(p->coordinate_transformation_mode, coordinates, US_LEN(coordinates),
-              &r.coordinate) ||
-        !word(p->nearest_mode, nearests, US_LEN(nearests), &r.nearest))
+    if (!words_of(p, &r))
         return us_eval_fail(k, US_ARG,
                             "mode '" US_SV_FMT "', coordinates '" US_SV_FMT
                             "' or nearest_mode '" US_SV_FMT "' is not known",
@@ -485,6 +493,145 @@ us_err resize_eval(us_eval *k)
     const char *bad = sizes_by_policy(v, axes, n, sizes, p->keep_aspect_ratio_policy);
     if (bad) return us_eval_fail(k, US_ARG, "%s", bad);
     return resize(k, &r, &x, v);
+}
+
+/* --- bound: float32, height and width, of channels in blocks or with nothing behind ----------------------- */
+
+typedef struct bound {
+    us_conv_mix_fn *mix; /* NULL: one number wide */
+    const us_conv_tap *y, *x;
+    size_t planes, h, w, oh, ow, wide;
+    bool nearest;
+} bound;
+
+static us_err bind_axis(us_eval *k, const tap_rule *r, const axis *v, const us_conv_tap **out)
+{
+    void *p;
+    US_TRY(us_eval_keep(k, (size_t)v->out * sizeof(us_conv_tap), &p));
+    us_conv_tap *t = p;
+    for (int64_t j = 0; j < v->out; j++) {
+        double x = source_of(v, r->coordinate, j), w[4] = {1, 0}, far = (double)(1 << 20);
+        int64_t first, count = 1;
+        if (!(x >= -far)) x = -far;
+        if (x > (double)v->in + far) x = (double)v->in + far;
+        if (r->mode == MODE_NEAREST)
+            first = clamp(nearest_of(r->nearest, x), v->in);
+        else if (v->in == v->out && v->scale == 1)
+            first = j;
+        else
+            fill_weights(r, v, x, w, &first, &count);
+        t[j] = (us_conv_tap){(size_t)first, (size_t)(first + count - 1), (float)w[0],
+                             count > 1 ? (float)w[1] : 0};
+    }
+    *out = t;
+    return US_OK;
+}
+
+static void narrow_row(const us_conv_mix *t)
+{
+    for (size_t o = 0; o < t->ow; o++) {
+        const us_conv_tap p = t->taps[o];
+        t->y[o] = t->x1 ? t->w0 * (p.wa * t->x0[p.a] + p.wb * t->x0[p.b]) +
+                              t->w1 * (p.wa * t->x1[p.a] + p.wb * t->x1[p.b])
+                        : t->x0[p.a];
+    }
+}
+
+typedef struct job {
+    const bound *b;
+    const float *x;
+    float *y;
+} job;
+
+static void run_planes(void *arg, size_t i0, size_t i1)
+{
+    const job *j = arg;
+    const bound *b = j->b;
+    size_t row = b->w * b->wide;
+    for (size_t i = i0; i < i1; i++)
+        for (size_t o = 0; o < b->oh; o++) {
+            const us_conv_tap *t = &b->y[o];
+            const float *x = j->x + i * b->h * row;
+            us_conv_mix m = {.x0 = x + t->a * row,
+                             .x1 = b->nearest ? NULL : x + t->b * row,
+                             .w0 = t->wa,
+                             .w1 = t->wb,
+                             .taps = b->x,
+                             .ow = b->ow,
+                             .y = j->y + (i * b->oh + o) * b->ow * b->wide};
+            b->mix(&m);
+        }
+}
+
+static us_err run_bound(us_eval *k, const void *state, void *scratch)
+{
+    (void)scratch;
+    const bound *b = state;
+    job j = {b, k->in[0]->t.data, k->out[0]->t.data};
+    bool small = b->planes * b->oh * b->ow * b->wide < 100000;
+    us_pool_run(small ? NULL : k->c->pool, b->planes, 1, run_planes, &j);
+    return US_OK;
+}
+
+/* Scales and sizes of the axes as eval finds them; false: eval is to say what is wrong. */
+static bool axes_bound(us_eval *k, const us_tensor *x, const us_tensor *y, axis *v)
+{
+    const us_p_resize *p = k->params;
+    const us_tensor *scales = us_eval_opt(k, 2), *sizes = us_eval_opt(k, 3);
+    int axes[US_MAX_RANK], n;
+    axes_plain(x, v);
+    if (!axes_of(p->axes, x->rank, axes, &n) ||
+        !us_sv_is(p->keep_aspect_ratio_policy, "stretch"))
+        return false;
+    bool by_size = sizes && us_tensor_count(sizes) > 0;
+    if (!by_size &&
+        (!scales || !scales->data || scales->dtype != US_F32 || us_tensor_count(scales) != n))
+        return false;
+    for (int i = 0; i < n; i++) {
+        axis *a = &v[axes[i]];
+        if (by_size) {
+            a->out = y->dims[axes[i]];
+            a->scale = (double)a->out / (double)a->in;
+        } else if (size_by_scale(a, us_tensor_f64_at(scales, i))) {
+            return false;
+        }
+    }
+    for (int i = 0; i < x->rank; i++)
+        if (v[i].out != y->dims[i]) return false;
+    return true;
+}
+
+us_err resize_bind(us_eval *k, us_call *call)
+{
+    const us_p_resize *p = k->params;
+    const us_conv_kernels *f = us_kernels_get(k->c)->conv;
+    const us_tensor *x = us_eval_opt(k, 0), *y = us_eval_opt_out(k, 0);
+    tap_rule r = {.exclude = p->exclude_outside != 0};
+    axis v[US_MAX_RANK];
+    call->kernel = "not height and width of floats, nearest or linear";
+    if (!x || !y || x->dtype != US_F32 || x->rank < 4 || x->rank > 5 || !words_of(p, &r) ||
+        r.mode == MODE_CUBIC || r.coordinate == TF_CROP || p->antialias != 0 ||
+        (x->rank == 5 && (size_t)x->dims[4] != f->block) || !axes_bound(k, x, y, v))
+        return US_OK;
+    for (int i = 0; i < x->rank; i++)
+        if (i != 2 && i != 3 && (v[i].in != v[i].out || v[i].scale != 1)) return US_OK;
+    void *mem;
+    US_TRY(us_eval_keep(k, sizeof(bound), &mem));
+    bound *b = mem;
+    *b = (bound){.mix = x->rank == 5 ? f->mix : narrow_row,
+                 .planes = (size_t)(x->dims[0] * x->dims[1]),
+                 .h = (size_t)v[2].in,
+                 .w = (size_t)v[3].in,
+                 .oh = (size_t)v[2].out,
+                 .ow = (size_t)v[3].out,
+                 .wide = x->rank == 5 ? f->block : 1,
+                 .nearest = r.mode == MODE_NEAREST};
+    US_TRY(bind_axis(k, &r, &v[2], &b->y));
+    US_TRY(bind_axis(k, &r, &v[3], &b->x));
+    *call = (us_call){.run = run_bound,
+                      .state = b,
+                      .kernel = b->nearest ? "resize nearest" : "resize linear"};
+    return US_OK;
 }
 
 us_err upsample_eval(us_eval *k)

@@ -89,6 +89,21 @@ typedef struct us_conv_pool {
 } us_conv_pool;
 typedef void us_conv_pool_fn(const us_conv_pool *t);
 
+/* One output row of one block, made from two input rows: y[o] = w0 * (wa * x0[a] + wb * x0[b]) + w1 * (the same of x1) with
+ * taps[o]; copied from x0[a] where x1 is NULL. */
+typedef struct us_conv_tap {
+    size_t a, b;
+    float wa, wb;
+} us_conv_tap;
+typedef struct us_conv_mix {
+    const float *x0, *x1;
+    float w0, w1;
+    const us_conv_tap *taps;
+    size_t ow;
+    float *y;
+} us_conv_mix;
+typedef void us_conv_mix_fn(const us_conv_mix *t);
+
 /* A block of `lanes` real channels to blocked and back, `pixels` of them; the channels of the plain side are `pixels` floats apart. */
 typedef void us_conv_reorder_fn(size_t lanes, size_t pixels, const float *x, float *y);
 
@@ -102,6 +117,7 @@ typedef struct us_conv_kernels {
     us_conv_dw_fn *
         dw_two_rows; /* 3x3 without stride or dilation, all taps' rows in the image: this row and the next; or NULL */
     us_conv_pool_fn *pool_max, *pool_mean;
+    us_conv_mix_fn *mix; /* Resize */
     us_conv_reorder_fn *block_in, *block_out;
 } us_conv_kernels;
 

@@ -126,6 +126,19 @@ static void pool_mean(const us_conv_pool *t)
     }
 }
 
+static void mix(const us_conv_mix *t)
+{
+    for (size_t o = 0; o < t->ow; o++) {
+        const us_conv_tap p = t->taps[o];
+        const float *a = t->x0 + p.a * B, *b = t->x0 + p.b * B;
+        for (size_t l = 0; l < B; l++)
+            t->y[o * B + l] =
+                t->x1 ? t->w0 * (p.wa * a[l] + p.wb * b[l]) +
+                            t->w1 * (p.wa * t->x1[p.a * B + l] + p.wb * t->x1[p.b * B + l])
+                      : a[l];
+    }
+}
+
 static void block_in(size_t lanes, size_t pixels, const float *x, float *y)
 {
     us_conv_block(B, lanes, pixels, x, y);
@@ -143,5 +156,6 @@ const us_conv_kernels us_conv__ref = {.name = "ref",
                                       .dw = dw,
                                       .pool_max = pool_max,
                                       .pool_mean = pool_mean,
+                                      .mix = mix,
                                       .block_in = block_in,
                                       .block_out = block_out};

@@ -98,5 +98,6 @@ const us_conv_kernels us_conv__avx2 = {.name = "avx2",
                                        .dw = dw,
                                        .pool_max = pool_max,
                                        .pool_mean = pool_mean,
+                                       .mix = mix,
                                        .block_in = block_in,
                                        .block_out = block_out};

@@ -98,5 +98,6 @@ const us_conv_kernels us_conv__avx512 = {.name = "avx512",
                                          .dw_two_rows = dw_two_rows,
                                          .pool_max = pool_max,
                                          .pool_mean = pool_mean,
+                                         .mix = mix,
                                          .block_in = block_in,
                                          .block_out = block_out};
