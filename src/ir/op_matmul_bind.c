@@ -32,49 +32,30 @@ us_err matmul_prepare(us_eval *k, const void **out)
     return US_OK;
 }
 
-/* The items of a batch: where each begins in A and B, in floats. at has room for 2 * batch. False: they do not broadcast. */
-static bool place_items(const us_tensor *a, const us_tensor *b, size_t *at)
-{
-    int64_t dims[US_MAX_RANK];
-    int ra = a->rank - 2, rb = b->rank - 2, r = US_MAX(ra, rb);
-    size_t step_a[US_MAX_RANK], step_b[US_MAX_RANK], n = 1;
-    size_t sa = (size_t)(a->dims[ra] * a->dims[ra + 1]),
-           sb = (size_t)(b->dims[rb] * b->dims[rb + 1]);
-    for (int i = r - 1; i >= 0; i--) {
-        int ia = i - (r - ra), ib = i - (r - rb);
-        int64_t x = ia < 0 ? 1 : a->dims[ia], y = ib < 0 ? 1 : b->dims[ib];
-        if (x != y && x != 1 && y != 1) return false;
-        dims[i] = US_MAX(x, y);
-        step_a[i] = x == 1 ? 0 : sa;
-        step_b[i] = y == 1 ? 0 : sb;
-        sa *= (size_t)x;
-        sb *= (size_t)y;
-        n *= (size_t)dims[i];
-    }
-    for (size_t i = 0; i < n; i++) {
-        size_t rest = i;
-        at[2 * i] = at[2 * i + 1] = 0;
-        for (int d = r - 1; d >= 0; d--) {
-            size_t x = rest % (size_t)dims[d];
-            rest /= (size_t)dims[d];
-            at[2 * i] += x * step_a[d];
-            at[2 * i + 1] += x * step_b[d];
-        }
-    }
-    return true;
-}
-
+/* A batch as MatMul broadcasts it; declined when it does not. */
 static us_err bind_batch(us_eval *k, const us_tensor *a, const us_tensor *b, us_product *p,
                          us_call *call)
 {
-    void *at;
+    int64_t dims[US_MAX_RANK];
+    size_t steps[US_MAX_RANK][3], item[3] = {p->m * p->k, p->k * p->n, p->m * p->n};
+    int ra = a->rank - 2, rb = b->rank - 2, r = US_MAX(ra, rb);
     if (p->batch > MOST_ITEMS) {
         call->kernel = "a batch of more than 65536";
         return US_OK;
     }
-    US_TRY(us_eval_keep(k, 2 * p->batch * sizeof(size_t), &at));
-    if (!place_items(a, b, at)) return US_OK;
-    p->at = at;
+    for (int i = r - 1; i >= 0; i--) {
+        int ia = i - (r - ra), ib = i - (r - rb);
+        int64_t x = ia < 0 ? 1 : a->dims[ia], y = ib < 0 ? 1 : b->dims[ib];
+        if (x != y && x != 1 && y != 1) return US_OK;
+        dims[i] = US_MAX(x, y);
+        int64_t own[3] = {x, y, dims[i]};
+        for (int s = 0; s < 3; s++) {
+            steps[i][s] = own[s] == 1 ? 0 : item[s];
+            item[s] *= (size_t)own[s];
+        }
+    }
+    if (item[2] != p->batch * p->m * p->n) return US_OK;
+    US_TRY(us_product_items(k, p, r, dims, (const size_t(*)[3])steps));
     return us_product_bind(k, p, call);
 }
 
@@ -115,6 +96,7 @@ us_err matmul_bind(us_eval *k, us_call *call)
         p.batch = 1;
     }
     if (p.m * p.n * p.batch != (size_t)us_tensor_count(y)) return US_OK;
+    us_product_dense(&p);
     return p.batch == 1 ? us_product_bind(k, &p, call) : bind_batch(k, a, b, &p, call);
 }
 
@@ -183,6 +165,7 @@ us_err gemm_bind(us_eval *k, us_call *call)
     p.trans_a = g->transA != 0;
     p.trans_b = g->transB != 0;
     p.alpha = g->alpha;
+    us_product_dense(&p);
     if (form != C_NONE) {
         p.beta = g->beta;
         p.in_c = 2;

@@ -218,23 +218,50 @@ static void packed_parts(void *arg, size_t x0, size_t x1)
     }
 }
 
-/* --- running two that change ------------------------------------------------------------------------------------ */
+/* --- two that change ------------------------------------------------------------------------------------ */
+
+void us_product_dense(us_product *p)
+{
+    p->lda = p->trans_a ? p->m : p->k;
+    p->ldb = p->trans_b ? p->k : p->n;
+    p->ldc = p->n;
+}
+
+us_err us_product_items(us_eval *k, us_product *p, int rank, const int64_t *dims,
+                        const size_t (*steps)[3])
+{
+    void *mem;
+    US_TRY(us_eval_keep(k, 3 * p->batch * sizeof(size_t), &mem));
+    size_t *at = mem;
+    for (size_t i = 0; i < p->batch; i++) {
+        size_t rest = i;
+        for (int d = rank - 1; d >= 0; d--) {
+            size_t x = rest % (size_t)dims[d];
+            rest /= (size_t)dims[d];
+            for (int s = 0; s < 3; s++)
+                at[3 * i + (size_t)s] += x * steps[d][s];
+        }
+    }
+    p->at = at;
+    return US_OK;
+}
 
 static void spread_c(const us_product *p, const us_eval *k, float *y, size_t i0, size_t i1)
 {
     const float *c = data_of(k, p->in_c);
     for (size_t i = i0; i < i1; i++)
-        memcpy(y + i * p->n, c + (p->c_rows == 1 ? 0 : i * p->n), p->n * sizeof *y);
+        memcpy(y + i * p->ldc, c + (p->c_rows == 1 ? 0 : i * p->n), p->n * sizeof *y);
 }
 
 static void both_part(const us_product *p, us_eval *k, char *scratch, size_t item, size_t i0,
                       size_t i1)
 {
     const float *a = data_of(k, 0), *b = data_of(k, 1);
-    float *y = (float *)k->out[0]->t.data + item * p->m * p->n;
+    float *y = k->out[0]->t.data;
     if (p->at) {
-        a += p->at[2 * item];
-        b += p->at[2 * item + 1];
+        a += p->at[3 * item];
+        b += p->at[3 * item + 1];
+        y += p->at[3 * item + 2];
     }
     if (p->in_c >= 0) spread_c(p, k, y, i0, i1);
     us_gemm_args g = {.trans_a = p->trans_a,
@@ -244,12 +271,12 @@ static void both_part(const us_product *p, us_eval *k, char *scratch, size_t ite
                       .k = p->k,
                       .alpha = p->alpha,
                       .beta = p->beta,
-                      .a = a + (p->trans_a ? i0 : i0 * p->k),
-                      .lda = p->trans_a ? p->m : p->k,
+                      .a = a + (p->trans_a ? i0 : i0 * p->lda),
+                      .lda = p->lda,
                       .b = b,
-                      .ldb = p->trans_b ? p->k : p->n,
-                      .c = y + i0 * p->n,
-                      .ldc = p->n,
+                      .ldb = p->ldb,
+                      .c = y + i0 * p->ldc,
+                      .ldc = p->ldc,
                       .scratch = scratch};
     p->kernels->f32_gemm(&g);
 }

@@ -36,6 +36,11 @@ typedef struct us_p_usta_gemm { /* usta.Gemm */
     us_floats imm;
 } us_p_usta_gemm;
 
+typedef struct us_p_usta_matmul { /* usta.MatMul */
+    float alpha;
+    us_ints permA, permB, permY; /* as Transpose has them; empty: as it lies */
+} us_p_usta_matmul;
+
 /* Called on each finished piece of the result; state is the product's own. */
 typedef void us_product_tail_fn(const void *state, us_eval *k, void *scratch, size_t i0,
                                 size_t rows, size_t j0, size_t cols, float *c, size_t ldc);
@@ -50,11 +55,13 @@ typedef struct us_product {
     size_t tail_scratch;
     /* both change (w NULL) */
     size_t batch;
-    const size_t *at; /* per item of the batch where A and B begin, in turn; NULL: one item */
+    const size_t *
+        at; /* per item of the batch where A, B and the result begin, in turn; NULL: one item */
     bool trans_a, trans_b;
-    float alpha, beta; /* beta times what lies in the result already */
-    int in_c;          /* input spread over the result before; -1: none */
-    size_t c_rows;     /* 1: one row for all */
+    size_t lda, ldb, ldc; /* as us_gemm_args has them */
+    float alpha, beta;    /* beta times what lies in the result already */
+    int in_c;             /* input spread over the result before; -1: none */
+    size_t c_rows;        /* 1: one row for all */
     /* set by us_product_settle */
     const us_kernels *kernels;
     size_t n_parts, part_rows, part_cols, part_items, scratch_each, scratch;
@@ -62,6 +69,12 @@ typedef struct us_product {
 
 extern const us_product
     us_product_none; /* nothing but the product of inputs 0 and 1: m, n, k are to be set */
+
+/* Leading dimensions of matrices without gaps. */
+void us_product_dense(us_product *p);
+/* Items of a batch of these dims: per axis the steps of A, B and the result, in floats; memory for `at` from us_eval_keep. */
+us_err us_product_items(us_eval *k, us_product *p, int rank, const int64_t *dims,
+                        const size_t (*steps)[3]) US_MUST;
 
 /* How the product is cut and how much scratch it takes; false: past all bounds. */
 bool us_product_settle(us_product *p, const us_kernels *kernels) US_MUST;

@@ -39,6 +39,7 @@ static const us_pass passes[] = {
     { US_LIST_CPU,     "fuse-conv-add", US_FACT_TYPES, US_FACT_TYPES,               us_pass_fuse_conv_add, "make Add of a tensor of the same shape the residual of the convolution before it" },
     { US_LIST_CPU,     "fuse-conv-act", US_FACT_TYPES, US_FACT_TYPES,               us_pass_fuse_conv_act, "make Relu and Clip the clamp of the convolution before them" },
     { US_LIST_CPU,     "own-gemm",    US_FACT_TYPES, US_FACT_TYPES,                 us_pass_own_gemm,    "make MatMul and Gemm by constant weights usta.Gemm, which takes what follows" },
+    { US_LIST_CPU,     "own-matmul",  US_FACT_TYPES, US_FACT_TYPES,                 us_pass_own_matmul,  "put Transposes and a factor around MatMul of two values that change into its strides" },
     { US_LIST_CPU,     "fuse-gemm-bias", US_FACT_TYPES, US_FACT_TYPES,              us_pass_fuse_gemm_bias, "put Add of a constant per column into the product before it" },
     { US_LIST_CPU,     "fuse-gemm-add", US_FACT_TYPES, US_FACT_TYPES,               us_pass_fuse_gemm_add, "put Add of a value of the same shape into the product before it" },
     { US_LIST_CPU,     "fuse-gemm-act", US_FACT_TYPES, US_FACT_TYPES,               us_pass_fuse_gemm_act, "put Relu and Clip into the product before them" },
