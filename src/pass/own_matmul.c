@@ -166,8 +166,9 @@ static us_err take_factor(fuser *f, us_nid nid)
 static us_err take_transpose(fuser *f, us_nid nid)
 {
     const us_node *n = &f->g->nodes.at[nid], *p;
+    if (!us_is_op(n, "", "Transpose")) return US_OK;
     us_vid x = n->in[0];
-    if (!us_is_op(n, "", "Transpose") || !takes_result(f, x, &p)) return US_OK;
+    if (!takes_result(f, x, &p)) return US_OK;
     int32_t rank = f->g->vals.at[x].type.rank;
     const us_attr *perm = perm_of(n, rank);
     if (!perm || perm->ints[rank - 1] != rank - 1) return US_OK;
