@@ -280,6 +280,21 @@ us_err expand_bind(us_eval *k, us_call *call)
     return bind_view(k, call, &v, 0);
 }
 
+/* The input with a repeated axis in front of each of its own. */
+us_err tile_bind(us_eval *k, us_call *call)
+{
+    const us_tensor *x, *y;
+    if (!both(k, &x, &y) || x->rank != y->rank) return US_OK;
+    view v = {.rank = 2 * x->rank};
+    for (int d = 0; d < x->rank; d++) {
+        if (y->dims[d] % x->dims[d] != 0) return US_OK;
+        v.dims[2 * d] = y->dims[d] / x->dims[d];
+        v.dims[2 * d + 1] = x->dims[d];
+        v.from[2 * d + 1] = x->strides[d];
+    }
+    return bind_view(k, call, &v, 0);
+}
+
 /* Integers of a constant input. */
 static bool integers(us_eval *k, size_t i, size_t n, int64_t *out)
 {

@@ -146,10 +146,17 @@ us_err pad_infer(us_infer *k)
     return us_infer_out(k, 0, US_DT_NONE, x->rank, d);
 }
 
-typedef enum pad_mode { CONSTANT, REFLECT, EDGE, WRAP } pad_mode;
+enum { CONSTANT, REFLECT, EDGE, WRAP };
 
-/* Which input index an output index shows; -1: the constant. */
-static int64_t shown(pad_mode mode, int64_t i, int64_t n)
+int us_pad_mode(us_sv name)
+{
+    static const char *const names[] = {"constant", "reflect", "edge", "wrap"};
+    for (int m = 0; m < (int)US_LEN(names); m++)
+        if (us_sv_is(name, names[m])) return m;
+    return -1;
+}
+
+int64_t us_pad_shows(int mode, int64_t i, int64_t n)
 {
     if (i >= 0 && i < n) return i;
     if (mode == CONSTANT || n == 0) return -1;
@@ -164,20 +171,17 @@ static int64_t shown(pad_mode mode, int64_t i, int64_t n)
 us_err pad_eval(us_eval *k)
 {
     const us_p_pad *p = k->params;
-    static const char *const names[] = {"constant", "reflect", "edge", "wrap"};
     us_tensor x, *y;
     const us_tensor *fill = us_eval_opt(k, 2);
     const int64_t *pads, *axes;
     int64_t begin[US_MAX_RANK], end[US_MAX_RANK], dims[US_MAX_RANK], at[US_MAX_RANK] = {0};
-    size_t n, n_axes, mode = 0;
+    size_t n, n_axes;
+    int mode = us_pad_mode(p->mode);
     US_TRY(us_eval_in_dense(k, 0, &x));
     if (us_is_packed(x.dtype)) return us_eval_unpacked(k, x.dtype, pad_eval);
     US_TRY(us_eval_ints(k, 1, &n, &pads));
     US_TRY(us_eval_ints(k, 3, &n_axes, &axes));
-    while (mode < US_LEN(names) && !us_sv_is(p->mode, names[mode]))
-        mode++;
-    if (mode == US_LEN(names))
-        return us_eval_fail(k, US_ARG, "mode '" US_SV_FMT "'", US_SV_ARG(p->mode));
+    if (mode < 0) return us_eval_fail(k, US_ARG, "mode '" US_SV_FMT "'", US_SV_ARG(p->mode));
     if (!pads_of(x.rank, pads, n, axes, n_axes, begin, end))
         return us_eval_fail(k, US_SHAPE, "pads do not fit an input of rank %d", x.rank);
     if (fill && (fill->dtype != x.dtype || us_tensor_count(fill) != 1))
@@ -198,7 +202,7 @@ us_err pad_eval(us_eval *k)
     for (int64_t i = 0, all = us_tensor_count(y); i < all; i++) {
         int64_t from = 0;
         for (int j = 0; j < x.rank && from >= 0; j++) {
-            int64_t s = shown((pad_mode)mode, at[j] - begin[j], x.dims[j]);
+            int64_t s = us_pad_shows(mode, at[j] - begin[j], x.dims[j]);
             from = s < 0 ? -1 : from + s * x.strides[j];
         }
         memcpy(us_at(y, i), from < 0 ? value : us_at(&x, from), size);

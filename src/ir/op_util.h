@@ -110,6 +110,11 @@ us_err us_eval_parts(us_eval *k, const us_tensor *x, us_tensor *parts) US_MUST;
 /* A float matrix product through the kernel table and the pool; g->scratch is filled in. */
 us_err us_eval_gemm(us_eval *k, const us_gemm_args *g) US_MUST;
 
+/* Pad: its modes in the order of the standard (constant, reflect, edge, wrap), -1: none; which of n indices is shown at i, which may lie
+ * outside, -1: the constant. */
+int us_pad_mode(us_sv name);
+int64_t us_pad_shows(int mode, int64_t i, int64_t n);
+
 /* Element pointers by byte arithmetic, for kernels that do not know the type. */
 static inline void *us_at(const us_tensor *t, int64_t i)
 {

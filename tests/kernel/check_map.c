@@ -2,7 +2,8 @@
  * operands (rows, gaps, broadcasts, bytes, in place) against the plainest loop.
  *
  * ULP here: |got - exact| over the distance of floats at the exact result, whose double stands for it. 0.5 is correctly rounded.
- * `check_map --exhaustive [CODE]` looks at all 2^32 floats and prints the largest error found: minutes per code, not a part of make test.
+ * `check_map --exhaustive [CODE [STEP]]` looks at all 2^32 floats, or every STEP-th, and prints the largest error found: minutes per code, not a
+ * part of make test.
  */
 #include "us_test.h"
 
@@ -118,9 +119,9 @@ static const double bounds[US_EW_N] = {
 
 static double ulp_error(float got, double want)
 {
-    if (isnan(want)) return isnan(got) ? 0 : INFINITY;
-    if (isnan(got)) return INFINITY;
-    if (want == 0 || isinf(want)) return (double)got == want ? 0 : INFINITY;
+    if (isnan(want)) return isnan(got) ? 0 : (double)INFINITY;
+    if (isnan(got)) return (double)INFINITY;
+    if (want == 0 || isinf(want)) return (double)got == want ? 0 : (double)INFINITY;
     if (isinf(got) && got == (float)want) return 0; /* too large for a float */
     int e;
     frexp(want, &e);
@@ -213,7 +214,10 @@ static void check_several(const level *l)
                 a[j] = round < 20 ? specials[u % N] : us_rng_f32(&r) * 20 - 10;
                 b[j] = round < 20 ? specials[u / N % N] : us_rng_f32(&r) * 20 - 10;
                 c[j] = round < 20 ? specials[u / N / N % N] : us_rng_f32(&r) * 20 - 10;
-                if (round >= 40) a[j] = from_bits(us_rng_u32(&r)), b[j] = from_bits(u);
+                if (round >= 40) {
+                    a[j] = from_bits(us_rng_u32(&r));
+                    b[j] = from_bits(u);
+                }
             }
             measure(l, code, BATCH, a, b, c, &w);
         }
@@ -485,14 +489,14 @@ static void test_program__too_large_is_refused(void)
 /* --- all floats -------------------------------------------------------------------------------------------- */
 
 /* The exact results are shared by the levels: they are what takes the time. */
-static void all_floats(int code)
+static void all_floats(int code, uint32_t step)
 {
     static float a[BATCH], y[BATCH];
     static double want[BATCH];
     worst w[US_LEN(levels)] = {{.ulp = -1}, {.ulp = -1}, {.ulp = -1}};
-    for (uint64_t u = 0; u < (uint64_t)1 << 32; u += BATCH) {
+    for (uint64_t u = 0; u < (uint64_t)1 << 32; u += (uint64_t)BATCH * step) {
         for (uint32_t j = 0; j < BATCH; j++) {
-            a[j] = from_bits((uint32_t)u + j);
+            a[j] = from_bits((uint32_t)u + j * step);
             want[j] = exact[code]((double)a[j], 0, 0);
         }
         for (size_t v = 0; v < US_LEN(levels); v++) {
@@ -513,12 +517,12 @@ static void all_floats(int code)
     fflush(stdout);
 }
 
-static int exhaustive(const char *only)
+static int exhaustive(const char *only, uint32_t step)
 {
     for (int code = 0; code < US_EW_N; code++)
         if (us_ew_operands[code] == 1 &&
             (!only || strcmp(only, us_ew_code_name((us_ew_code)code)) == 0))
-            all_floats(code);
+            all_floats(code, step);
     return 0;
 }
 
@@ -531,6 +535,7 @@ static const us_test_case cases[] = {
 int main(int argc, char **argv)
 {
     if (argc > 1 && strcmp(argv[1], "--exhaustive") == 0)
-        return exhaustive(argc > 2 ? argv[2] : NULL);
+        return exhaustive(argc > 2 ? argv[2] : NULL,
+                          argc > 3 ? (uint32_t)strtoul(argv[3], NULL, 10) : 1);
     return us_test_main(cases, US_LEN(cases), argc, argv);
 }

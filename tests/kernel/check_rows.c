@@ -68,7 +68,7 @@ static void check_softmax_of(const level *l, us_rng *r, size_t rows, size_t n, s
     for (size_t o = 0; o < rows; o++)
         for (size_t j = 0; j < inner; j++) {
             const float *from = keep + o * n * inner + j, *to = a.y + o * n * inner + j;
-            double top = -INFINITY, sum = 0;
+            double top = -(double)INFINITY, sum = 0;
             for (size_t i = 0; i < n; i++)
                 top = fmax(top, (double)from[i * inner]);
             for (size_t i = 0; i < n; i++)
@@ -206,8 +206,8 @@ static void test_norm__sizes_and_parts_left_out(void)
 
 static double reduced(us_reduction what, size_t n, size_t step, const float *x, double *size)
 {
-    double a = what == US_RED_MAX   ? -INFINITY
-               : what == US_RED_MIN ? INFINITY
+    double a = what == US_RED_MAX   ? -(double)INFINITY
+               : what == US_RED_MIN ? (double)INFINITY
                                     : what == US_RED_PROD;
     *size = 0;
     for (size_t i = 0; i < n; i++) {
