@@ -183,26 +183,30 @@ static us_err pool(us_blocker *b, const us_node *n)
     return US_OK;
 }
 
-/* Over height and width, both kept as 1: a window as large as the image where that is known. */
-static us_err reduce_space(us_blocker *b, const us_node *n, const us_blocked *x, bool max)
+/* v over height and width, both kept as 1: a window as large as the image where that is known (t: the plain type). */
+static us_err space_node(us_blocker *b, const us_type *t, bool max, us_vid v, us_vid *y)
 {
-    const us_type *t = us_block_type(b, n->in[0]);
     int64_t axes[2] = {2, 3}, two = 2, window[3] = {1, 1, 1};
-    us_blocked in = *x;
-    us_vid v[2] = {in.v}, y;
-    bool known = t && t->rank == in.rank;
+    us_vid in[2] = {v};
+    bool known = t != NULL;
     for (int32_t i = 2; known && i < t->rank; i++)
         known = us_dim_known(t->dims[i]) && t->dims[i].add > 0;
     if (known) {
         if (t->rank == 4) window[0] = t->dims[2].add;
         window[1] = t->dims[t->rank - 1].add;
-        US_TRY(us_block_node(b, "", max ? "MaxPool" : "AveragePool", 1, v, &y));
-        US_TRY(us_block_attr_ints(b, "kernel_shape", 3, window));
-    } else {
-        US_TRY(us_block_const(b, US_I64, 1, &two, axes, &v[1]));
-        US_TRY(us_block_node(b, "", max ? "ReduceMax" : "ReduceMean", 2, v, &y));
-        US_TRY(us_block_attr_int(b, "keepdims", 1));
+        US_TRY(us_block_node(b, "", max ? "MaxPool" : "AveragePool", 1, in, y));
+        return us_block_attr_ints(b, "kernel_shape", 3, window);
     }
+    US_TRY(us_block_const(b, US_I64, 1, &two, axes, &in[1]));
+    US_TRY(us_block_node(b, "", max ? "ReduceMax" : "ReduceMean", 2, in, y));
+    return us_block_attr_int(b, "keepdims", 1);
+}
+
+static us_err reduce_space(us_blocker *b, const us_node *n, const us_blocked *x, bool max)
+{
+    us_blocked in = *x;
+    us_vid y;
+    US_TRY(space_node(b, us_block_type(b, n->in[0]), max, in.v, &y));
     us_block_done(b, y, in.channels, in.rank);
     return US_OK;
 }
@@ -313,6 +317,49 @@ static us_err batch_norm(us_blocker *b, const us_node *n)
     return US_OK;
 }
 
+/* --- InstanceNormalization: (x - mean) * (scale / sqrt(mean of squares + epsilon)) + bias, its sums by pooling --------- */
+
+static us_err two(us_blocker *b, const char *op, us_vid x, us_vid y, us_vid *out)
+{
+    return us_block_node(b, "", op, 2, (us_vid[]){x, y}, out);
+}
+
+static us_err instance_norm(us_blocker *b, const us_node *n)
+{
+    const us_blocked *x = us_block_of(b, n->in[0]);
+    const us_p_instance_normalization *p = n->params;
+    const us_type *t = us_block_type(b, n->in[0]);
+    us_vid par[2], mean, d, s, y;
+    bool ok = true;
+    if (!x || x->rank < 3 || n->n_in != 3) return US_OK;
+    us_blocked in = *x;
+    for (int i = 0; i < 2; i++) {
+        const us_tensor *c = us_const_tensor(b->g, n->in[1 + i]);
+        if (!c || c->dtype != US_F32 || c->rank != 1 || c->dims[0] != in.channels ||
+            !us_tensor_contiguous(c))
+            return US_OK;
+        us_tensor column = *c;
+        column.rank = in.rank - 1; /* [C, 1, 1] */
+        for (int k = 1; k < column.rank; k++)
+            column.dims[k] = column.strides[k] = 1;
+        US_TRY(block_constant(b, &column, in.rank, in.channels, &par[i], &ok));
+    }
+    float eps = p->epsilon;
+    us_vid ev;
+    US_TRY(us_block_const(b, US_F32, 0, NULL, &eps, &ev));
+    US_TRY(space_node(b, t, false, in.v, &mean));
+    US_TRY(two(b, "Sub", in.v, mean, &d));
+    US_TRY(two(b, "Mul", d, d, &s));
+    US_TRY(space_node(b, t, false, s, &y));
+    US_TRY(two(b, "Add", y, ev, &s));
+    US_TRY(us_block_node(b, "", "Sqrt", 1, &s, &y));
+    US_TRY(two(b, "Div", par[0], y, &s));
+    US_TRY(two(b, "Mul", d, s, &y));
+    US_TRY(two(b, "Add", y, par[1], &s));
+    us_block_done(b, s, in.channels, in.rank);
+    return US_OK;
+}
+
 /* --- sizes ----------------------------------------------------------------------------------------------------------- */
 
 /* Factors or sizes of an axis that is neither batch nor channels stay; those two must be left as they are. */
@@ -384,6 +431,7 @@ static const us_block_row rows[] = {
     {"Conv", us_block_conv},
     {"GlobalAveragePool", global_average},
     {"GlobalMaxPool", global_max},
+    {"InstanceNormalization", instance_norm},
     {"MaxPool", pool},
     {"Pad", pad},
     {"ReduceMax", reduce},

@@ -213,6 +213,15 @@ static bool normal(net *t, val x, val *y)
     return true;
 }
 
+static bool instance(net *t, val x, val *y)
+{
+    us_vid scale = weights(t, 1, &x.c), bias = weights(t, 1, &x.c);
+    if (x.h * x.w < 6) return false; /* of nearly equal numbers the result is noise */
+    y->v = us_b3(&t->b, "InstanceNormalization", x.v, scale, bias);
+    us_b_float(&t->b, "epsilon", 0.01F);
+    return true;
+}
+
 static bool turned(net *t, val x, val *y)
 {
     (void)t;
@@ -223,8 +232,8 @@ static bool turned(net *t, val x, val *y)
 static const struct {
     bool (*fn)(net *, val, val *);
     int weight;
-} makers[] = {{conv, 8},   {unary, 4},  {binary, 5}, {pool, 3},  {joined, 2},
-              {scaled, 1}, {padded, 1}, {normal, 1}, {turned, 1}};
+} makers[] = {{conv, 8},   {unary, 4},  {binary, 5}, {pool, 3},     {joined, 2},
+              {scaled, 1}, {padded, 1}, {normal, 1}, {instance, 1}, {turned, 1}};
 
 static void grow(net *t)
 {

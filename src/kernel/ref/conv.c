@@ -118,9 +118,12 @@ static void pool_mean(const us_conv_pool *t)
         const us_conv_span s = t->spans[o];
         for (size_t l = 0; l < B; l++) {
             float sum = 0, n = t->count * s.count;
-            for (size_t i = 0; i < t->n_kh; i++)
+            for (size_t i = 0; i < t->n_kh; i++) {
+                float row = 0; /* of its own: long chains lose digits */
                 for (size_t k = 0; k < s.n; k++)
-                    sum += t->x[i * t->row + s.x * B + k * t->step + l];
+                    row += t->x[i * t->row + s.x * B + k * t->step + l];
+                sum += row;
+            }
             t->y[o * B + l] = sum / (n < 1 ? 1 : n);
         }
     }
