@@ -8,7 +8,8 @@
 
 #include <string.h>
 
-static const us_conv_algo *const algos[] = {&us_conv_direct, &us_conv_depthwise};
+static const us_conv_algo *const algos[] = {&us_conv_direct, &us_conv_narrow,
+                                            &us_conv_depthwise};
 
 void us_conv_choose(const us_conv_kernels *f, const us_conv_dims *s, us_conv_choice *out)
 {
@@ -24,8 +25,8 @@ void us_conv_choose(const us_conv_kernels *f, const us_conv_dims *s, us_conv_cho
     }
 }
 
-void us_conv_pack(const us_conv_kernels *f, const us_conv_dims *s,
-                  const us_conv_choice *choice, const float *w, const float *bias, float *to)
+void us_conv_pack(const us_conv_kernels *f, const us_conv_dims *s, const us_conv_choice *choice,
+                  const float *w, const float *bias, float *to)
 {
     size_t padded = us_conv_blocks(s->m, f->block) * f->block;
     memset(to, 0, choice->floats * sizeof *to);
@@ -33,8 +34,8 @@ void us_conv_pack(const us_conv_kernels *f, const us_conv_dims *s,
     choice->algo->pack(f, s, choice->q, w, to + padded);
 }
 
-bool us_conv_open(const us_conv_kernels *f, const us_conv_dims *s,
-                  const us_conv_choice *choice, ptrdiff_t *taps, us_conv *cv)
+bool us_conv_open(const us_conv_kernels *f, const us_conv_dims *s, const us_conv_choice *choice,
+                  ptrdiff_t *taps, us_conv *cv)
 {
     *cv = (us_conv){.f = f,
                     .choice = *choice,

@@ -107,12 +107,17 @@ typedef void us_conv_mix_fn(const us_conv_mix *t);
 /* A block of `lanes` real channels to blocked and back, `pixels` of them; the channels of the plain side are `pixels` floats apart. */
 typedef void us_conv_reorder_fn(size_t lanes, size_t pixels, const float *x, float *y);
 
+enum { US_CONV_NARROW_P = 4, US_CONV_NARROW_M = 4 };
+
 typedef struct us_conv_kernels {
     const char *name;                 /* of the instruction set */
     size_t block;                     /* B */
     uint8_t max_p[US_CONV_MAX_Q + 1]; /* widest tile of q blocks; 0: there is none */
     /* tile of q blocks and p pixels that are `block` floats apart, or one float (plain input) */
     us_conv_tile_fn *(*tile)(size_t q, size_t p, bool plain);
+    /* At most US_CONV_NARROW_P pixels of q <= US_CONV_NARROW_M outputs (not blocks), of one block of outputs: lanes of the input are
+     * summed side by side and added up at the end. Weights [input block][all taps][q][B]; the other lanes of y become 0. NULL: none */
+    us_conv_tile_fn *narrow;
     us_conv_dw_fn *(*dw)(size_t kw, size_t sw, size_t dw);
     us_conv_dw_fn *
         dw_two_rows; /* 3x3 without stride or dilation, all taps' rows in the image: this row and the next; or NULL */
@@ -143,7 +148,8 @@ typedef struct us_conv {
     size_t scratch; /* bytes that a run needs, 64-byte aligned */
     double work;    /* multiplications and additions */
     /* what an algorithm keeps */
-    bool packs; /* rows of the input are copied, padded, into the scratch */
+    bool narrow; /* a few outputs only: the narrow tile */
+    bool packs;  /* rows of the input are copied, padded, into the scratch */
     ptrdiff_t *taps;
     size_t in_blocks, g_blocks, out_blocks, g_out; /* blocks: all and of a group */
     size_t lanes, last_lanes, step;                /* step: floats from a pixel to the next */

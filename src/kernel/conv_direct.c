@@ -112,6 +112,39 @@ static void pack(const us_conv_kernels *f, const us_conv_dims *s, size_t q, cons
         pack_group(f, s, q, w + g * mg * cg * taps, to + g * step);
 }
 
+/* --- a few outputs: the lanes of a block of outputs would mostly be padding ----------------------------------------- */
+
+static bool narrow_fits(const us_conv_kernels *f, const us_conv_dims *s)
+{
+    return f->narrow && s->groups == 1 && !s->plain && s->m <= US_CONV_NARROW_M;
+}
+
+/* Products, and for each output what adding up its lanes takes; in the cycles of `cost`. */
+static double narrow_cost(const us_conv_kernels *f, const us_conv_dims *s, size_t *q)
+{
+    double pixels = s->ow ? (double)s->oh * (double)s->ow : 4 * US_CONV_MAX_P;
+    *q = 1;
+    return pixels * (double)s->m *
+           ((double)(us_conv_blocks(s->c, f->block) * s->kh * s->kw) * 0.75 + 10);
+}
+
+static size_t narrow_floats(const us_conv_kernels *f, const us_conv_dims *s)
+{
+    return f->block * (1 + us_conv_blocks(s->c, f->block) * s->kh * s->kw * s->m);
+}
+
+/* [input block][tap][output][lane] */
+static void narrow_pack(const us_conv_kernels *f, const us_conv_dims *s, size_t q,
+                        const float *w, float *to)
+{
+    size_t taps = s->kh * s->kw, b = f->block;
+    (void)q;
+    for (size_t m = 0; m < s->m; m++)
+        for (size_t c = 0; c < s->c; c++)
+            for (size_t t = 0; t < taps; t++)
+                to[((c / b * taps + t) * s->m + m) * b + c % b] = w[(m * s->c + c) * taps + t];
+}
+
 /* --- geometry ----------------------------------------------------------------------------------------------------------- */
 
 /* Every column that any tap of any pixel meets is one of the image, and neighbours stay neighbours. */
@@ -167,6 +200,15 @@ static void set_items(us_conv *cv)
     cv->col_items = (s->ow + cv->cols - 1) / cv->cols;
 }
 
+static void open_direct(us_conv *cv);
+
+static void open_narrow(us_conv *cv)
+{
+    cv->narrow = true;
+    open_direct(cv);
+    cv->chunk = US_MAX(cv->g_blocks, 1); /* its sums are not carried on */
+}
+
 static void open_direct(us_conv *cv)
 {
     us_conv_dims *s = &cv->s;
@@ -195,7 +237,7 @@ static void open_direct(us_conv *cv)
         }
     set_band(cv);
     set_items(cv);
-    if (s->kh * s->kw == 1) cv->name = "conv 1x1";
+    if (s->kh * s->kw == 1 && !cv->narrow) cv->name = "conv 1x1";
 }
 
 /* --- packing of the input ------------------------------------------------------------------------------------------------- */
@@ -295,13 +337,20 @@ static void run_part(const job *j, const part *p)
                       .more = !last};
     const float *x = base + (p->g * cv->g_blocks + p->c0) * cv->plane +
                      row * (ptrdiff_t)cv->pitch + col * (ptrdiff_t)cv->step;
-    size_t most = cv->f->max_p[p->q], n = (p->x1 - p->x0 + most - 1) / most;
+    us_conv_tile_fn *narrow = cv->narrow ? cv->f->narrow : NULL;
+    if (narrow) {
+        t.q = s->m;
+        t.w_block = taps * s->m * b;
+        t.w = a->packed + b;
+    }
+    size_t most = narrow ? US_CONV_NARROW_P : cv->f->max_p[p->q];
+    size_t n = (p->x1 - p->x0 + most - 1) / most;
     for (size_t i = 0, at = p->x0; i < n; i++, at += t.p) {
         t.p = (p->x1 - at + (n - i) - 1) / (n - i);
         t.x = x + at * cv->step;
         t.y = y + at * b;
         t.res = res ? res + at * b : NULL;
-        cv->f->tile(p->q, t.p, s->plain)(&t);
+        (narrow ? narrow : cv->f->tile(p->q, t.p, s->plain))(&t);
     }
 }
 
@@ -358,4 +407,12 @@ const us_conv_algo us_conv_direct = {.name = "conv direct",
                                      .floats = floats,
                                      .pack = pack,
                                      .open = open_direct,
+                                     .run = run};
+
+const us_conv_algo us_conv_narrow = {.name = "conv few outputs",
+                                     .fits = narrow_fits,
+                                     .cost = narrow_cost,
+                                     .floats = narrow_floats,
+                                     .pack = narrow_pack,
+                                     .open = open_narrow,
                                      .run = run};

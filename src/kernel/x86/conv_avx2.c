@@ -15,6 +15,11 @@
 #define DIV(a, b)      _mm256_div_ps((a), (b))
 #define IN_REGISTER(x) __asm__("" : "+x"(x))
 
+#define SUM(v)            sum_lanes(v)
+#define MASK              __m256i
+#define FIRST(n)          first_lanes(n)
+#define LD_FIRST(p, mask) _mm256_maskload_ps((p), (mask))
+
 /* Lanes in which one of two vectors has a NaN. */
 #define BAD            __m256
 #define NOT_BAD        _mm256_setzero_ps()
@@ -29,6 +34,23 @@
     X(2, 1) X(2, 2) X(2, 3) X(2, 4) X(2, 5) X(2, 6) \
     X(3, 1) X(3, 2) X(3, 3) X(3, 4)
 /* clang-format on */
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Lanes below n: a mask for loads and stores. */
+static inline __m256i first_lanes(size_t n)
+{
+    static const int32_t ones[16] = {-1, -1, -1, -1, -1, -1, -1, -1};
+    return _mm256_loadu_si256((const __m256i *)(const void *)(ones + 8 - n));
+}
+
+static inline float sum_lanes(__m256 v)
+{
+    __m128 x = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+    x = _mm_add_ps(x, _mm_movehl_ps(x, x));
+    return _mm_cvtss_f32(_mm_add_ss(x, _mm_shuffle_ps(x, x, 1)));
+}
 
 #include "kernel/x86/conv.inc"
 
@@ -54,13 +76,6 @@ static inline void turn(__m256 r[8])
     }
     for (int i = 0; i < 8; i++)
         r[i] = t[i];
-}
-
-/* Lanes below n: a mask for loads and stores. */
-static inline __m256i first_lanes(size_t n)
-{
-    static const int32_t ones[16] = {-1, -1, -1, -1, -1, -1, -1, -1};
-    return _mm256_loadu_si256((const __m256i *)(const void *)(ones + 8 - n));
 }
 
 static void block_in(size_t lanes, size_t pixels, const float *x, float *y)
@@ -95,6 +110,7 @@ const us_conv_kernels us_conv__avx2 = {.name = "avx2",
                                        .block = LANES,
                                        .max_p = {0, 12, 6, 4, 0},
                                        .tile = tile,
+                                       .narrow = narrow,
                                        .dw = dw,
                                        .pool_max = pool_max,
                                        .pool_mean = pool_mean,

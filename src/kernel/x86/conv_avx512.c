@@ -16,6 +16,11 @@
 #define IN_REGISTER(x) __asm__("" : "+v"(x))
 #define DW_TWO_ROWS
 
+#define SUM(v)            _mm512_reduce_add_ps(v)
+#define MASK              __mmask16
+#define FIRST(n)          ((__mmask16)(0xffffu >> (16 - (n))))
+#define LD_FIRST(p, mask) _mm512_maskz_loadu_ps((mask), (p))
+
 /* Lanes in which one of two vectors has a NaN. */
 #define BAD            __mmask16
 #define NOT_BAD        0
@@ -94,6 +99,7 @@ const us_conv_kernels us_conv__avx512 = {.name = "avx512",
                                          .block = LANES,
                                          .max_p = {0, 14, 14, 9, 6},
                                          .tile = tile,
+                                         .narrow = narrow,
                                          .dw = dw,
                                          .dw_two_rows = dw_two_rows,
                                          .pool_max = pool_max,
