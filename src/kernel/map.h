@@ -38,7 +38,7 @@ enum {
     X(RECIPROCAL, 1, 0) X(FLOOR, 1, 0)      X(CEIL, 1, 0)       X(ROUND, 1, 0) /* to even */   \
     X(SIGN, 1, 0)       X(RELU, 1, 0)       X(NOT, 1, 0)        X(IS_NAN, 1, 0)                \
     X(IS_INF, 1, 0)     X(EXP, 1, 1.02)      X(EXPM1, 1, 2)      X(LOG, 1, 1)                   \
-    X(TANH, 1, 5)       X(SIGMOID, 1, 3)    X(ERF, 1, 2)        X(SOFTPLUS, 1, 3)              \
+    X(TANH, 1, 6)       X(SIGMOID, 1, 3)    X(ERF, 1, 2)        X(SOFTPLUS, 1, 3)              \
     X(SIN, 1, 2)        X(COS, 1, 2)        X(TAN, 1, 2)        X(ASIN, 1, 1)                  \
     X(ACOS, 1, 1)       X(ATAN, 1, 1)       X(SINH, 1, 3)       X(COSH, 1, 3)                  \
     X(ASINH, 1, 3)      X(ACOSH, 1, 3)      X(ATANH, 1, 3)                                     \
