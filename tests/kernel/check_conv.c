@@ -446,7 +446,7 @@ static void check_pool(const us_conv_kernels *f)
             (max ? f->pool_max : f->pool_mean)(&t);
             for (size_t o = 0; o < t.ow * b; o++) {
                 const us_conv_span *s = &spans[o / b];
-                double top = -INFINITY, sum = 0, abs = 0;
+                double top = -(double)INFINITY, sum = 0, abs = 0;
                 bool nan_ = false;
                 for (size_t k = 0; k < t.n_kh * s->n; k++) {
                     double v =
