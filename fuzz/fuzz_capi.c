@@ -453,7 +453,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     fuzz f = {0};
     usta_env_settings s;
     usta_model_settings ms;
-    usta_env *env;
+    usta_env *env = NULL;
     usta_model *m;
     usta_env_defaults(&s);
     s.log_level = USTA_LOG_NONE;

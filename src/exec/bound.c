@@ -401,6 +401,7 @@ void us_frame_place(us_frame *f, char *block)
     const us_gplan *gp = f->gp;
     f->block = block;
     f->placed = false;
+    if (!block) return; /* nothing is planned */
     for (size_t v = 0; v < gp->n_vals; v++)
         if (f->slots[v].kind == US_SLOT_ARENA) f->slots[v].data = block + f->slots[v].offset;
     for (size_t i = 0; i < gp->n_subs; i++)

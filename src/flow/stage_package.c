@@ -15,7 +15,7 @@
 #include "report/report.h"
 
 #define TOLERANCE                                                                              \
-    1e-5 /* of a probability; of a value, times its size: float32 sums in another order */
+    1e-5 /* of a probability; of a value, times the largest: float32 sums in another order */
 
 typedef struct pack {
     us_material mat;
@@ -165,14 +165,23 @@ static us_err passport_outputs(us_flow *f, pack *p, const us_file *trained)
     return e;
 }
 
+/* The largest finite answer: what the sums behind a small one were made of, and so what they were rounded by. */
+static double magnitude(const float *want, size_t n)
+{
+    double top = 0;
+    for (size_t i = 0; i < n; i++)
+        if (isfinite(want[i])) top = US_MAX(top, fabs((double)want[i]));
+    return top > 0 ? top : 1;
+}
+
 static us_err compare(us_flow *f, const us_predictions *y, const float *want, size_t n_want,
                       double *worst)
 {
     bool classes = y->task == US_TASK_CLASSES;
     const float *got = classes ? y->prob : y->value;
+    double scale = classes ? 1 : magnitude(want, n_want);
     *worst = 0;
     for (size_t i = 0; i < n_want; i++) {
-        double scale = classes ? 1 : US_MAX(1, fabs((double)want[i]));
         double off = fabs((double)got[i] - (double)want[i]) / scale;
         if (!(off <= TOLERANCE))
             return us_fail(

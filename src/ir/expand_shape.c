@@ -286,7 +286,9 @@ us_err one_hot_expand(us_ctx *c, us_model *m, us_graph *g, us_nid n)
     int rank = us_expand_rank(g, n, 0);
     if (p->axis >= 0 && rank < 0)
         return us_expand_refuse(c, g, n, "the rank of its input is not known");
-    int behind = (int)(p->axis < 0 ? -p->axis - 1 : rank - p->axis);
+    int behind = -1;
+    if (p->axis >= -US_MAX_RANK - 1 && p->axis <= US_MAX_RANK)
+        behind = (int)(p->axis < 0 ? -p->axis - 1 : rank - p->axis);
     if (behind < 0 || behind >= US_MAX_RANK)
         return us_expand_refuse(c, g, n, "axis out of range");
     return us_expand_fmt(

@@ -45,8 +45,8 @@ typedef struct us_val {
     uint32_t def_out; /* which of its outputs */
     us_vid outer;     /* OUTER: the value in the enclosing graph */
     us_value *data;   /* CONST, VARIABLE; of a TEMP that was folded away: what it held */
-    const us_dim
-        *known; /* contents of an integer vector or scalar as dimensions, found by inference; US_DIM_ANY among them */
+    const us_dim *
+        known; /* contents of an integer vector or scalar as dimensions, found by inference; US_DIM_ANY among them */
     uint32_t n_known;
     bool declared; /* type came from the file (value_info), is written back */
     bool

@@ -52,7 +52,7 @@ typedef struct us_sym_def {
 /* Symbols of a model: names, and fresh ones for dimensions nobody named. */
 typedef struct us_syms {
     us_arena *arena;
-    US_VEC(us_sv) names; /* [0] is ""; of an expression, what it is: "(N+1)/2" */
+    US_VEC(us_sv) names;     /* [0] is ""; of an expression, what it is: "(N+1)/2" */
     US_VEC(us_sym_def) defs; /* one per name */
     us_map by_name;
     uint32_t n_fresh;

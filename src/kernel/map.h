@@ -143,7 +143,8 @@ typedef struct us_ew_kernels {
     us_ew_code_fn *const codes[US_EW_N]; /* one per code, none missing */
 } us_ew_kernels;
 
-size_t us_ew_scratch(const us_ew_prog *p); /* bytes that this one needs: at most US_EW_SCRATCH */
+size_t
+us_ew_scratch(const us_ew_prog *p); /* bytes that this one needs: at most US_EW_SCRATCH */
 void us_ew_run(const us_ew_kernels *k, const us_ew_args *a);
 
 #endif

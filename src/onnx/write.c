@@ -236,7 +236,7 @@ static void emit_node(us_pb_out *o, us_onnx_writer *w, uint32_t num, const us_gr
     if (n->op && (n->op->flags & US_OP_INTERNAL) && o->err == US_OK)
         o->err = us_fail(o->c, US_ARG,
                          US_SV_FMT "." US_SV_FMT " is an operator of this engine's own plans; "
-                                                 "no file may hold it (passes of the list cpu "
+                                   "no file may hold it (passes of the list cpu "
                                    "make it)",
                          US_SV_ARG(n->domain), US_SV_ARG(n->op_type));
     us_pb_open(o, num);
