@@ -53,11 +53,11 @@ UNARY(round_of, ROUND)  UNARY(sign, SIGN)       UNARY(error_function, ERF) UNARY
 UNARY(cosine, COS)      UNARY(tangent, TAN)     UNARY(arc_sine, ASIN)   UNARY(arc_cosine, ACOS)
 UNARY(arc_tangent, ATAN) UNARY(sine_h, SINH)    UNARY(cosine_h, COSH)   UNARY(arc_sine_h, ASINH)
 UNARY(arc_cosine_h, ACOSH) UNARY(arc_tangent_h, ATANH) UNARY(tangent_h, TANH) UNARY(sigmoid, SIGMOID)
-UNARY(relu, RELU)       UNARY(softplus, SOFTPLUS) UNARY(not, NOT)       UNARY(is_nan, IS_NAN)
+UNARY(relu, RELU)       UNARY(softplus, SOFTPLUS) UNARY(not_of, NOT)       UNARY(is_nan, IS_NAN)
 BINARY(add, ADD)        BINARY(sub, SUB)        BINARY(mul, MUL)        BINARY(divide, DIV)
 BINARY(prelu, PRELU)    BINARY(equal, EQ)       BINARY(greater, GT)     BINARY(less, LT)
-BINARY(greater_equal, GE) BINARY(less_equal, LE) BINARY(and, AND)       BINARY(or, OR)
-BINARY(xor, XOR)
+BINARY(greater_equal, GE) BINARY(less_equal, LE) BINARY(and_of, AND)       BINARY(or_of, OR)
+BINARY(xor_of, XOR)
     /* clang-format on */
 
     static int where(args *a)
@@ -290,8 +290,8 @@ static const recipe recipes[US_OP_N] = {
     [US_OP_HARD_SWISH] = {hard_swish, F},    [US_OP_MISH] = {mish, F},
     [US_OP_GELU] = {gelu, F},                [US_OP_SWISH] = {swish, F},
     [US_OP_SHRINK] = {shrink, F},            [US_OP_CLIP] = {clip, F},
-    [US_OP_NOT] = {not, L},                  [US_OP_AND] = {and, L},
-    [US_OP_OR] = {or, L},                    [US_OP_XOR] = {xor, L},
+    [US_OP_NOT] = {not_of, L},                  [US_OP_AND] = {and_of, L},
+    [US_OP_OR] = {or_of, L},                    [US_OP_XOR] = {xor_of, L},
     [US_OP_EQUAL] = {equal, E},              [US_OP_GREATER] = {greater, C},
     [US_OP_LESS] = {less, C},                [US_OP_GREATER_OR_EQUAL] = {greater_equal, C},
     [US_OP_LESS_OR_EQUAL] = {less_equal, C}, [US_OP_WHERE] = {where, S},
