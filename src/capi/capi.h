@@ -49,7 +49,9 @@ struct usta_session {
     us_ctx c;
     usta_model *m;
     us_session *s;
-    us_value *in, *out; /* room for a call */
+    size_t n_in, n_out;
+    us_value *in;  /* of the last call: what is as it was is not checked again */
+    us_value *out; /* room for a call */
     us_tensor *into;
     us_image_codec images; /* calls decode_image; ud is the session */
     usta_decode_image_fn *decode_image;

@@ -78,9 +78,11 @@ static us_err make_room(us_ctx *c, usta_session *ses)
 {
     us_arena *a = ses->arena;
     const usta_model *m = ses->m;
-    ses->in = us_new_n(a, us_value, usta_model_n_inputs(m));
-    ses->out = us_new_n(a, us_value, usta_model_n_outputs(m));
-    ses->into = us_new_n(a, us_tensor, usta_model_n_outputs(m));
+    ses->n_in = usta_model_n_inputs(m);
+    ses->n_out = usta_model_n_outputs(m);
+    ses->in = us_new_n(a, us_value, ses->n_in);
+    ses->out = us_new_n(a, us_value, ses->n_out);
+    ses->into = us_new_n(a, us_tensor, ses->n_out);
     if (!ses->in || !ses->out || !ses->into) return us_arena_fail(c, a);
     for (int i = 0; i < 2; i++) {
         US_TRY(us_arena_new(c, "values of the C API", US_SESSION_DYNAMIC_CAP, &ses->values[i]));
@@ -175,17 +177,16 @@ void usta_session_cancel(usta_session *s)
 static us_err check_counts(usta_session *s, bool has_in, size_t n_in, bool has_out,
                            size_t n_out)
 {
-    size_t want_in = usta_model_n_inputs(s->m), want_out = usta_model_n_outputs(s->m);
-    if (n_in != want_in || n_out != want_out || (n_in && !has_in) || (n_out && !has_out))
+    if (n_in != s->n_in || n_out != s->n_out || (n_in && !has_in) || (n_out && !has_out))
         return us_fail(&s->c, US_ARG,
                        "%zu inputs%s and %zu outputs%s given, the model has %zu and %zu", n_in,
                        n_in && !has_in ? " (NULL)" : "", n_out,
-                       n_out && !has_out ? " (NULL)" : "", want_in, want_out);
+                       n_out && !has_out ? " (NULL)" : "", s->n_in, s->n_out);
     atomic_store_explicit(&s->stop, 0, memory_order_relaxed);
     return US_OK;
 }
 
-/* The other arena: what the last run gave may be what this one takes. */
+/* The other arena, for whoever needs one: what the last run gave may be what this one takes. */
 static us_arena *next_arena(usta_session *s)
 {
     s->now = !s->now;
@@ -193,9 +194,24 @@ static us_arena *next_arena(usta_session *s)
     return s->values[s->now];
 }
 
+/* Whether a tensor is like one that was found right, but for the place of its data. Strings are looked at each time. */
+static bool is_like(const us_value *v, const usta_tensor *t)
+{
+    if (v->kind != US_KIND_TENSOR || t->type != (usta_type)v->t.dtype || t->rank != v->t.rank ||
+        t->type == USTA_TYPE_STRING || !t->data)
+        return false;
+    for (int32_t d = 0; d < v->t.rank; d++)
+        if (t->dims[d] != v->t.dims[d]) return false;
+    return true;
+}
+
 static us_err take_tensors(usta_session *s, const usta_tensor *in, size_t n_in)
 {
     for (size_t i = 0; i < n_in; i++) {
+        if (is_like(&s->in[i], &in[i])) {
+            s->in[i].t.data = in[i].data;
+            continue;
+        }
         us_tensor t;
         US_TRY(us_capi_tensor(&s->c, &in[i], "input", i, true, &t));
         s->in[i] = us_value_of(&t);
@@ -203,12 +219,13 @@ static us_err take_tensors(usta_session *s, const usta_tensor *in, size_t n_in)
     return US_OK;
 }
 
-static us_err give_tensor(usta_session *s, size_t i, usta_tensor *out)
+/* A view that is no dense tensor becomes one. */
+static us_err give_dense(usta_session *s, const us_tensor *t, us_arena **a, usta_tensor *out)
 {
-    us_value *v = &s->out[i];
-    if (!us_tensor_contiguous(&v->t))
-        US_TRY(us_tensor_dup(&s->c, s->values[s->now], &v->t, &v->t));
-    us_capi_public(&v->t, out);
+    us_tensor dense;
+    if (!*a) *a = next_arena(s);
+    US_TRY(us_tensor_dup(&s->c, *a, t, &dense));
+    us_capi_public(&dense, out);
     return US_OK;
 }
 
@@ -222,16 +239,21 @@ static us_err session_run(usta_session *s, const usta_tensor *in, size_t n_in, u
 {
     US_TRY(check_counts(s, in != NULL, n_in, out != NULL, n_out));
     US_TRY(take_tensors(s, in, n_in));
-    (void)next_arena(s);
-    US_TRY(us_session_run(&s->c, s->s, s->in, s->out));
+    US_TRY(us_session_call(&s->c, s->s, s->in));
+    us_arena *a = NULL;
     for (size_t i = 0; i < n_out; i++)
-        if (s->out[i].kind != US_KIND_TENSOR)
+        if (us_session_output(s->s, i)->kind != US_KIND_TENSOR)
             return us_fail(&s->c, US_UNSUPP,
                            "output '" US_SV_FMT
                            "' is not a tensor: usta_session_run_values gives it",
                            US_SV_ARG(output_name(s, i)));
-    for (size_t i = 0; i < n_out; i++)
-        US_TRY(give_tensor(s, i, &out[i]));
+    for (size_t i = 0; i < n_out; i++) {
+        const us_tensor *t = &us_session_output(s->s, i)->t;
+        if (us_tensor_contiguous(t))
+            us_capi_public(t, &out[i]);
+        else
+            US_TRY(give_dense(s, t, &a, &out[i]));
+    }
     return US_OK;
 }
 
@@ -248,7 +270,6 @@ static us_err session_run_into(usta_session *s, const usta_tensor *in, size_t n_
     US_TRY(take_tensors(s, in, n_in));
     for (size_t i = 0; i < n_out; i++)
         US_TRY(us_capi_tensor(&s->c, &out[i], "output", i, false, &s->into[i]));
-    (void)next_arena(s);
     return us_session_run_into(&s->c, s->s, s->in, s->into);
 }
 

@@ -434,6 +434,21 @@ bool us_binding_takes(const us_binding *b, const us_plan *p, const us_value *in)
     return true;
 }
 
+/* Where the plan's inputs are put and its outputs found. */
+static us_err list_ends(binder *b)
+{
+    const us_plan *p = b->s->p;
+    us_binding *bind = b->bind;
+    bind->ins = us_new_n(b->a, us_value *, p->n_in);
+    bind->outs = us_new_n(b->a, const us_value *, p->n_out);
+    if (!bind->ins || !bind->outs) return us_arena_fail(b->c, b->a);
+    for (size_t i = 0; i < p->n_in; i++)
+        bind->ins[i] = &bind->main->vals[p->in[i]];
+    for (size_t i = 0; i < p->n_out; i++)
+        bind->outs[i] = us_frame_value(bind->main, p->out[i]);
+    return US_OK;
+}
+
 static size_t count_static(const us_frame *f)
 {
     size_t n = 0;
@@ -483,6 +498,7 @@ static us_err bind_in(us_ctx *c, us_session *s, const us_value *in, us_arena *a,
     US_TRY(frame_new(&b, s->p->main, typed, NULL, &bind->main));
     bind->block_bytes = bind->main->block_bytes;
     bind->n_static = count_static(bind->main);
+    US_TRY(list_ends(&b));
     US_TRY(us_frame_bind(c, bind, typed, scratch));
     name_kernels(s, bind->main);
     *out = bind;

@@ -17,6 +17,9 @@
 
 #include "exec/dynmem.h"
 
+/* Whether to go on is asked after calls that come to this many elementary steps, some tenths of a millisecond. */
+#define POLL_WORK 1e6
+
 typedef struct bind_env {
     us_eval_env base; /* first: an env is its bind_env */
     us_arena *keep;
@@ -307,6 +310,19 @@ static us_err make_list(caller *k)
     return US_OK;
 }
 
+/* After a step as it comes, whose work is not known, and after calls now and then. */
+static void place_polls(const caller *k)
+{
+    us_frame *f = k->f;
+    double work = 0;
+    for (size_t i = 0; i < f->n_list; i++) {
+        us_entry *e = &f->list[i];
+        work += k->costs[e->step];
+        e->poll = e->run == us_run_step || work >= POLL_WORK;
+        if (e->poll) work = 0;
+    }
+}
+
 /* Values that are what they are for as long as the binding is, and lie where they do for as long as the block does. */
 static void keep_values(caller *k)
 {
@@ -379,6 +395,7 @@ static us_err bind_frame(caller *k, bind_env *env)
     }
     keep_values(k);
     US_TRY(make_list(k));
+    place_polls(k);
     k->f->calls = k->calls;
     k->f->costs = k->costs;
     return bind_subs(k, env);

@@ -86,6 +86,7 @@ typedef struct us_entry {
     us_eval *k;
     const void *state;
     uint32_t step;
+    bool poll; /* whether to go on is asked after it: enough work since the last time */
 } us_entry;
 
 typedef struct us_frame us_frame;
@@ -109,6 +110,7 @@ struct us_frame {
     bool running;
     us_entry *list; /* NULL: steps as they come */
     size_t n_list;
+    us_ctx *c;            /* what all evals have */
     const us_call *calls; /* per step, as bind left them */
     const double *costs;  /* per step: elementary steps of its call */
     us_value *
@@ -139,11 +141,13 @@ typedef struct us_binding {
     size_t n_static;
     us_tensor *
         sig; /* per input: dtype, rank, dims; kind other than tensor: rank -1, the kind in strides[0] */
+    const us_value **outs; /* per output of the plan: where it is found after a run */
+    us_value **ins;        /* per input of the plan: where it is put */
+    bool entered;          /* ins hold dense tensors: those of the last run, data apart */
 } us_binding;
 
 struct us_session {
     us_alloc alloc;
-    us_ctx *c; /* of the call now running */
     us_plan *p;
     us_session_opts opts;
     us_binding *bindings[US_SESSION_BINDINGS];

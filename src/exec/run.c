@@ -270,11 +270,10 @@ static us_err tell_watch(us_ctx *c, us_frame *f, uint32_t i)
     return US_OK;
 }
 
-/* Time of the call goes to the step's row when there is one. */
+/* Time of the call goes to the step's row. */
 static us_err timed(us_frame *f, us_call_fn *run, us_eval *k, const void *state, void *scratch,
                     uint32_t i)
 {
-    if (!f->s->rows) return run(k, state, scratch);
     us_profile_row *row = &f->s->rows[f->gp->row0 + i];
     double left = f->s->work_left;
     uint64_t t0 = us_now_ns();
@@ -354,8 +353,8 @@ static us_err run_plainly(us_ctx *c, us_frame *f)
     us_err e = US_OK;
     f->placed = false; /* outputs go where eval puts them */
     for (uint32_t i = 0; i < f->gp->n_steps && e == US_OK; i++) {
-        f->evals[i].c = c;
-        e = timed(f, us_run_step, &f->evals[i], NULL, NULL, i);
+        e = f->s->rows ? timed(f, us_run_step, &f->evals[i], NULL, NULL, i)
+                       : us_run_step(&f->evals[i], NULL, NULL);
         if (c->cancelled && e == US_OK) e = us_ctx_poll(c); /* a step may take seconds */
     }
     return e;
@@ -375,6 +374,19 @@ static us_err charge(us_ctx *c, us_frame *f)
     return US_OK;
 }
 
+static us_err walk_list(us_ctx *c, us_frame *f, void *scratch)
+{
+    const us_entry *end = f->list + f->n_list;
+    bool rows = f->s->rows != NULL;
+    for (const us_entry *n = f->list; n < end; n++) {
+        us_err e = rows ? timed(f, n->run, n->k, n->state, scratch, n->step)
+                        : n->run(n->k, n->state, scratch);
+        if (e == US_OK && n->poll && c->cancelled) e = us_ctx_poll(c);
+        if (e != US_OK) return e;
+    }
+    return US_OK;
+}
+
 static us_err walk(us_ctx *c, us_frame *f)
 {
     us_session *s = f->s;
@@ -385,20 +397,24 @@ static us_err walk(us_ctx *c, us_frame *f)
     if (e == US_OK && f->scratch) e = take_scratch(c, s, f->scratch, &scratch);
     if (!f->placed) us_frame_settle(f);
     f->walking = true;
-    for (size_t i = 0; i < f->n_list && e == US_OK; i++) {
-        const us_entry *n = &f->list[i];
-        n->k->c = c;
-        e = timed(f, n->run, n->k, n->state, scratch, n->step);
-        if (c->cancelled && e == US_OK) e = us_ctx_poll(c);
-    }
+    if (e == US_OK) e = walk_list(c, f, scratch);
     f->walking = false;
     if (s->scratch_used != used) drop_scratch(s, used, more);
     return e;
 }
 
+/* The context of a run is nearly always that of the run before. */
+static void take_context(us_ctx *c, us_frame *f)
+{
+    for (size_t i = 0; i < f->gp->n_steps; i++)
+        f->evals[i].c = c;
+    f->c = c;
+}
+
 us_err us_frame_run(us_ctx *c, us_frame *f, bool plain)
 {
     US_TRY(take_steps(c, f->s, f->gp->n_steps));
+    if (f->c != c) take_context(c, f);
     f->running = true;
     us_err e = US_OK;
     plain = plain || f->plain || !may_enter(f);
@@ -423,7 +439,7 @@ void us_frame_release(us_frame *f)
         for (size_t v = 0; v < f->gp->n_vals; v++)
             f->slots[v].dyn = NULL;
     }
-    us_dyn_put_all(&f->s->dyn, &f->results);
+    if (f->results.first) us_dyn_put_all(&f->s->dyn, &f->results);
     for (size_t i = 0; i < f->gp->n_subs; i++)
         us_frame_release(f->subs[i]);
 }

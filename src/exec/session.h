@@ -81,6 +81,10 @@ void us_session_free(us_session *s);
 us_err us_session_run(us_ctx *c, us_session *s, const us_value *in, us_value *out) US_MUST;
 us_err us_session_run_into(us_ctx *c, us_session *s, const us_value *in,
                            us_tensor *out) US_MUST;
+/* us_session_run that copies nothing: output i is then looked at where it lies, until the next run or free. The elements of one that
+ * is no tensor may be those of an input. */
+us_err us_session_call(us_ctx *c, us_session *s, const us_value *in) US_MUST;
+const us_value *us_session_output(const us_session *s, size_t i);
 
 /* Memory of a variable (training), shared by all sessions of the plan. v: id before passes. */
 us_err us_plan_variable(us_ctx *c, us_plan *p, us_vid v, us_tensor *out) US_MUST;
