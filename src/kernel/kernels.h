@@ -65,6 +65,7 @@ typedef struct us_kernels {
     const struct us_row_kernels *rows;  /* softmax, normalisations, reductions: kernel/rows.h */
     const struct us_move_kernels *move; /* transposes: kernel/move.h */
     const struct us_conv_kernels *conv; /* convolutions, channels in blocks: kernel/conv.h */
+    const struct us_cell_kernels *cells; /* LSTM, GRU, RNN: kernel/cells.h */
     us_i16_gemm_fn *i16_gemm;
     us_i16_rows_fn *i16_rows;
 } us_kernels;

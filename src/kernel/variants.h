@@ -2,6 +2,7 @@
 #ifndef USTA_KERNEL_VARIANTS_H
 #define USTA_KERNEL_VARIANTS_H
 
+#include "kernel/cells.h"
 #include "kernel/conv.h"
 #include "kernel/gemm.h"
 #include "kernel/map.h"
@@ -20,6 +21,7 @@ extern const us_gemm_kernels us_gemm__ref, us_gemm__avx2, us_gemm__avx512;
 us_i16_gemm_fn us_i16_gemm__ref, us_i16_gemm_4x16__avx2;
 us_i16_rows_fn us_i16_rows__ref, us_i16_rows__avx2;
 
+extern const us_cell_kernels us_cells__ref, us_cells__avx2, us_cells__avx512;
 extern const us_conv_kernels us_conv__ref, us_conv__avx2, us_conv__avx512;
 
 extern const us_ew_kernels us_ew__ref, us_ew__avx2, us_ew__avx512;
