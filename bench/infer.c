@@ -1,158 +1,46 @@
 /* bench/infer.c - one model in usta and in ONNX Runtime, alternating: the measured side of `make bench-infer`.
  *
- *     bench_infer --ort LIB [--pairs N] [--threads N] USTA.onnx ORT.onnx [NAME=FILE.npy ...]
+ *     bench_infer --ort LIB [--pairs N] [--budget MS] [--threads N] [--scaling 1] USTA.onnx ORT.onnx [NAME=FILE.npy ...]
+ *     bench_infer --ort LIB --first usta|ort [--plan FILE] USTA.onnx ORT.onnx [NAME=FILE.npy ...]
  *
  * The two files hold the same model; ONNX Runtime gets its initialisers as constants, without which it optimises nothing. Both
- * sides run through their C interfaces, on the same inputs (files, or numbers in [0, 1)), ONNX Runtime into outputs it made before. A pair is a
- * window of each of at least WINDOW_NS, the order within pairs alternating; the figure is the median over the pairs of (theirs /
- * ours), of wall time and of processor time. One line of JSON on stdout.
+ * sides run through their C interfaces, on the same inputs (files, or numbers in [0, 1)), ONNX Runtime into outputs it made before
+ * where it takes them. One line of JSON on stdout.
  *
- * ONNX Runtime's library is loaded at run time. Its interface is a table of functions whose order is fixed for good (an addition
- * goes to the end), so the few that are needed are named here by their place and no header of theirs is.
+ * The first form times. A pair is a window of each engine of at least WINDOW_NS, after a run that is not timed, the order within pairs
+ * alternating; at least N pairs (15), more until MS milliseconds are spent. The figure is the median over the pairs of (theirs / ours), of wall
+ * time and of processor time. `apart` is the largest difference of their outputs relative to the largest magnitude of that output.
+ * With --scaling, models over a millisecond are also timed against themselves with two threads, in pairs likewise.
+ *
+ * The second form is a process for one engine alone: milliseconds from the file to the first result (library and environment are
+ * there before), and what its resident memory grew by when the session was there, and after the first result. Inputs are made and
+ * names looked up before, in the same way for both. --plan: usta opens this compiled form of USTA.onnx instead.
  */
 #define _POSIX_C_SOURCE 200809L
-#include <dlfcn.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 #include <usta/usta.h>
 
 #include "base/ctx.h"
+#include "infer_ort.h"
 #include "tensor/npy.h"
 
-enum { MAX_IO = 64, MAX_PAIRS = 201 };
+enum { MAX_PAIRS = 101 };
 #define WINDOW_NS 4e6
+#define WARM_NS   2e7 /* longer runs need no run before */
 
-/* --- ONNX Runtime by number ----------------------------------------------------------------------- */
-
-enum ort_place {
-    ORT_ERROR_TEXT = 2,
-    ORT_CREATE_ENV = 3,
-    ORT_CREATE_SESSION = 7,
-    ORT_RUN = 9,
-    ORT_CREATE_OPTIONS = 10,
-    ORT_LOG_SEVERITY = 22,
-    ORT_OPTIMISE = 23,
-    ORT_INTRA_THREADS = 24,
-    ORT_INTER_THREADS = 25,
-    ORT_N_INPUTS = 30,
-    ORT_N_OUTPUTS = 31,
-    ORT_INPUT_NAME = 36,
-    ORT_OUTPUT_NAME = 37,
-    ORT_TENSOR_OVER_DATA = 49,
-    ORT_IS_TENSOR = 50,
-    ORT_TENSOR_DATA = 51,
-    ORT_CPU_MEMORY = 69,
-    ORT_ALLOCATOR = 78,
-    ORT_RELEASE_SESSION = 95
-};
-enum {
-    ORT_ALL_OPTIMISATIONS = 99,
-    ORT_ARENA = 1,
-    ORT_DEFAULT_MEMORY = 0,
-    ORT_SEVERITY_ERROR = 3
-};
-typedef void (*ort_fn)(void);
-typedef struct ort_base {
-    const ort_fn *(*api)(uint32_t version);
-    const char *(*version)(void);
-} ort_base;
-
+/* A session of ours; `plain`: tensors alone go in and out. */
 typedef struct side {
-    void *session;
-    usta_tensor in[MAX_IO], out[MAX_IO];
+    usta_session *session;
+    usta_value in[MAX_IO], out[MAX_IO];
+    usta_tensor t_in[MAX_IO], t_out[MAX_IO];
     size_t n_in, n_out;
+    bool plain;
 } side;
-
-typedef struct ort_side {
-    const ort_fn *f;
-    void *env, *options, *session, *memory, *allocator;
-    const char *in_name[MAX_IO], *out_name[MAX_IO];
-    void *in[MAX_IO], *out[MAX_IO];
-    size_t n_in, n_out;
-} ort_side;
-
-#define ORT(o, place, args, ...)                                                               \
-    ort_check((o), ((void *(*)args)(o)->f[place])(__VA_ARGS__), #place)
-
-static _Noreturn void die(const char *what, const char *why)
-{
-    (void)fprintf(stderr, "bench_infer: %s: %s\n", what, why);
-    exit(2);
-}
-
-static void ort_check(const ort_side *o, void *status, const char *what)
-{
-    if (status) die(what, ((const char *(*)(const void *))o->f[ORT_ERROR_TEXT])(status));
-}
-
-static void ort_load(ort_side *o, const char *lib)
-{
-    void *h = dlopen(lib, RTLD_NOW | RTLD_LOCAL);
-    if (!h) die(lib, dlerror());
-    void *entry = dlsym(h, "OrtGetApiBase");
-    if (!entry) die(lib, "has no OrtGetApiBase");
-    const ort_base *(*base)(void);
-    memcpy(&base, &entry, sizeof base);
-    o->f = base()->api(17);
-    if (!o->f) die(lib, "does not offer version 17 of its interface");
-    ORT(o, ORT_CREATE_ENV, (int, const char *, void **), ORT_SEVERITY_ERROR, "bench", &o->env);
-}
-
-static void ort_options(ort_side *o, int threads)
-{
-    ORT(o, ORT_CREATE_OPTIONS, (void **), &o->options);
-    ORT(o, ORT_LOG_SEVERITY, (void *, int), o->options, ORT_SEVERITY_ERROR);
-    ORT(o, ORT_OPTIMISE, (void *, int), o->options, ORT_ALL_OPTIMISATIONS);
-    ORT(o, ORT_INTRA_THREADS, (void *, int), o->options, threads);
-    ORT(o, ORT_INTER_THREADS, (void *, int), o->options, 1);
-}
-
-static void ort_open(ort_side *o, const char *model)
-{
-    ORT(o, ORT_CREATE_SESSION, (const void *, const char *, const void *, void **), o->env,
-        model, o->options, &o->session);
-}
-
-static void ort_close(ort_side *o)
-{
-    ((void (*)(void *))o->f[ORT_RELEASE_SESSION])(o->session);
-    o->session = NULL;
-}
-
-static void ort_run(ort_side *o)
-{
-    ORT(o, ORT_RUN,
-        (void *, const void *, const char *const *, const void *const *, size_t,
-         const char *const *, size_t, void **),
-        o->session, NULL, o->in_name, (const void *const *)o->in, o->n_in, o->out_name,
-        o->n_out, o->out);
-}
-
-/* Inputs over our tensors, by name; outputs by our order of names. */
-static void ort_bind(ort_side *o, const side *u, usta_model *m)
-{
-    ORT(o, ORT_CPU_MEMORY, (int, int, void **), ORT_ARENA, ORT_DEFAULT_MEMORY, &o->memory);
-    o->n_in = u->n_in;
-    o->n_out = u->n_out;
-    for (size_t i = 0; i < u->n_in + u->n_out; i++) {
-        usta_value_info v = {.struct_size = sizeof v};
-        bool is_in = i < u->n_in;
-        usta_err e = is_in ? usta_model_input(m, i, &v) : usta_model_output(m, i - u->n_in, &v);
-        if (e != USTA_OK) die("names", "cannot be read");
-        if (is_in)
-            o->in_name[i] = v.name;
-        else
-            o->out_name[i - u->n_in] = v.name;
-    }
-    for (size_t i = 0; i < u->n_in; i++)
-        ORT(o, ORT_TENSOR_OVER_DATA,
-            (const void *, void *, size_t, const int64_t *, size_t, int, void **), o->memory,
-            u->in[i].data, usta_tensor_bytes(&u->in[i]), u->in[i].dims, (size_t)u->in[i].rank,
-            u->in[i].type, &o->in[i]);
-}
 
 /* --- usta ----------------------------------------------------------------------------------------- */
 
@@ -162,14 +50,18 @@ static usta_env *env_new(int threads)
     usta_env *e;
     usta_env_defaults(&s);
     s.n_threads = threads;
+    s.log_level = USTA_LOG_ERROR;
     if (usta_env_new(&s, &e) != USTA_OK) die("usta", "no environment");
     return e;
 }
 
-static usta_model *model_open(usta_env *env, const char *path)
+static usta_model *model_open(usta_env *env, const char *path, bool weights)
 {
     usta_model *m;
-    if (usta_model_open(env, path, NULL, &m) != USTA_OK) die(path, usta_env_error(env));
+    usta_model_settings s;
+    usta_model_defaults(&s);
+    s.no_weights = !weights;
+    if (usta_model_open(env, path, &s, &m) != USTA_OK) die(path, usta_env_error(env));
     return m;
 }
 
@@ -182,8 +74,18 @@ static usta_session *session_new(usta_env *env, usta_model *m)
 
 static void usta_run(side *u)
 {
-    if (usta_session_run(u->session, u->in, u->n_in, u->out, u->n_out) != USTA_OK)
-        die("usta", usta_session_error(u->session));
+    usta_err e = u->plain
+                     ? usta_session_run(u->session, u->t_in, u->n_in, u->t_out, u->n_out)
+                     : usta_session_run_values(u->session, u->in, u->n_in, u->out, u->n_out);
+    if (e != USTA_OK) die("usta", usta_session_error(u->session));
+}
+
+/* Outputs as values, whichever way they came. */
+static const usta_value *outputs(side *u)
+{
+    for (size_t i = 0; u->plain && i < u->n_out; i++)
+        u->out[i] = (usta_value){.kind = USTA_KIND_TENSOR, .tensor = u->t_out[i]};
+    return u->out;
 }
 
 /* --- inputs ------------------------------------------------------------------------------------------ */
@@ -227,23 +129,58 @@ static void from_file(us_ctx *c, us_arena *a, const char *path, usta_tensor *t)
     memcpy(t->dims, x.dims, (size_t)x.rank * sizeof *t->dims);
 }
 
+/* A map from whole numbers to numbers: the features 0 to 7 of a DictVectorizer. */
+static void make_map(const usta_value_info *v, usta_value *out)
+{
+    enum { N = 8 };
+    static int64_t keys[N];
+    static float numbers[N];
+    static usta_value items[N];
+    if (v->type != USTA_TYPE_INT64) die(v->name, "a map with keys that are not made here");
+    for (int64_t i = 0; i < N; i++) {
+        keys[i] = i;
+        numbers[i] = (float)i / N;
+        items[i] = (usta_value){.kind = USTA_KIND_TENSOR,
+                                .tensor = {.type = USTA_TYPE_FLOAT, .data = &numbers[i]}};
+    }
+    *out = (usta_value){.kind = USTA_KIND_MAP, .items = items, .n_items = N};
+    out->tensor = (usta_tensor){.type = USTA_TYPE_INT64, .rank = 1, .dims = {N}, .data = keys};
+}
+
+static void make_input(us_ctx *c, us_arena *a, const usta_value_info *v, char **given,
+                       int n_given, usta_value *out)
+{
+    size_t n = strlen(v->name);
+    int g = 0;
+    while (g < n_given && !(strncmp(given[g], v->name, n) == 0 && given[g][n] == '='))
+        g++;
+    *out = (usta_value){.kind = USTA_KIND_TENSOR};
+    if (g < n_given)
+        from_file(c, a, given[g] + n + 1, &out->tensor);
+    else if (v->kind == USTA_KIND_MAP)
+        make_map(v, out);
+    else
+        make_up(v, &out->tensor);
+}
+
 static void make_inputs(us_ctx *c, us_arena *a, const usta_model *m, char **given, int n_given,
                         side *u)
 {
     u->n_in = usta_model_n_inputs(m);
     u->n_out = usta_model_n_outputs(m);
+    u->plain = true;
     if (u->n_in > MAX_IO || u->n_out > MAX_IO) die("model", "too many inputs or outputs");
-    for (size_t i = 0; i < u->n_in; i++) {
+    for (size_t i = 0; i < u->n_in + u->n_out; i++) {
         usta_value_info v = {.struct_size = sizeof v};
-        if (usta_model_input(m, i, &v) != USTA_OK) die("input", "cannot be read");
-        size_t n = strlen(v.name);
-        int g = 0;
-        while (g < n_given && !(strncmp(given[g], v.name, n) == 0 && given[g][n] == '='))
-            g++;
-        if (g < n_given)
-            from_file(c, a, given[g] + n + 1, &u->in[i]);
-        else
-            make_up(&v, &u->in[i]);
+        bool is_in = i < u->n_in;
+        usta_err e = is_in ? usta_model_input(m, i, &v) : usta_model_output(m, i - u->n_in, &v);
+        if (e != USTA_OK) die("model", "inputs or outputs cannot be read");
+        if (is_in) {
+            make_input(c, a, &v, given, n_given, &u->in[i]);
+            u->t_in[i] = u->in[i].tensor;
+        }
+        u->plain = u->plain && v.kind != USTA_KIND_MAP && v.kind != USTA_KIND_SEQUENCE &&
+                   v.kind != USTA_KIND_OPTIONAL;
     }
 }
 
@@ -270,8 +207,10 @@ static void run_theirs(void *s)
     ort_run(s);
 }
 
-static window measure(run_fn *run, void *s, size_t n)
+/* One run that is not counted brings back what the other side drove from the caches; long runs bring it back themselves. */
+static window measure(run_fn *run, void *s, size_t n, bool warm)
 {
+    if (warm) run(s);
     double w = now_ns(CLOCK_MONOTONIC), p = now_ns(CLOCK_PROCESS_CPUTIME_ID);
     for (size_t i = 0; i < n; i++)
         run(s);
@@ -284,7 +223,7 @@ static size_t runs_for(run_fn *run, void *s)
 {
     size_t n = 1;
     for (;;) {
-        double total = measure(run, s, n).wall * (double)n;
+        double total = measure(run, s, n, false).wall * (double)n;
         if (total >= WINDOW_NS || n > ((size_t)1 << 24)) return n;
         n = total < WINDOW_NS / 20 ? n * 10 : (size_t)((double)n * WINDOW_NS / total * 1.1) + 1;
     }
@@ -310,54 +249,111 @@ static double least(const double *v, size_t n)
     return m;
 }
 
-/* --- agreement -------------------------------------------------------------------------------------------- */
+/* Medians of b / a over pairs of windows, and the least time of each in microseconds. */
+typedef struct contest {
+    double ratio, cpu_ratio, a_us, b_us;
+    size_t pairs;
+} contest;
 
-/* The largest difference of an output relative to its largest magnitude; -1 when one is no float tensor. */
-static double difference(const side *u, const ort_side *o)
+static contest compare(run_fn *run_a, void *a, run_fn *run_b, void *b, size_t pairs,
+                       double budget_ns)
 {
-    double worst = 0;
-    for (size_t i = 0; i < u->n_out; i++) {
-        const usta_tensor *t = &u->out[i];
-        void *p;
-        if (t->type != USTA_TYPE_FLOAT) continue;
-        ORT(o, ORT_TENSOR_DATA, (void *, void **), o->out[i], &p);
-        int64_t n = usta_tensor_count(t);
-        const float *x = t->data, *y = p;
-        double top = 1e-30, d = 0;
-        for (int64_t k = 0; k < n; k++) {
-            top = fmax(top, fabs((double)y[k]));
-            d = fmax(d, fabs((double)x[k] - (double)y[k]));
-        }
-        worst = fmax(worst, d / top);
+    static double ratio[MAX_PAIRS], cpu_ratio[MAX_PAIRS], ta[MAX_PAIRS], tb[MAX_PAIRS];
+    size_t n_a = runs_for(run_a, a), n_b = runs_for(run_b, b), n = 0;
+    double start = now_ns(CLOCK_MONOTONIC), one = WARM_NS / 2;
+    while (n < pairs || (n < MAX_PAIRS && now_ns(CLOCK_MONOTONIC) - start < budget_ns)) {
+        bool warm = one < WARM_NS;
+        window x = {0}, y;
+        if (n % 2 == 0) x = measure(run_a, a, n_a, warm);
+        y = measure(run_b, b, n_b, warm);
+        if (n % 2 == 1) x = measure(run_a, a, n_a, warm);
+        ratio[n] = y.wall / x.wall;
+        cpu_ratio[n] = y.cpu / x.cpu;
+        ta[n] = x.wall / 1e3;
+        tb[n++] = y.wall / 1e3;
+        one = fmax(x.wall, y.wall);
     }
-    return worst;
+    return (contest){median(ratio, n), median(cpu_ratio, n), least(ta, n), least(tb, n), n};
+}
+
+/* --- first results ------------------------------------------------------------------------------------- */
+
+static double resident_mb(void)
+{
+    long pages[2] = {0};
+    FILE *f = fopen("/proc/self/statm", "r");
+    if (!f || fscanf(f, "%ld %ld", &pages[0], &pages[1]) != 2)
+        die("/proc/self/statm", "unreadable");
+    (void)fclose(f);
+    return (double)pages[1] * (double)sysconf(_SC_PAGESIZE) / 1e6;
+}
+
+typedef struct args {
+    const char *ort, *first, *plan, *ours, *theirs;
+    char **given;
+    int n_given, pairs, threads, scaling;
+    double budget_ms;
+} args;
+
+/* Both ways are: file to session, note memory, run, note memory. */
+static void first_result(const args *a, side *u, ort_side *o, usta_env *env,
+                         const usta_model *names)
+{
+    bool ours = strcmp(a->first, "usta") == 0;
+    usta_model *m = NULL;
+    if (!ours) ort_load(o, a->ort, a->threads);
+    double before = resident_mb(), t = now_ns(CLOCK_MONOTONIC);
+    if (ours) {
+        m = model_open(env, a->plan ? a->plan : a->ours, true);
+        u->session = session_new(env, m);
+    } else
+        ort_open(o, a->theirs);
+    double opened = now_ns(CLOCK_MONOTONIC) - t, loaded = resident_mb() - before;
+    t = now_ns(CLOCK_MONOTONIC);
+    if (ours)
+        usta_run(u);
+    else {
+        ort_bind(o, names, u->in, u->n_in);
+        ort_run(o);
+    }
+    double ran = now_ns(CLOCK_MONOTONIC) - t;
+    (void)printf("{\"open_ms\":%.3f,\"first_ms\":%.3f,\"load_mb\":%.3f,\"first_mb\":%.3f}\n",
+                 opened / 1e6, (opened + ran) / 1e6, loaded, resident_mb() - before);
+    if (ours) {
+        usta_session_free(u->session);
+        usta_model_free(m);
+    } else
+        ort_close(o);
 }
 
 /* --- main --------------------------------------------------------------------------------------------------- */
 
-typedef struct args {
-    const char *ort, *ours, *theirs;
-    char **given;
-    int n_given, pairs, threads;
-} args;
-
 static args parse(int argc, char **argv)
 {
-    args a = {.pairs = 15, .threads = 1};
+    args a = {.pairs = 15, .threads = 1, .budget_ms = 400};
     int i = 1;
     for (; i + 1 < argc && argv[i][0] == '-'; i += 2) {
         if (strcmp(argv[i], "--ort") == 0)
             a.ort = argv[i + 1];
+        else if (strcmp(argv[i], "--first") == 0)
+            a.first = argv[i + 1];
+        else if (strcmp(argv[i], "--plan") == 0)
+            a.plan = argv[i + 1];
         else if (strcmp(argv[i], "--pairs") == 0)
             a.pairs = (int)strtol(argv[i + 1], NULL, 10);
+        else if (strcmp(argv[i], "--budget") == 0)
+            a.budget_ms = strtod(argv[i + 1], NULL);
         else if (strcmp(argv[i], "--threads") == 0)
             a.threads = (int)strtol(argv[i + 1], NULL, 10);
+        else if (strcmp(argv[i], "--scaling") == 0)
+            a.scaling = (int)strtol(argv[i + 1], NULL, 10);
         else
             die(argv[i], "no such option");
     }
     if (!a.ort || i + 2 > argc || a.pairs < 1 || a.pairs > MAX_PAIRS)
-        die("usage", "bench_infer --ort LIB [--pairs N] [--threads N] USTA.onnx ORT.onnx "
-                     "[NAME=FILE.npy ...]");
+        die("usage",
+            "bench_infer --ort LIB [--first usta|ort] [--pairs N] [--budget MS] [--threads N] "
+            "[--scaling 1] USTA.onnx ORT.onnx [NAME=FILE.npy ...]");
     a.ours = argv[i];
     a.theirs = argv[i + 1];
     a.given = argv + i + 2;
@@ -365,54 +361,63 @@ static args parse(int argc, char **argv)
     return a;
 }
 
+/* Our time with one thread over our time with two. */
+static double scaling(const args *a, side *u, size_t pairs)
+{
+    static side two;
+    usta_env *env = env_new(2);
+    usta_model *m = model_open(env, a->ours, true);
+    two = *u;
+    two.session = session_new(env, m);
+    usta_run(&two);
+    double r = compare(run_ours, &two, run_ours, u, pairs, 0).ratio;
+    usta_session_free(two.session);
+    usta_model_free(m);
+    usta_env_free(env);
+    return r;
+}
+
+static void contest_of(const args *a, side *u, ort_side *o, usta_env *env)
+{
+    usta_model *m = model_open(env, a->ours, true);
+    u->session = session_new(env, m);
+    usta_run(u);
+    ort_load(o, a->ort, a->threads);
+    ort_open(o, a->theirs);
+    ort_bind(o, m, u->in, u->n_in);
+    ort_run(o);
+    double apart = ort_apart(o, outputs(u));
+    ort_settle(o);
+    contest r = compare(run_ours, u, run_theirs, o, (size_t)a->pairs, a->budget_ms * 1e6);
+    apart = fmax(apart, ort_apart(o, outputs(u)));
+    double two = a->scaling && r.a_us > 1000 ? scaling(a, u, (size_t)a->pairs) : 0;
+    (void)printf(
+        "{\"usta_us\":%.3f,\"ort_us\":%.3f,\"ratio\":%.3f,\"cpu_ratio\":%.3f,\"pairs\":%zu,"
+        "\"threads\":%d,\"two_threads\":%.3f,\"apart\":%.2g,\"ort_outputs_kept\":%s}\n",
+        r.a_us, r.b_us, r.ratio, r.cpu_ratio, r.pairs, a->threads, two,
+        isfinite(apart) ? apart : 1e30, o->renew ? "false" : "true");
+    ort_close(o);
+    usta_session_free(u->session);
+    usta_model_free(m);
+}
+
 int main(int argc, char **argv)
 {
     static side u;
     static ort_side o;
-    static double ratio[MAX_PAIRS], cpu_ratio[MAX_PAIRS], ours[MAX_PAIRS], theirs[MAX_PAIRS];
     args a = parse(argc, argv);
     us_ctx c;
     us_arena *arena;
     us_ctx_init(&c);
     if (us_arena_new(&c, "bench", (size_t)1 << 30, &arena) != US_OK) die("bench", c.diag.text);
     usta_env *env = env_new(a.threads);
-
-    ort_load(&o, a.ort);
-    ort_options(&o, a.threads);
-    double t0 = now_ns(CLOCK_MONOTONIC);
-    usta_model *m = model_open(env, a.ours);
-    double opened = now_ns(CLOCK_MONOTONIC) - t0;
-    make_inputs(&c, arena, m, a.given, a.n_given, &u);
-    double t1 = now_ns(CLOCK_MONOTONIC);
-    u.session = session_new(env, m);
-    usta_run(&u);
-    double t2 = now_ns(CLOCK_MONOTONIC);
-    ort_open(&o, a.theirs);
-    ort_bind(&o, &u, m);
-    ort_run(&o);
-    double t3 = now_ns(CLOCK_MONOTONIC);
-    double apart = difference(&u, &o);
-
-    size_t n_ours = runs_for(run_ours, &u), n_theirs = runs_for(run_theirs, &o);
-    size_t n = (size_t)a.pairs;
-    for (size_t i = 0; i < n; i++) {
-        window x, y;
-        if (i % 2 == 0) x = measure(run_ours, &u, n_ours);
-        y = measure(run_theirs, &o, n_theirs);
-        if (i % 2 == 1) x = measure(run_ours, &u, n_ours);
-        ratio[i] = y.wall / x.wall;
-        cpu_ratio[i] = y.cpu / x.cpu;
-        ours[i] = x.wall / 1e3;
-        theirs[i] = y.wall / 1e3;
-    }
-    (void)printf("{\"usta_us\":%.3f,\"ort_us\":%.3f,\"ratio\":%.3f,\"cpu_ratio\":%.3f,"
-                 "\"usta_first_ms\":%.3f,\"ort_first_ms\":%.3f,\"apart\":%.2g,\"pairs\":%d,"
-                 "\"threads\":%d}\n",
-                 least(ours, n), least(theirs, n), median(ratio, n), median(cpu_ratio, n),
-                 (t2 - t1 + opened) / 1e6, (t3 - t2) / 1e6, apart, a.pairs, a.threads);
-    ort_close(&o);
-    usta_session_free(u.session);
-    usta_model_free(m);
+    usta_model *names = model_open(env, a.ours, false);
+    make_inputs(&c, arena, names, a.given, a.n_given, &u);
+    if (a.first)
+        first_result(&a, &u, &o, env, names);
+    else
+        contest_of(&a, &u, &o, env);
+    usta_model_free(names);
     usta_env_free(env);
     us_arena_free(arena);
     us_ctx_deinit(&c);
