@@ -79,12 +79,6 @@ static us_err libraries(doctor *d)
     return US_OK;
 }
 
-static const char *level_name(unsigned cpu)
-{
-    if (cpu & US_CPU_AVX512) return "avx512";
-    return cpu & US_CPU_AVX2 ? "avx2" : "ref";
-}
-
 static us_err machine(doctor *d)
 {
     us_ctx *c = d->cli->c;
@@ -100,9 +94,9 @@ static us_err machine(doctor *d)
     if (pages > 0 && page > 0)
         US_TRY(finding(d, "machine", "memory", FACT,
                        us_print_bytes((uint64_t)pages * (uint64_t)page, text)));
-    US_TRY(finding(d, "machine", "cpu level", FACT, level_name(us_cpu_detect())));
+    US_TRY(finding(d, "machine", "cpu level", FACT, us_cpu_level(us_cpu_detect())));
     const us_kernels *k = us_kernels_get(c);
-    US_TRY(finding(d, "machine", "level in force", FACT, level_name(k->cpu)));
+    US_TRY(finding(d, "machine", "level in force", FACT, us_cpu_level(k->cpu)));
     return finding(d, "machine", "f32 matrix product", FACT, k->f32_gemm_name);
 }
 

@@ -163,8 +163,7 @@ static us_err print_type(explain *k, const us_type *t, us_buf *b)
 
 static const char *level(const explain *k)
 {
-    unsigned cpu = us_kernels_get(k->c)->cpu;
-    return cpu & US_CPU_AVX512 ? "avx512" : cpu & US_CPU_AVX2 ? "avx2" : "ref";
+    return us_cpu_level(us_kernels_get(k->c)->cpu);
 }
 
 static us_err print_json(explain *k, us_buf *type)

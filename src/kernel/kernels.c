@@ -61,12 +61,22 @@ static const cpu_level levels[] = {
 #undef US_LEVEL
 
 /* The last row whose needs are met; the first (ref) always is. */
-static const us_kernels *best_level(unsigned cpu)
+static const cpu_level *best_row(unsigned cpu)
 {
     size_t best = 0;
     for (size_t i = 1; i < US_LEN(levels); i++)
         if ((cpu & levels[i].table.cpu) == levels[i].table.cpu) best = i;
-    return &levels[best].table;
+    return &levels[best];
+}
+
+static const us_kernels *best_level(unsigned cpu)
+{
+    return &best_row(cpu)->table;
+}
+
+const char *us_cpu_level(unsigned flags)
+{
+    return best_row(flags)->name;
 }
 
 us_err us_cpu_mask(us_ctx *c, const char *level, unsigned *flags)

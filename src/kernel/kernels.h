@@ -15,7 +15,8 @@
 #define US_CPU_AVX2   1u /* AVX2 + FMA + F16C */
 #define US_CPU_AVX512 2u /* F, BW, DQ, VL */
 
-unsigned us_cpu_detect(void); /* what this processor and OS offer */
+unsigned us_cpu_detect(void);             /* what this processor and OS offer */
+const char *us_cpu_level(unsigned flags); /* "ref", "avx2", "avx512" */
 us_err us_cpu_mask(struct us_ctx *c, const char *level,
                    unsigned *flags) US_MUST; /* applies a USTA_CPU text */
 

@@ -63,6 +63,42 @@ double us_chi2_sf(double x, double df)
     return x <= 0 ? 1 : us_gamma_q(df / 2, x / 2);
 }
 
+/* DLMF 8.17.22 by Lentz' method: two terms of the fraction at each turn. */
+static double beta_fraction(double a, double b, double x)
+{
+    double c = 1, d = 1 - (a + b) * x / (a + 1);
+    if (fabs(d) < TINY) d = TINY;
+    d = 1 / d;
+    double h = d;
+    for (int i = 1; i < ITER; i++) {
+        double even = i * (b - i) * x / ((a + 2 * i - 1) * (a + 2 * i));
+        double odd = -(a + i) * (a + b + i) * x / ((a + 2 * i) * (a + 2 * i + 1));
+        d = 1 + even * d;
+        c = 1 + even / c;
+        if (fabs(d) < TINY) d = TINY;
+        if (fabs(c) < TINY) c = TINY;
+        d = 1 / d;
+        h *= d * c;
+        d = 1 + odd * d;
+        c = 1 + odd / c;
+        if (fabs(d) < TINY) d = TINY;
+        if (fabs(c) < TINY) c = TINY;
+        d = 1 / d;
+        h *= d * c;
+        if (fabs(d * c - 1) < EPS * 4) break;
+    }
+    return h;
+}
+
+double us_beta_inc(double a, double b, double x)
+{
+    if (!(a > 0) || !(b > 0) || !(x >= 0) || !(x <= 1)) return (double)NAN;
+    if (x == 0 || x == 1) return x;
+    double front = exp(lgamma(a + b) - lgamma(a) - lgamma(b) + a * log(x) + b * log1p(-x));
+    if (x < (a + 1) / (a + b + 2)) return front * beta_fraction(a, b, x) / a;
+    return 1 - front * beta_fraction(b, a, 1 - x) / b;
+}
+
 /* Bracket, then bisection to the last bits: not hot. */
 double us_chi2_isf(double p, double df)
 {
