@@ -44,7 +44,7 @@ CLASSES = [  # title, what it is, target, members
     ("MobileNetV2, EfficientNet-B0 f32", 1.2, ("mobilenet_v2", "efficientnet_b0")),
     ("BERT-mini, MiniLM-shaped f32", 1.15, ("bert_mini", "minilm")),
     ("PRelu/HardSwish/Resize/ConvTranspose", 1.5, ("prelu_", "hardswish_", "resize_", "convtranspose_", "ppocr")),
-    ("LSTM class", 1.3, ("lstm_", "dtln", "silero", "g2p")),
+    ("LSTM class", 1.3, ("lstm_", "gru_", "dtln", "silero", "g2p")),
 ]
 QUANTISED = [  # int8 form, its f32 form
     ("resnet18_qdq", "resnet18"),

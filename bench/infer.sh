@@ -6,6 +6,12 @@ cd "$(dirname "$0")/.."
 build=${BUILD:-build}
 python=$build/peers/bin/python
 [ -x "$python" ] || tools/setup --peers
-ninja -C "$build" bench/bench_infer src/cli/usta src/libusta.so >/dev/null
-mkdir -p "$build/bench"
+library=$(ninja -C "$build" -t targets all | sed -n 's/^\(src\/libusta\.so\.[0-9.]*\): .*/\1/p')
+ninja -C "$build" bench/bench_infer bench/bench_zoo src/cli/usta $library >/dev/null
+zoo=$build/bench/zoo
+if [ ! -e "$zoo/.made" ] || [ "$build/bench/bench_zoo" -nt "$zoo/.made" ]; then
+    rm -rf "$zoo"
+    "$build/bench/bench_zoo" "$zoo"
+    touch "$zoo/.made"
+fi
 "$python" bench/infer.py "$build" --pairs "${PAIRS:-15}" --threads "${THREADS:-1}" "$@"
