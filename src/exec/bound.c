@@ -436,7 +436,10 @@ void us_frame_settle(us_frame *f)
             f->vals[v] = f->still[v];
             if (f->held[v]) continue;
             us_vid x = f->slots[v].kind == US_SLOT_VIEW ? gp->vids[s->at0] : US_NIL;
-            f->vals[v].t.data = x == US_NIL ? f->slots[v].data : us_frame_value(f, x)->t.data;
+            us_tensor *t = &f->vals[v].t;
+            t->data = x == US_NIL ? f->slots[v].data : us_frame_value(f, x)->t.data;
+            if (!t->data && us_tensor_count(t) == 0)
+                t->data = f; /* calls add offsets to it, which NULL does not take */
         }
     }
     f->placed = true;
