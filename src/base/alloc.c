@@ -4,6 +4,11 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#ifdef __GLIBC__
+#    include <malloc.h>
+#endif
 
 #include "base/ctx.h"
 
@@ -116,4 +121,37 @@ void us_block_put(us_alloc *a, us_block *b)
 {
     if (b->raw) (void)a->realloc_fn(a->ud, b->raw, b->raw_bytes, 0);
     *b = (us_block){0};
+}
+
+/* --- pages --------------------------------------------------------------------------------------------- */
+
+#define LARGE_PAGE ((size_t)2 << 20)
+
+/* Advice on the whole pages among these bytes. It may be refused, which changes nothing but memory and time. */
+static void advise(void *p, size_t bytes, size_t page, int advice)
+{
+    uintptr_t at = ((uintptr_t)p + page - 1) / page * page,
+              end = ((uintptr_t)p + bytes) / page * page;
+    if (end > at) (void)madvise((char *)p + (at - (uintptr_t)p), end - at, advice);
+}
+
+void us_pages_drop(void *p, size_t bytes)
+{
+    advise(p, bytes, (size_t)sysconf(_SC_PAGESIZE), MADV_DONTNEED);
+}
+
+void us_pages_large(void *p, size_t bytes)
+{
+#ifdef MADV_HUGEPAGE
+    if (bytes >= 2 * LARGE_PAGE) advise(p, bytes, LARGE_PAGE, MADV_HUGEPAGE);
+#else
+    (void)p, (void)bytes;
+#endif
+}
+
+void us_heap_trim(void)
+{
+#ifdef __GLIBC__
+    (void)malloc_trim(0);
+#endif
 }

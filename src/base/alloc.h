@@ -45,6 +45,14 @@ us_err us_block_get(struct us_ctx *c, us_block *out, size_t bytes, size_t align,
                     bool zero) US_MUST;
 void us_block_put(us_alloc *a, us_block *b); /* zeroed struct is fine */
 
+/* What lies in these bytes is not needed any more: whole pages among them take no memory until they are written again. What is read there
+ * meanwhile is not said; of a mapped file it is the file. */
+void us_pages_drop(void *p, size_t bytes);
+/* These bytes are about to be written for the first time: large pages, where the system has them, save most of the faults. */
+void us_pages_large(void *p, size_t bytes);
+/* Memory that the C library keeps for later goes back to the system: after work that took much more than its result. */
+void us_heap_trim(void);
+
 /* a * b and a + b; false on overflow (result untouched). */
 bool us_mul_size(size_t a, size_t b, size_t *out);
 bool us_add_size(size_t a, size_t b, size_t *out);

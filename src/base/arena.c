@@ -1,7 +1,7 @@
 /* base/arena.c - chunked arenas with a cap.
  *
- * Chunks double from 4 KB to 1 MB; a larger request gets a chunk of its own. Memory is zeroed when handed out,
- * so a reset needs no clearing. Deferred functions live in the arena itself as a linked list, newest first.
+ * Chunks double from 4 KB to 1 MB; a larger request gets a chunk of its own, of large pages where there are any. Memory is zeroed
+ * when handed out, so a reset needs no clearing. Deferred functions live in the arena itself as a linked list, newest first.
  */
 #include "base/arena.h"
 
@@ -64,6 +64,7 @@ static chunk *chunk_new(us_arena *a, size_t need)
     }
     chunk *k = a->alloc.realloc_fn(a->alloc.ud, NULL, 0, size);
     if (!k) return NULL;
+    us_pages_large(k, size);
     *k = (chunk){a->top, size, sizeof(chunk)};
     a->top = k;
     a->total += size;
@@ -81,7 +82,7 @@ static void *place(chunk *k, size_t n, size_t align)
     return (void *)at;
 }
 
-void *us_arena_alloc(us_arena *a, size_t n, size_t size, size_t align)
+static void *take(us_arena *a, size_t n, size_t size, size_t align, size_t *taken)
 {
     size_t bytes, need;
     a->past_cap = false;
@@ -94,7 +95,21 @@ void *us_arena_alloc(us_arena *a, size_t n, size_t size, size_t align)
         if (!k) return NULL;
         p = place(k, bytes, align);
     }
-    return memset(p, 0, bytes);
+    *taken = bytes;
+    return p;
+}
+
+void *us_arena_alloc(us_arena *a, size_t n, size_t size, size_t align)
+{
+    size_t bytes;
+    void *p = take(a, n, size, align, &bytes);
+    return p ? memset(p, 0, bytes) : NULL;
+}
+
+void *us_arena_alloc_raw(us_arena *a, size_t n, size_t size, size_t align)
+{
+    size_t bytes;
+    return take(a, n, size, align, &bytes);
 }
 
 us_err us_arena_fail_at(us_ctx *c, us_arena *a, const char *file, int line)

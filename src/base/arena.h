@@ -20,6 +20,8 @@ void us_arena_free(
 /* n * size zeroed bytes aligned to align (power of two <= 4096); NULL when out of memory, past the cap,
  * or on overflow. The usual form: `x = us_new(a, T); if (!x) return us_arena_fail(c, a);` */
 void *us_arena_alloc(us_arena *a, size_t n, size_t size, size_t align) US_MUST;
+/* The same, but not zeroed: for what is written whole at once. */
+void *us_arena_alloc_raw(us_arena *a, size_t n, size_t size, size_t align) US_MUST;
 #define us_new(a, T)      ((T *)us_arena_alloc((a), 1, sizeof(T), _Alignof(T)))
 #define us_new_n(a, T, n) ((T *)us_arena_alloc((a), (n), sizeof(T), _Alignof(T)))
 

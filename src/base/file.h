@@ -7,7 +7,7 @@
 /* A file's bytes, read-only. Files up to US_FILE_READ_MAX are read into memory; larger ones are mapped
  * behind a guard: if the file shrinks while we use it, reads give zeros instead of killing the process
  * and us_file_ok turns false. */
-#define US_FILE_READ_MAX ((size_t)16 << 20)
+#define US_FILE_READ_MAX ((size_t)1 << 20)
 typedef struct us_file us_file;
 us_err us_file_open(struct us_ctx *c, const char *path, uint64_t max_bytes,
                     us_file **out) US_MUST;
@@ -15,6 +15,8 @@ void us_file_close(us_file *f);                /* NULL is fine */
 const uint8_t *us_file_data(const us_file *f); /* 64-byte aligned or page aligned */
 size_t us_file_size(const us_file *f);
 bool us_file_ok(const us_file *f);
+/* A mapped file's bytes take no memory until they are read again; of one that was read nothing happens. */
+void us_file_drop_pages(us_file *f);
 
 /* Whole file into a buffer (appended); "-" reads standard input. */
 us_err us_file_read(struct us_ctx *c, const char *path, us_buf *out) US_MUST;

@@ -189,6 +189,11 @@ void us_file_close(us_file *f)
     us_mem_put(&a, f, 1, sizeof *f);
 }
 
+void us_file_drop_pages(us_file *f)
+{
+    if (f->g && !atomic_load(&f->g->broken)) us_pages_drop((void *)(uintptr_t)f->p, f->n);
+}
+
 const uint8_t *us_file_data(const us_file *f)
 {
     return f->p;

@@ -228,6 +228,8 @@ usta_err usta_graph_tensor(const usta_graph *g, uint32_t v, usta_tensor *out)
     if ((val->storage != US_ST_CONST && val->storage != US_ST_VARIABLE) || !val->data)
         return USTA_NOTFOUND;
     if (val->data->kind != US_KIND_TENSOR) return USTA_UNSUPP;
+    us_err e = g->m->plan ? us_plan_recall(&g->m->env->c, g->m->plan) : US_OK;
+    if (e != US_OK) return (usta_err)e;
     us_capi_public(&val->data->t, out);
     return USTA_OK;
 }

@@ -24,7 +24,7 @@ static us_err plan_once(us_ctx *c, usta_model *m)
     if (m->no_weights)
         return us_fail(c, US_UNSUPP, "the model was opened without its weights (no_weights)");
     US_TRY(us_model_clone(c, m->ir, &copy));
-    us_err e = us_plan_new(c, copy, NULL, &m->plan);
+    us_err e = us_plan_new(c, copy, &(us_plan_opts){.source = m->ir}, &m->plan);
     if (e != US_OK) {
         us_model_free(copy);
         return e;

@@ -378,6 +378,18 @@ static us_err bind_subs(const caller *k, bind_env *env)
     return US_OK;
 }
 
+/* A step that will run as it comes reads its weights. */
+static us_err recall_weights(const caller *k)
+{
+    us_plan *p = k->f->s->p;
+    for (size_t i = 0; !k->parent && i < k->gp->n_steps; i++) {
+        const us_step *s = &k->gp->steps[i];
+        for (uint32_t j = 0; !k->calls[i].run && j < s->n_in; j++)
+            if (us_step_packs(s, j)) return us_plan_recall(k->c, p);
+    }
+    return US_OK;
+}
+
 static us_err bind_frame(caller *k, bind_env *env)
 {
     US_TRY(get_room(k));
@@ -385,6 +397,7 @@ static us_err bind_frame(caller *k, bind_env *env)
     US_TRY(find_known(k));
     for (uint32_t i = 0; i < k->gp->n_steps; i++)
         US_TRY(bind_step(k, env, i));
+    US_TRY(recall_weights(k));
     for (size_t i = 0; i < k->gp->g->outputs.n; i++)
         k->needed[k->gp->g->outputs.at[i]] = true;
     for (uint32_t i = (uint32_t)k->gp->n_steps; i-- > 0;) {

@@ -252,7 +252,7 @@ static us_err override_inputs(us_ctx *c, us_graph *g, const us_plan_opts *o)
 }
 
 /* Variables of a plan that trains get memory of their own, written by the optimiser; else they are constants. */
-static us_err settle_variables(us_ctx *c, us_plan *p, us_graph *g, bool keep)
+static us_err settle_variables(us_ctx *c, us_model *m, us_graph *g, bool keep)
 {
     for (size_t v = 0; v < g->vals.n; v++) {
         us_val *val = &g->vals.at[v];
@@ -261,9 +261,9 @@ static us_err settle_variables(us_ctx *c, us_plan *p, us_graph *g, bool keep)
             val->storage = US_ST_CONST;
             continue;
         }
-        us_value *own = us_new(p->m->arena, us_value);
-        if (!own) return us_arena_fail(c, p->m->arena);
-        US_TRY(us_value_dup(c, p->m->arena, val->data, own));
+        us_value *own = us_new(m->arena, us_value);
+        if (!own) return us_arena_fail(c, m->arena);
+        US_TRY(us_value_dup(c, m->arena, val->data, own));
         val->data = own;
     }
     return US_OK;
@@ -290,11 +290,22 @@ static us_err list_ends(us_ctx *c, us_plan *p, const us_graph *g)
     return US_OK;
 }
 
-static us_err run_passes(us_ctx *c, us_plan *p, const us_plan_opts *o)
+static us_err run_passes(us_ctx *c, us_model *m, const us_plan_opts *o)
 {
-    us_graph *g = p->m->main;
-    US_TRY(us_plan_gradients(c, p->m)); /* first: they name values */
-    US_TRY(us_pass_run(c, p->m, o->no_passes ? NEEDED_PASSES : ALL_PASSES));
+    US_TRY(us_plan_gradients(c, m)); /* first: they name values */
+    return us_pass_run(c, m, o->no_passes ? NEEDED_PASSES : ALL_PASSES);
+}
+
+/* The model as a plan runs it, without a plan. */
+us_err us_plan_transform(us_ctx *c, us_model *m, const us_plan_opts *o)
+{
+    US_TRY(us_graph_verify(c, m->main));
+    US_TRY(settle_variables(c, m, m->main, o->keep_variables));
+    return run_passes(c, m, o);
+}
+
+static us_err settle_ends(us_ctx *c, us_plan *p, const us_graph *g)
+{
     US_TRY(check_runnable(c, g));
     for (size_t i = 0; i < p->n_out; i++) {
         p->out[i] = g->outputs.at[i];
@@ -348,18 +359,22 @@ static us_err make_plan(us_ctx *c, us_plan *p, const us_plan_opts *o)
     us_graph *g = p->m->main;
     US_TRY(us_graph_verify(c, g));
     US_TRY(override_inputs(c, g, o));
-    US_TRY(settle_variables(c, p, g, o->keep_variables));
+    US_TRY(settle_variables(c, p->m, g, o->keep_variables));
     for (size_t i = 0; i < o->n_extra; i++)
         US_TRY(us_graph_add_output(c, g, o->extra[i]));
     US_TRY(list_ends(c, p, g));
-    US_TRY(run_passes(c, p, o));
+    US_TRY(run_passes(c, p->m, o));
+    US_TRY(settle_ends(c, p, g));
     US_TRY(number_graphs(c, p));
     US_TRY(us_gplan_new(c, p, g, NULL, &p->main));
     fill_all(p, p->main);
     sum_constants(p);
     us_trace(c, PLAN, 1, "%zu steps, %zu graphs, %zu bytes of constants", p->main->n_steps,
              p->n_all, p->const_bytes);
-    return US_OK;
+    bool plain = o->keep_variables || o->no_passes || o->n_extra > 0 || o->n_override > 0;
+    if (!o->source || plain) return US_OK;
+    p->source = o->source;
+    return us_plan_release(c, p);
 }
 
 us_err us_plan_new(us_ctx *c, us_model *m, const us_plan_opts *opts, us_plan **out)
@@ -373,9 +388,11 @@ us_err us_plan_new(us_ctx *c, us_model *m, const us_plan_opts *opts, us_plan **o
         p->alloc = c->alloc;
         p->arena = a;
         p->m = m;
+        us_lock_init(&p->lock);
         e = make_plan(c, p, opts ? opts : &defaults);
     }
     if (e != US_OK) {
+        if (p) us_lock_deinit(&p->lock);
         us_arena_free(a);
         return e;
     }
@@ -387,6 +404,7 @@ void us_plan_free(us_plan *p)
 {
     if (!p) return;
     us_model_free(p->m);
+    us_lock_deinit(&p->lock);
     us_arena_free(p->arena);
 }
 

@@ -14,6 +14,9 @@
 #ifndef USTA_EXEC_PLAN_H
 #define USTA_EXEC_PLAN_H
 
+#include <stdatomic.h>
+
+#include "base/lock.h"
 #include "exec/dynmem.h"
 #include "exec/session.h"
 #include "ir/op.h"
@@ -62,7 +65,13 @@ struct us_plan {
     us_sv *in_name, *out_name;
     us_type *out_type; /* copies: an output may be one value twice */
     size_t const_bytes;
-    const us_node *images; /* a node that needs a decoder of images, or NULL */
+    const us_node *images;  /* a node that needs a decoder of images, or NULL */
+    const us_model *source; /* release.c; NULL: nothing is given back */
+    us_lock lock;           /* for having it back */
+    atomic_bool released;
+    bool any_computed_gone;
+    bool *gone;        /* per value of the main graph: its contents are */
+    bool *gone_copies; /* per source->copies */
 };
 
 typedef enum us_slot_kind {
@@ -171,6 +180,12 @@ struct us_session {
 /* plan.c: the steps of one graph and its sub-graphs. */
 us_err us_gplan_new(us_ctx *c, us_plan *p, us_graph *g, us_gplan *parent,
                     us_gplan **out) US_MUST;
+
+us_err us_plan_transform(us_ctx *c, us_model *m, const us_plan_opts *o) US_MUST;
+
+/* release.c: pages of weights that were packed, given back and had back. */
+us_err us_plan_release(us_ctx *c, us_plan *p) US_MUST;
+bool us_step_packs(const us_step *s, uint32_t i); /* calls read nothing of its input i */
 
 /* gradient.c: every Gradient of the model becomes the nodes that compute it. Leaves models without one alone. */
 us_err us_plan_gradients(us_ctx *c, us_model *m) US_MUST;

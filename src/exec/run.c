@@ -427,7 +427,8 @@ us_err us_frame_run(us_ctx *c, us_frame *f, bool plain)
         f->plain = plain = true;
         us_frame_release(f);
     }
-    if (plain) e = run_plainly(c, f);
+    if (plain) e = us_plan_recall(c, f->s->p);
+    if (plain && e == US_OK) e = run_plainly(c, f);
     f->running = false;
     return e;
 }

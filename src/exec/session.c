@@ -163,7 +163,9 @@ static us_err check_data(us_ctx *c, const us_session *s, const us_value *in)
 /* Gives back what the run before left for its outputs. */
 static void forget_last_run(us_session *s)
 {
-    if (s->now) us_frame_release(s->now->main);
+    const us_frame *f = s->now ? s->now->main : NULL;
+    if (f && (f->blocks.first || f->results.first || f->gp->n_subs))
+        us_frame_release(s->now->main);
     us_mark m = us_arena_mark(s->dynamic);
     if (m.total != s->dynamic_start.total || m.used != s->dynamic_start.used)
         us_arena_reset(s->dynamic, s->dynamic_start);

@@ -28,6 +28,9 @@ typedef struct us_plan_opts {
     size_t
         n_override; /* initialisers listed as graph inputs (val.also_input) that the caller gives */
     const us_sv *override_names; /* at every run; they come after the graph's own inputs */
+    const us_model *
+        source; /* NULL, or the model of which the one given is a fresh copy (us_model_clone), when nothing else here is asked for:
+                 * memory of weights that the plan has packed is then given back, and they can be read in neither before us_plan_recall. It outlives the plan. */
 } us_plan_opts;
 
 /* Operators this build can run. */
@@ -37,6 +40,8 @@ size_t us_plan_n_operators(void);
 us_err us_plan_new(us_ctx *c, us_model *m, const us_plan_opts *opts, us_plan **out) US_MUST;
 void us_plan_free(us_plan *p);
 const us_model *us_plan_model(const us_plan *p);
+/* Contents of all weights are there again (opts.source). From any thread. */
+us_err us_plan_recall(us_ctx *c, us_plan *p) US_MUST;
 size_t us_plan_n_inputs(const us_plan *p);  /* graph inputs without constants */
 size_t us_plan_n_outputs(const us_plan *p); /* graph outputs, then extras */
 us_sv us_plan_input_name(const us_plan *p, size_t i);

@@ -126,6 +126,14 @@ typedef struct us_function { /* model-local function: a named graph with attribu
     us_sv doc, unknown;
 } us_function;
 
+/* Bytes of a file that were copied into the model's arena: where pages of the copy are dropped, they can be had again. */
+typedef struct us_copy {
+    void *to;
+    const void *from;
+    size_t bytes;
+} us_copy;
+#define US_COPY_MIN ((size_t)32 << 10) /* smaller ones are not worth a note */
+
 struct us_model {
     us_arena *arena;
     us_graph *main;
@@ -140,6 +148,7 @@ struct us_model {
     us_sv unknown;
     us_file *file;               /* weights may point into it; closed with the model */
     US_VEC(us_file *) externals; /* external data files likewise */
+    US_VEC(us_copy) copies;      /* of large weights that lay badly in their file */
 };
 
 /* Cap of a model's arena: descriptors and small weights; weights of files stay in the file. */

@@ -38,11 +38,12 @@ static us_err adopt(us_onnx_reader *r, us_tensor *t, const void *p, size_t bytes
         t->data = in_place(p);
         return US_OK;
     }
-    void *q = us_arena_alloc(r->pb.keep, bytes, 1, 64);
+    void *q = us_arena_alloc_raw(r->pb.keep, bytes, 1, 64);
     if (!q) return us_arena_fail(r->pb.c, r->pb.keep);
     memcpy(q, p, bytes);
     t->data = q;
-    return US_OK;
+    if (!r->m || r->pb.keep != r->m->arena || bytes < US_COPY_MIN) return US_OK;
+    return us_vec_push(r->pb.c, r->m->arena, &r->m->copies, (us_copy){q, p, bytes});
 }
 
 /* With descriptors only, what is large stays where it is: not a page of it is touched. */
