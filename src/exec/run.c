@@ -392,7 +392,7 @@ static us_err walk(us_ctx *c, us_frame *f)
     us_session *s = f->s;
     size_t used = s->scratch_used;
     const us_dyn_block *more = s->scratch_more.first;
-    void *scratch = NULL;
+    void *scratch = f; /* calls add offsets to it even when they need none */
     us_err e = charge(c, f);
     if (e == US_OK && f->scratch) e = take_scratch(c, s, f->scratch, &scratch);
     if (!f->placed) us_frame_settle(f);

@@ -310,7 +310,7 @@ void us_product_run(const us_product *p, us_eval *k, void *scratch)
 
 us_err us_product_eval(us_eval *k, us_product *p)
 {
-    void *scratch = NULL;
+    void *scratch = k; /* offsets are added to it even when none is needed */
     double items = p->w ? 1 : (double)p->batch;
     US_TRY(us_eval_work(k, items * (double)p->m * (double)p->n * (double)p->k));
     if (!us_product_settle(p, us_kernels_get(k->c)))
