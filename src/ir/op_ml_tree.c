@@ -6,6 +6,7 @@
  * Float inputs are compared with float thresholds, as ONNX Runtime does; sums run in double.
  * How one score for two classes becomes two is ONNX Runtime's rule.
  */
+#include "ir/forest.h"
 #include "ir/ml_post.h"
 
 #include <math.h>
@@ -110,22 +111,6 @@ const us_schema ml_tree_ensemble_regressor_schemas[] = {
     {0}};
 /* clang-format on */
 
-typedef enum mode { LEQ, LT, GTE, GT, EQ, NEQ, LEAF, N_MODES } mode;
-
-typedef struct tree_node {
-    double value;
-    uint32_t yes, no; /* indices of nodes */
-    uint32_t feature;
-    uint32_t w0, w1; /* leaf: its weights */
-    uint8_t mode;
-    bool nan_yes;
-} tree_node;
-
-typedef struct weight {
-    double value;
-    uint32_t id; /* class or target */
-} weight;
-
 /* The lists of either operator. */
 typedef struct lists {
     us_ints node_tree, node_id, feature, yes, no, nan_yes;
@@ -140,11 +125,11 @@ typedef struct lists {
 } lists;
 
 typedef struct forest {
-    tree_node *nodes;
+    us_raw_node *nodes;
     size_t n_nodes;
     uint32_t *roots;
     size_t n_roots;
-    weight *weights;
+    us_raw_weight *weights;
     size_t n_weights;
     double *base;
     size_t n_base;
@@ -153,6 +138,7 @@ typedef struct forest {
     bool
         one_score; /* two classes whose weights all belong to one of them: a row has one score */
     bool all_positive; /* no weight is negative: one score is a probability, decided at 0.5 */
+    const us_forest *packed; /* for calls; NULL: of a rare kind */
 } forest;
 
 static size_t list_len(us_floats f, const us_tensor *t)
@@ -166,10 +152,10 @@ static double list_at(us_floats f, const us_tensor *t, size_t i)
 
 static us_err mode_of(us_eval *k, us_sv s, uint8_t *out)
 {
-    static const char *const names[N_MODES] = {"BRANCH_LEQ", "BRANCH_LT", "BRANCH_GTE",
-                                               "BRANCH_GT",  "BRANCH_EQ", "BRANCH_NEQ",
-                                               "LEAF"};
-    for (uint8_t i = 0; i < N_MODES; i++)
+    static const char *const names[US_TREE_N] = {"BRANCH_LEQ", "BRANCH_LT", "BRANCH_GTE",
+                                                 "BRANCH_GT",  "BRANCH_EQ", "BRANCH_NEQ",
+                                                 "LEAF"};
+    for (uint8_t i = 0; i < US_TREE_N; i++)
         if (us_sv_is(s, names[i])) {
             *out = i;
             return US_OK;
@@ -234,12 +220,12 @@ static us_err build_nodes(us_eval *k, const lists *l, const node_index *x, fores
     f->n_nodes = l->node_id.n;
     US_TRY(us_eval_keep(k, f->n_nodes * sizeof *f->nodes, (void **)&f->nodes));
     for (size_t i = 0; i < f->n_nodes; i++) {
-        tree_node *t = &f->nodes[i];
-        *t = (tree_node){
+        us_raw_node *t = &f->nodes[i];
+        *t = (us_raw_node){
             .value = list_at(l->values, l->values_t, i), .yes = UINT32_MAX, .no = UINT32_MAX};
         US_TRY(mode_of(k, l->modes.p[i], &t->mode));
         t->nan_yes = l->nan_yes.n && l->nan_yes.p[i] != 0;
-        if (t->mode == LEAF) continue;
+        if (t->mode == US_TREE_LEAF) continue;
         int64_t tree = l->node_tree.p[i], feature = l->feature.p[i];
         t->yes = index_find(x, tree, l->yes.p[i]);
         t->no = index_find(x, tree, l->no.p[i]);
@@ -262,7 +248,8 @@ static us_err build_roots(us_eval *k, forest *f)
     US_TRY(us_eval_scratch(k, f->n_nodes, (void **)&child));
     memset(child, 0, f->n_nodes);
     for (size_t i = 0; i < f->n_nodes; i++)
-        if (f->nodes[i].mode != LEAF) child[f->nodes[i].yes] = child[f->nodes[i].no] = 1;
+        if (f->nodes[i].mode != US_TREE_LEAF)
+            child[f->nodes[i].yes] = child[f->nodes[i].no] = 1;
     for (size_t i = 0; i < f->n_nodes; i++)
         if (!child[i]) f->roots[f->n_roots++] = (uint32_t)i;
     if (f->n_roots == 0) return us_eval_fail(k, US_FORMAT, "no tree has a root");
@@ -290,7 +277,7 @@ static us_err build_weights(us_eval *k, const lists *l, const node_index *x, for
     }
     for (size_t i = 0; i < f->n_weights; i++)
         f->weights[f->nodes[node[i]].w1++] =
-            (weight){list_at(l->weights, l->weights_t, i), (uint32_t)l->w_id.p[i]};
+            (us_raw_weight){list_at(l->weights, l->weights_t, i), (uint32_t)l->w_id.p[i]};
     return US_OK;
 }
 
@@ -315,6 +302,8 @@ static us_err build(us_eval *k, const lists *l, size_t n_out, const void **out)
         f->one_score = f->one_score && f->weights[i].id == f->weights[0].id;
         f->all_positive = f->all_positive && f->weights[i].value >= 0;
     }
+    us_raw_forest raw = {f->nodes, f->n_nodes, f->roots, f->n_roots, f->weights, f->n_out};
+    US_TRY(us_forest_pack(k, &raw, &f->packed));
     *out = f;
     return US_OK;
 }
@@ -330,9 +319,9 @@ static us_err forest_of(us_eval *k, us_prepare_fn *prepare, int64_t d, const for
                         (long long)(*out)->n_features, (long long)d);
 }
 
-static bool test(mode m, double x, double v)
+static bool test(us_tree_mode m, double x, double v)
 {
-    const bool by_mode[N_MODES] = {x <= v, x<v, x >= v, x> v, x == v, x != v, false};
+    const bool by_mode[US_TREE_N] = {x <= v, x<v, x >= v, x> v, x == v, x != v, false};
     return by_mode[m];
 }
 
@@ -341,13 +330,14 @@ static uint32_t leaf_of(const forest *f, uint32_t at, const us_tensor *x, int64_
                         int64_t d)
 {
     for (size_t steps = 0; steps <= f->n_nodes; steps++) {
-        const tree_node *t = &f->nodes[at];
-        if (t->mode == LEAF) return at;
+        const us_raw_node *t = &f->nodes[at];
+        if (t->mode == US_TREE_LEAF) return at;
         int64_t i = row * d + t->feature;
         double v = x->dtype == US_F64 ? ((const double *)x->data)[i]
                                       : (double)((const float *)x->data)[i];
-        bool yes = t->mode == LEQ ? v <= t->value : test((mode)t->mode, v, t->value);
-        if (isnan(v)) yes = t->nan_yes || (t->mode == NEQ);
+        bool yes =
+            t->mode == US_TREE_LEQ ? v <= t->value : test((us_tree_mode)t->mode, v, t->value);
+        if (isnan(v)) yes = t->nan_yes || (t->mode == US_TREE_NEQ);
         at = yes ? t->yes : t->no;
     }
     return UINT32_MAX;
@@ -366,7 +356,7 @@ static us_err row_scores(us_eval *k, const forest *f, aggregate how, const us_te
         uint32_t leaf = leaf_of(f, f->roots[r], x, row, d);
         if (leaf == UINT32_MAX) return us_eval_fail(k, US_FORMAT, "tree %zu has a cycle", r);
         for (uint32_t w = f->nodes[leaf].w0; w < f->nodes[leaf].w1; w++) {
-            const weight *v = &f->weights[w];
+            const us_raw_weight *v = &f->weights[w];
             double was = s[v->id];
             if (how == AGG_MIN)
                 s[v->id] = has[v->id] ? fmin(was, v->value) : v->value;
@@ -427,6 +417,17 @@ static us_err aggregate_of(us_eval *k, us_sv name, aggregate *out)
     return us_eval_fail(k, US_ARG, "aggregate_function '" US_SV_FMT "'", US_SV_ARG(name));
 }
 
+static void put_targets(const forest *f, aggregate how, us_post post, double *s, float *y)
+{
+    for (size_t o = 0; o < f->n_out; o++) {
+        if (how == AGG_AVERAGE) s[o] /= (double)f->n_roots;
+        if (f->n_base == f->n_out) s[o] += f->base[o]; /* else none, as in ONNX Runtime */
+    }
+    us_ml_post(post, s, f->n_out);
+    for (size_t o = 0; o < f->n_out; o++)
+        y[o] = (float)s[o];
+}
+
 us_err ml_tree_ensemble_regressor_eval(us_eval *k)
 {
     const us_p_ml_tree_ensemble_regressor *p = k->params;
@@ -446,13 +447,7 @@ us_err ml_tree_ensemble_regressor_eval(us_eval *k)
     US_TRY(us_eval_out(k, 0, US_F32, 2, (int64_t[]){n, (int64_t)f->n_out}, &y));
     for (int64_t i = 0; i < n; i++) {
         US_TRY(row_scores(k, f, how, &x, i, d, s, has));
-        for (size_t o = 0; o < f->n_out; o++) {
-            if (how == AGG_AVERAGE) s[o] /= (double)f->n_roots;
-            if (f->n_base == f->n_out) s[o] += f->base[o]; /* else none, as in ONNX Runtime */
-        }
-        us_ml_post(post, s, f->n_out);
-        for (size_t o = 0; o < f->n_out; o++)
-            ((float *)y->data)[i * (int64_t)f->n_out + (int64_t)o] = (float)s[o];
+        put_targets(f, how, post, s, (float *)y->data + i * (int64_t)f->n_out);
     }
     return US_OK;
 }
@@ -496,6 +491,15 @@ static size_t finish(const forest *f, us_post post, double *s, uint8_t *has)
         if (has[o] && (best == SIZE_MAX || s[o] > s[best])) best = o;
     us_ml_post(post, s, f->n_out);
     return best == SIZE_MAX ? 0 : best;
+}
+
+static void put_class(const forest *f, us_post post, const us_labels *labels, double *s,
+                      uint8_t *has, size_t row, us_tensor *yl, us_tensor *ys)
+{
+    size_t label = f->one_score ? finish_one_score(f, post, s, has) : finish(f, post, s, has);
+    if (yl) us_labels_put(labels, label, yl, (int64_t)row);
+    for (size_t o = 0; ys && o < f->n_out; o++)
+        ((float *)ys->data)[row * f->n_out + o] = (float)s[o];
 }
 
 us_err ml_tree_ensemble_classifier_prepare(us_eval *k, const void **out)
@@ -546,11 +550,104 @@ us_err ml_tree_ensemble_classifier_eval(us_eval *k)
         US_TRY(us_eval_out(k, 1, US_F32, 2, (int64_t[]){n, (int64_t)n_out}, &ys));
     for (int64_t i = 0; i < n; i++) {
         US_TRY(row_scores(k, f, AGG_SUM, &x, i, d, s, has));
-        size_t label =
-            f->one_score ? finish_one_score(f, post, s, has) : finish(f, post, s, has);
-        if (yl) us_labels_put(&labels, label, yl, i);
-        for (size_t o = 0; ys && o < n_out; o++)
-            ((float *)ys->data)[i * (int64_t)n_out + (int64_t)o] = (float)s[o];
+        put_class(f, post, &labels, s, has, (size_t)i, yl, ys);
     }
     return US_OK;
+}
+
+/* --- calls ----------------------------------------------------------------------------------------- */
+
+typedef struct tree_call {
+    const forest *f;
+    aggregate how;
+    us_post post;
+    us_labels labels;
+    size_t rows, d;
+} tree_call;
+
+typedef struct tree_run {
+    const tree_call *t;
+    us_tensor *yl, *ys;
+} tree_run;
+
+static us_tensor *output(const us_eval *k, size_t i)
+{
+    return us_eval_wants(k, i) ? &k->out[i]->t : NULL;
+}
+
+static void class_row(void *arg, size_t row, double *s, uint8_t *has)
+{
+    const tree_run *r = arg;
+    put_class(r->t->f, r->t->post, &r->t->labels, s, has, row, r->yl, r->ys);
+}
+
+static us_err run_classifier(us_eval *k, const void *state, void *scratch)
+{
+    const tree_call *t = state;
+    tree_run r = {t, output(k, 0), output(k, 1)};
+    us_forest_sums(t->f->packed, k->c, t->rows, k->in[0]->t.data, t->d, scratch, class_row, &r);
+    return US_OK;
+}
+
+static void target_row(void *arg, size_t row, double *s, uint8_t *has)
+{
+    const tree_run *r = arg;
+    const forest *f = r->t->f;
+    (void)has;
+    put_targets(f, r->t->how, r->t->post, s, (float *)r->ys->data + row * f->n_out);
+}
+
+static us_err run_regressor(us_eval *k, const void *state, void *scratch)
+{
+    const tree_call *t = state;
+    tree_run r = {t, NULL, output(k, 0)};
+    us_forest_sums(t->f->packed, k->c, t->rows, k->in[0]->t.data, t->d, scratch, target_row,
+                   &r);
+    return US_OK;
+}
+
+/* t is filled in but for rows and columns. */
+static us_err bind(us_eval *k, tree_call *t, us_call_fn *run, us_call *call)
+{
+    const us_tensor *x = us_eval_opt(k, 0), *y = us_eval_opt_out(k, run == run_classifier);
+    void *keep;
+    if (!x || x->dtype != US_F32 || x->rank < 1 || x->rank > 2 || !us_tensor_contiguous(x)) {
+        call->kernel = "not rows of float32";
+        return US_OK;
+    }
+    t->rows = x->rank == 2 ? (size_t)x->dims[0] : 1;
+    t->d = (size_t)x->dims[x->rank - 1];
+    if (!t->f || !t->f->packed || t->how > AGG_AVERAGE) {
+        call->kernel = "a forest of a rare kind";
+        return US_OK;
+    }
+    if (t->f->n_features > (int64_t)t->d ||
+        (y && us_tensor_count(y) != (int64_t)(t->rows * t->f->n_out)) ||
+        !us_forest_scratch(t->f->packed, t->rows, &call->scratch))
+        return US_OK;
+    US_TRY(us_eval_work(k, 32 * (double)t->f->n_roots * (double)t->rows));
+    US_TRY(us_eval_keep(k, sizeof *t, &keep));
+    memcpy(keep, t, sizeof *t);
+    call->state = keep;
+    call->run = run;
+    call->kernel = "us_forest";
+    return US_OK;
+}
+
+us_err ml_tree_ensemble_classifier_bind(us_eval *k, us_call *call)
+{
+    const us_p_ml_tree_ensemble_classifier *p = k->params;
+    tree_call t = {.f = k->prepared, .labels = {p->classlabels_int64s, p->classlabels_strings}};
+    if (us_ml_post_find(k, p->post_transform, &t.post) != US_OK) return US_OK;
+    return bind(k, &t, run_classifier, call);
+}
+
+us_err ml_tree_ensemble_regressor_bind(us_eval *k, us_call *call)
+{
+    const us_p_ml_tree_ensemble_regressor *p = k->params;
+    tree_call t = {.f = k->prepared};
+    if (us_ml_post_find(k, p->post_transform, &t.post) != US_OK ||
+        aggregate_of(k, p->aggregate_function, &t.how) != US_OK)
+        return US_OK;
+    return bind(k, &t, run_regressor, call);
 }

@@ -4,6 +4,7 @@
  * A walk takes at most as many steps as there are nodes, so a cycle in a hostile file ends in an error. Inputs and
  * splits are compared as doubles; sums run in double.
  */
+#include "ir/forest.h"
 #include "ir/ml_post.h"
 
 #include <math.h>
@@ -43,6 +44,7 @@ typedef struct forest {
     const int64_t *member_at; /* of each node: where its set begins */
     size_t n_members;
     int64_t n_targets, n_features;
+    const us_forest *packed; /* for calls; NULL: of a rare kind */
 } forest;
 
 us_err ml_tree_ensemble_infer(us_infer *k)
@@ -128,6 +130,40 @@ static us_err kept_as(us_eval *k, const us_tensor *t, us_dtype to, const void **
     return US_OK;
 }
 
+/* Nodes, and after them leaves of a weight each, as the older operators have them. */
+static us_err pack(us_eval *k, forest *f)
+{
+    const us_p_ml_tree_ensemble *p = f->p;
+    size_t n = f->n, n_leaves = p->leaf_targetids.n;
+    us_ints nan = p->nodes_missing_value_tracks_true;
+    void *nodes, *weights, *roots;
+    if (n + n_leaves > UINT32_MAX / 2) return US_OK;
+    US_TRY(us_eval_scratch(k, (n + n_leaves) * sizeof(us_raw_node), &nodes));
+    US_TRY(us_eval_scratch(k, (n_leaves + 1) * sizeof(us_raw_weight), &weights));
+    US_TRY(us_eval_scratch(k, (p->tree_roots.n + 1) * sizeof(uint32_t), &roots));
+    us_raw_node *to = nodes;
+    for (size_t i = 0; i < n; i++)
+        to[i] = (us_raw_node){.value = f->splits[i],
+                              .yes = (uint32_t)(p->nodes_truenodeids.p[i] +
+                                                (p->nodes_trueleafs.p[i] ? (int64_t)n : 0)),
+                              .no = (uint32_t)(p->nodes_falsenodeids.p[i] +
+                                               (p->nodes_falseleafs.p[i] ? (int64_t)n : 0)),
+                              .feature = (uint32_t)p->nodes_featureids.p[i],
+                              .mode = f->modes[i] == MEMBER ? US_TREE_N : (uint8_t)f->modes[i],
+                              .nan_yes = nan.n && nan.p[i] != 0};
+    for (size_t i = 0; i < n_leaves; i++) {
+        to[n + i] =
+            (us_raw_node){.w0 = (uint32_t)i, .w1 = (uint32_t)i + 1, .mode = US_TREE_LEAF};
+        ((us_raw_weight *)weights)[i] =
+            (us_raw_weight){f->weights[i], (uint32_t)p->leaf_targetids.p[i]};
+    }
+    for (size_t i = 0; i < p->tree_roots.n; i++)
+        ((uint32_t *)roots)[i] = (uint32_t)p->tree_roots.p[i];
+    us_raw_forest raw = {nodes,           n + n_leaves, roots,
+                         p->tree_roots.n, weights,      (size_t)f->n_targets};
+    return us_forest_pack(k, &raw, &f->packed);
+}
+
 us_err ml_tree_ensemble_prepare(us_eval *k, const void **out)
 {
     const us_p_ml_tree_ensemble *p = k->params;
@@ -152,6 +188,7 @@ us_err ml_tree_ensemble_prepare(us_eval *k, const void **out)
     f->members = members;
     f->n_members = p->membership_values ? (size_t)us_tensor_count(p->membership_values) : 0;
     US_TRY(place_members(k, f));
+    US_TRY(pack(k, f));
     *out = f;
     return US_OK;
 }
@@ -240,5 +277,65 @@ us_err ml_tree_ensemble_eval(us_eval *k)
         us_ml_post((us_post)f->p->post_transform, s, n_targets);
         us_dtype_get(y->dtype)->from_f64(y->data, (size_t)i * n_targets, n_targets, s);
     }
+    return US_OK;
+}
+
+/* --- calls ----------------------------------------------------------------------------------------- */
+
+typedef struct trees_call {
+    const forest *f;
+    size_t rows, d;
+} trees_call;
+
+typedef struct trees_run {
+    const forest *f;
+    float *y;
+} trees_run;
+
+static void put_row(void *arg, size_t row, double *s, uint8_t *has)
+{
+    const trees_run *r = arg;
+    const us_p_ml_tree_ensemble *p = r->f->p;
+    size_t n = (size_t)r->f->n_targets;
+    (void)has;
+    for (size_t i = 0; p->aggregate_function == AVERAGE && i < n; i++)
+        s[i] /= (double)p->tree_roots.n;
+    us_ml_post((us_post)p->post_transform, s, n);
+    for (size_t i = 0; i < n; i++)
+        r->y[row * n + i] = (float)s[i];
+}
+
+static us_err run(us_eval *k, const void *state, void *scratch)
+{
+    const trees_call *t = state;
+    trees_run r = {t->f, k->out[0]->t.data};
+    us_forest_sums(t->f->packed, k->c, t->rows, k->in[0]->t.data, t->d, scratch, put_row, &r);
+    return US_OK;
+}
+
+us_err ml_tree_ensemble_bind(us_eval *k, us_call *call)
+{
+    trees_call t = {.f = k->prepared};
+    const us_tensor *x = us_eval_opt(k, 0), *y = us_eval_opt_out(k, 0);
+    void *keep;
+    if (!x || !y || x->dtype != US_F32 || x->rank != 2 || !us_tensor_contiguous(x)) {
+        call->kernel = "not rows of float32";
+        return US_OK;
+    }
+    if (!t.f || !t.f->packed || t.f->p->aggregate_function > SUM) {
+        call->kernel = "a forest of a rare kind";
+        return US_OK;
+    }
+    t.rows = (size_t)x->dims[0];
+    t.d = (size_t)x->dims[1];
+    if (t.f->n_features > x->dims[1] || us_tensor_count(y) != x->dims[0] * t.f->n_targets ||
+        !us_forest_scratch(t.f->packed, t.rows, &call->scratch))
+        return US_OK;
+    US_TRY(us_eval_work(k, 32 * (double)t.f->p->tree_roots.n * (double)t.rows));
+    US_TRY(us_eval_keep(k, sizeof t, &keep));
+    memcpy(keep, &t, sizeof t);
+    call->state = keep;
+    call->run = run;
+    call->kernel = "us_forest";
     return US_OK;
 }
