@@ -41,6 +41,7 @@ unsigned us_cpu_detect(void)
     unsigned wide = bit_AVX512F | bit_AVX512BW | bit_AVX512DQ | bit_AVX512VL;
     bool zmm = (saved & 0xe6) == 0xe6; /* opmask, ZMM 0-15, ZMM 16-31 */
     if (flags && zmm && (b & wide) == wide) flags |= US_CPU_AVX512;
+    if ((flags & US_CPU_AVX512) && (c & bit_AVX512VNNI)) flags |= US_CPU_VNNI;
     return flags;
 }
 #else
@@ -86,7 +87,7 @@ us_err us_cpu_mask(us_ctx *c, const char *level, unsigned *flags)
             *flags &= levels[i].table.cpu;
             return US_OK;
         }
-    return us_fail(c, US_ARG, "USTA_CPU is '%s': expected ref, avx2 or avx512", level);
+    return us_fail(c, US_ARG, "USTA_CPU is '%s': expected ref, avx2, avx512 or vnni", level);
 }
 
 void us_kernels_init(us_kernels *k, unsigned cpu)

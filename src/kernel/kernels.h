@@ -11,12 +11,13 @@
 
 #include "base/err.h"
 
-/* Levels of the instruction-set ladder. USTA_CPU=ref|avx2|avx512 masks what the CPU has. */
+/* Levels of the instruction-set ladder. USTA_CPU=ref|avx2|avx512|vnni masks what the CPU has. */
 #define US_CPU_AVX2   1u /* AVX2 + FMA + F16C */
 #define US_CPU_AVX512 2u /* F, BW, DQ, VL */
+#define US_CPU_VNNI   4u /* products of bytes, in vectors of 512 bits */
 
 unsigned us_cpu_detect(void);             /* what this processor and OS offer */
-const char *us_cpu_level(unsigned flags); /* "ref", "avx2", "avx512" */
+const char *us_cpu_level(unsigned flags); /* "ref", "avx2", "avx512", "vnni" */
 us_err us_cpu_mask(struct us_ctx *c, const char *level,
                    unsigned *flags) US_MUST; /* applies a USTA_CPU text */
 
@@ -67,6 +68,7 @@ typedef struct us_kernels {
     const struct us_move_kernels *move; /* transposes: kernel/move.h */
     const struct us_conv_kernels *conv; /* convolutions, channels in blocks: kernel/conv.h */
     const struct us_cell_kernels *cells; /* LSTM, GRU, RNN: kernel/cells.h */
+    const struct us_int8_kernels *int8;  /* 8-bit products: kernel/int8.h */
     us_i16_gemm_fn *i16_gemm;
     us_i16_rows_fn *i16_rows;
 } us_kernels;

@@ -5,6 +5,7 @@
 #include "kernel/cells.h"
 #include "kernel/conv.h"
 #include "kernel/gemm.h"
+#include "kernel/int8.h"
 #include "kernel/map.h"
 #include "kernel/move.h"
 #include "kernel/rows.h"
@@ -22,6 +23,9 @@ us_i16_gemm_fn us_i16_gemm__ref, us_i16_gemm_4x16__avx2;
 us_i16_rows_fn us_i16_rows__ref, us_i16_rows__avx2;
 
 extern const us_cell_kernels us_cells__ref, us_cells__avx2, us_cells__avx512;
+extern const us_int8_kernels us_int8__ref, us_int8__avx2, us_int8__avx512, us_int8__vnni;
+void us_int8_pack__ref(const us_int8_layout *l, const us_int8_weights *w, int8_t *to);
+
 extern const us_conv_kernels us_conv__ref, us_conv__avx2, us_conv__avx512;
 
 extern const us_ew_kernels us_ew__ref, us_ew__avx2, us_ew__avx512;

@@ -353,7 +353,9 @@ static void test_cpu_mask__limits_and_refuses(void)
 {
     us_ctx c;
     us_ctx_init(&c);
-    unsigned f = US_CPU_AVX2 | US_CPU_AVX512;
+    unsigned f = US_CPU_AVX2 | US_CPU_AVX512 | US_CPU_VNNI;
+    CHECK(us_cpu_mask(&c, "avx512", &f) == US_OK);
+    CHECK(f == (US_CPU_AVX2 | US_CPU_AVX512));
     CHECK(us_cpu_mask(&c, "avx2", &f) == US_OK);
     CHECK(f == US_CPU_AVX2);
     CHECK(us_cpu_mask(&c, "sse9", &f) == US_ARG);

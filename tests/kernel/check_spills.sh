@@ -1,6 +1,6 @@
 #!/bin/sh
 # check_spills.sh LIBRARY TILES - micro-kernels live in registers: in none of the library's functions tile_*__ISA may a vector
-# go to or come from the stack between its first and its last fused multiply-add. Reads the disassembly; at least
+# go to or come from the stack between its first and its last multiply-add. Reads the disassembly; at least
 # TILES functions must be found. Skipped (77) without objdump.
 set -u
 command -v objdump >/dev/null || exit 77
@@ -14,11 +14,11 @@ objdump -d --no-show-raw-insn "$1" | awk -v want="$2" '
     /^[0-9a-f]+ <.*>:$/ {
         judge()
         name = ""; first = last = 0; delete at
-        if ($2 ~ /<tile_.*__avx/) name = $2
+        if ($2 ~ /<tile_.*__(avx|vnni)/) name = $2
         next
     }
     name != "" {
-        if (/vfn?madd/) { last = NR; if (!first) first = NR }
+        if (/vfn?madd|vpdpbusd|vpmaddwd/) { last = NR; if (!first) first = NR }
         if (/[yz]mm.*\(%r[sb]p|\(%r[sb]p.*[yz]mm/) at[NR] = $0
     }
     END {
