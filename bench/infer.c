@@ -29,9 +29,10 @@
 #include "infer_ort.h"
 #include "tensor/npy.h"
 
-enum { MAX_PAIRS = 101 };
-#define WINDOW_NS 4e6
-#define WARM_NS   2e7 /* longer runs need no run before */
+enum { MAX_PAIRS = 401 };
+#define WINDOW_NS                                                                              \
+    1e6             /* short: most windows are over before another process gets the processor */
+#define WARM_NS 2e7 /* longer runs need no run before */
 
 /* A session of ours; `plain`: tensors alone go in and out. */
 typedef struct side {
@@ -330,7 +331,7 @@ static void first_result(const args *a, side *u, ort_side *o, usta_env *env,
 
 static args parse(int argc, char **argv)
 {
-    args a = {.pairs = 15, .threads = 1, .budget_ms = 400};
+    args a = {.pairs = 15, .threads = 1, .budget_ms = 600};
     int i = 1;
     for (; i + 1 < argc && argv[i][0] == '-'; i += 2) {
         if (strcmp(argv[i], "--ort") == 0)

@@ -252,7 +252,7 @@ static double number_at(usta_type t, const void *p, int64_t i)
 static double gap(double x, double y)
 {
     if (isnan(x) && isnan(y)) return 0;
-    if (!isfinite(x) || !isfinite(y)) return x == y ? 0 : INFINITY;
+    if (!isfinite(x) || !isfinite(y)) return x == y ? 0 : (double)INFINITY;
     return fabs(x - y);
 }
 
