@@ -111,6 +111,7 @@ us_err us_block_get(us_ctx *c, us_block *out, size_t bytes, size_t align, bool z
     if (!us_add_size(bytes ? bytes : 1, align, &raw_bytes)) return us_nomem(c);
     char *raw = c->alloc.realloc_fn(c->alloc.ud, NULL, 0, raw_bytes);
     if (!raw) return us_nomem(c);
+    us_pages_large(raw, raw_bytes);
     char *p = raw + (align - (uintptr_t)raw % align) % align;
     if (zero) memset(p, 0, bytes);
     *out = (us_block){p, bytes, raw, raw_bytes};

@@ -106,6 +106,11 @@ void *us_arena_alloc(us_arena *a, size_t n, size_t size, size_t align)
     return p ? memset(p, 0, bytes) : NULL;
 }
 
+void us_arena_expect(us_arena *a, size_t bytes)
+{
+    if (bytes > a->next && !chunk_new(a, bytes)) a->past_cap = false;
+}
+
 void *us_arena_alloc_raw(us_arena *a, size_t n, size_t size, size_t align)
 {
     size_t bytes;

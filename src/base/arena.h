@@ -22,6 +22,9 @@ void us_arena_free(
 void *us_arena_alloc(us_arena *a, size_t n, size_t size, size_t align) US_MUST;
 /* The same, but not zeroed: for what is written whole at once. */
 void *us_arena_alloc_raw(us_arena *a, size_t n, size_t size, size_t align) US_MUST;
+/* As many bytes are going to be allocated, in pieces: they will lie in one chunk, of large pages where there are any. A hint: it may
+ * come to nothing. */
+void us_arena_expect(us_arena *a, size_t bytes);
 #define us_new(a, T)      ((T *)us_arena_alloc((a), 1, sizeof(T), _Alignof(T)))
 #define us_new_n(a, T, n) ((T *)us_arena_alloc((a), (n), sizeof(T), _Alignof(T)))
 

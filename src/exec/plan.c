@@ -79,6 +79,22 @@ static us_err add_step(us_ctx *c, us_plan *p, us_gplan *gp, us_nid nid, uint32_t
     return US_OK;
 }
 
+/* What packing is going to take, about: the weights and some padding. */
+static size_t packed_bytes(const us_gplan *gp)
+{
+    size_t sum = 0;
+    for (size_t i = 0; i < gp->n_steps; i++) {
+        const us_step *s = &gp->steps[i];
+        for (uint32_t k = 0; k < s->n_in; k++) {
+            us_vid v = gp->vids[s->at0 + k];
+            const us_value *d = v == US_NIL ? NULL : gp->g->vals.at[v].data;
+            if (d && d->kind == US_KIND_TENSOR && us_op_packs(s->op, k))
+                sum += us_tensor_bytes(&d->t);
+        }
+    }
+    return sum + sum / 32;
+}
+
 us_err us_gplan_new(us_ctx *c, us_plan *p, us_graph *g, us_gplan *parent, us_gplan **out)
 {
     us_gplan *gp = us_new(p->arena, us_gplan);
@@ -107,6 +123,7 @@ us_err us_gplan_new(us_ctx *c, us_plan *p, us_graph *g, us_gplan *parent, us_gpl
     size_t at = 0, sub_at = 0;
     for (size_t i = 0; i < gp->n_steps; i++)
         US_TRY(add_step(c, p, gp, g->order.at[i], (uint32_t)i, &at, &sub_at));
+    us_arena_expect(p->arena, packed_bytes(gp));
     for (size_t i = 0; i < gp->n_steps; i++)
         US_TRY(us_step_prepare(c, p, g, &gp->steps[i]));
     for (size_t i = 0; i < g->outputs.n; i++)

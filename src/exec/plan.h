@@ -185,6 +185,7 @@ us_err us_plan_transform(us_ctx *c, us_model *m, const us_plan_opts *o) US_MUST;
 
 /* release.c: pages of weights that were packed, given back and had back. */
 us_err us_plan_release(us_ctx *c, us_plan *p) US_MUST;
+bool us_op_packs(const us_op *op, uint32_t i);
 bool us_step_packs(const us_step *s, uint32_t i); /* calls read nothing of its input i */
 
 /* gradient.c: every Gradient of the model becomes the nodes that compute it. Leaves models without one alone. */

@@ -21,12 +21,16 @@ static const struct {
     uint32_t input;
 } packs[] = {{US_OP_BLOCKED_CONV, 1}, {US_OP_USTA_GEMM, 1}};
 
+bool us_op_packs(const us_op *op, uint32_t i)
+{
+    for (size_t k = 0; k < US_LEN(packs); k++)
+        if (op == us_op_get(packs[k].op) && packs[k].input == i) return true;
+    return false;
+}
+
 bool us_step_packs(const us_step *s, uint32_t i)
 {
-    if (!s->prepared) return false;
-    for (size_t k = 0; k < US_LEN(packs); k++)
-        if (s->op == us_op_get(packs[k].op) && packs[k].input == i) return true;
-    return false;
+    return s->prepared && us_op_packs(s->op, i);
 }
 
 /* --- ranges ------------------------------------------------------------------------------------------- */
@@ -183,6 +187,13 @@ static size_t drop_computed(releaser *r)
     return sum;
 }
 
+/* Copies lie one behind the other, a line's alignment apart, in memory of their own. */
+static bool follows(const us_copy *a, const us_copy *b)
+{
+    uintptr_t end = (uintptr_t)a->to + a->bytes, next = (uintptr_t)b->to;
+    return next >= end && next - end < 64;
+}
+
 static us_err drop_copies(releaser *r, size_t *sum)
 {
     us_plan *p = r->p;
@@ -192,9 +203,14 @@ static us_err drop_copies(releaser *r, size_t *sum)
     for (size_t i = 0; i < m->copies.n; i++) {
         const us_copy *y = &m->copies.at[i];
         p->gone_copies[i] = !meets(&r->kept, y->to, y->bytes);
-        if (!p->gone_copies[i]) continue;
-        us_pages_drop(y->to, y->bytes);
-        *sum += y->bytes;
+        if (p->gone_copies[i]) *sum += y->bytes;
+    }
+    for (size_t i = 0, j; i < m->copies.n; i = j) {
+        const us_copy *first = &m->copies.at[i];
+        for (j = i + 1; j < m->copies.n && p->gone_copies[i] && p->gone_copies[j]; j++)
+            if (!follows(&m->copies.at[j - 1], &m->copies.at[j])) break;
+        uintptr_t end = (uintptr_t)m->copies.at[j - 1].to + m->copies.at[j - 1].bytes;
+        if (p->gone_copies[i]) us_pages_drop(first->to, end - (uintptr_t)first->to);
     }
     return US_OK;
 }

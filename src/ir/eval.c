@@ -74,12 +74,21 @@ us_err us_eval_scratch(us_eval *k, size_t bytes, void **out)
     return k->env->scratch(k->env, k, bytes ? bytes : 1, out);
 }
 
-us_err us_eval_keep(us_eval *k, size_t bytes, void **out)
+us_err us_eval_keep_raw(us_eval *k, size_t bytes, void **out)
 {
     us_arena *a = k->env->dynamic(k->env, k);
     US_TRY(us_eval_work(k, (double)(bytes / 8)));
-    void *p = us_arena_alloc(a, 1, bytes ? bytes : 1, 64);
+    void *p = us_arena_alloc_raw(a, 1, bytes ? bytes : 1, 64);
     if (!p) return us_arena_fail(k->c, a);
+    *out = p;
+    return US_OK;
+}
+
+us_err us_eval_keep(us_eval *k, size_t bytes, void **out)
+{
+    void *p;
+    US_TRY(us_eval_keep_raw(k, bytes, &p));
+    memset(p, 0, bytes);
     *out = p;
     return US_OK;
 }

@@ -149,6 +149,7 @@ struct us_model {
     us_file *file;               /* weights may point into it; closed with the model */
     US_VEC(us_file *) externals; /* external data files likewise */
     US_VEC(us_copy) copies;      /* of large weights that lay badly in their file */
+    us_arena *heavy;             /* for them alone, made with the first; or NULL */
 };
 
 /* Cap of a model's arena: descriptors and small weights; weights of files stay in the file. */

@@ -27,6 +27,7 @@ void us_model_free(us_model *m)
     us_file_close(m->file);
     for (size_t i = 0; i < m->externals.n; i++)
         us_file_close(m->externals.at[i]);
+    us_arena_free(m->heavy);
     us_arena_free(m->arena); /* m lies in it */
 }
 

@@ -179,6 +179,8 @@ us_err us_eval_fail_at(us_eval *k, us_err code, const char *file, int line, cons
 
 /* Zeroed memory that lives as long as `prepared` does, or as the outputs when an eval has to prepare for itself. */
 us_err us_eval_keep(us_eval *k, size_t bytes, void **out) US_MUST;
+/* The same, not zeroed: for what is written whole at once, such as packed weights. */
+us_err us_eval_keep_raw(us_eval *k, size_t bytes, void **out) US_MUST;
 
 typedef us_err us_infer_fn(us_infer *k);
 typedef us_err us_eval_fn(us_eval *k);

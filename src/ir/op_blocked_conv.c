@@ -189,7 +189,7 @@ us_err blocked_conv_prepare(us_eval *k, const void **out)
     if (!choice.algo) return US_OK;
     void *mem, *packed;
     US_TRY(us_eval_keep(k, sizeof(ready), &mem));
-    US_TRY(us_eval_keep(k, choice.floats * sizeof(float), &packed));
+    US_TRY(us_eval_keep_raw(k, choice.floats * sizeof(float), &packed));
     us_conv_pack(f, &s, &choice, w->data, b ? b->data : NULL, packed);
     ready *r = mem;
     *r = (ready){f, choice, packed, s.plain};

@@ -21,7 +21,7 @@ us_err us_weights_new(us_eval *k, const us_gemm_weights *b, const float *bias, u
     if (!us_gemm_pack_bytes(&kernels->layout, b->n, b->k, &bytes))
         return us_eval_fail(k, US_LIMIT, "weights are too large");
     US_TRY(us_eval_keep(k, sizeof(us_weights), &p));
-    US_TRY(us_eval_keep(k, bytes, &w));
+    US_TRY(us_eval_keep_raw(k, bytes, &w));
     us_gemm_pack(&kernels->layout, b, w);
     if (bias) {
         US_TRY(us_eval_keep(k, b->n * sizeof(float), &copy));

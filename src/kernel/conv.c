@@ -29,7 +29,7 @@ void us_conv_pack(const us_conv_kernels *f, const us_conv_dims *s, const us_conv
                   const float *w, const float *bias, float *to)
 {
     size_t padded = us_conv_blocks(s->m, f->block) * f->block;
-    memset(to, 0, choice->floats * sizeof *to);
+    memset(to, 0, padded * sizeof *to);
     if (bias) memcpy(to, bias, s->m * sizeof *to);
     choice->algo->pack(f, s, choice->q, w, to + padded);
 }

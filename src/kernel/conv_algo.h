@@ -9,7 +9,7 @@ struct us_conv_algo {
     bool (*fits)(const us_conv_kernels *f, const us_conv_dims *s);
     double (*cost)(const us_conv_kernels *f, const us_conv_dims *s, size_t *q); /* cycles */
     size_t (*floats)(const us_conv_kernels *f, const us_conv_dims *s);
-    /* weights only: the bias, out_blocks * B floats, lies before them */
+    /* weights only, all of them: the memory is not zeroed. The bias, out_blocks * B floats, lies before them */
     void (*pack)(const us_conv_kernels *f, const us_conv_dims *s, size_t q, const float *w,
                  float *to);
     void (*open)(us_conv *cv);

@@ -6,6 +6,8 @@
 #include "base/pool.h"
 #include "kernel/conv_algo.h"
 
+#include <string.h>
+
 #define ITEM_PRODUCTS 20000 /* vectors: some microseconds */
 
 static bool fits(const us_conv_kernels *f, const us_conv_dims *s)
@@ -34,6 +36,7 @@ static void pack(const us_conv_kernels *f, const us_conv_dims *s, size_t q, cons
 {
     size_t taps = s->kh * s->kw, b = f->block;
     (void)q;
+    memset(to, 0, us_conv_blocks(s->m, b) * b * taps * sizeof *to);
     for (size_t m = 0; m < s->m; m++)
         for (size_t t = 0; t < taps; t++)
             to[(m / b * taps + t) * b + m % b] = w[m * taps + t];

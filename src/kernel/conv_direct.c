@@ -83,23 +83,56 @@ static size_t floats(const us_conv_kernels *f, const us_conv_dims *s)
     return out + out * (s->c / s->groups) * s->kh * s->kw;
 }
 
-/* [group][q blocks][input block][tap][lane][q][B] */
+enum { ROWS = 8 };
+
+/* to[tap][lane][row] = from[row][lane][tap] for ROWS rows: each line of both sides is met once, while it is near. */
+static void turn_rows(const float *from, size_t ld, size_t lanes, size_t taps, size_t wide,
+                      float *to)
+{
+    for (size_t l = 0; l < lanes; l++)
+        for (size_t t = 0; t < taps; t++, from++) {
+            float *y = to + (t * lanes + l) * wide;
+            y[0] = from[0];
+            y[1] = from[ld];
+            y[2] = from[2 * ld];
+            y[3] = from[3 * ld];
+            y[4] = from[4 * ld];
+            y[5] = from[5 * ld];
+            y[6] = from[6 * ld];
+            y[7] = from[7 * ld];
+        }
+}
+
+/* The same for the last, fewer rows, with zeros beyond. */
+static void turn_last(const float *from, size_t ld, size_t rows, size_t lanes, size_t taps,
+                      size_t wide, float *to)
+{
+    for (size_t l = 0; l < lanes; l++)
+        for (size_t t = 0; t < taps; t++)
+            for (size_t r = 0; r < ROWS; r++)
+                to[(t * lanes + l) * wide + r] = r < rows ? from[r * ld + l * taps + t] : 0.0F;
+}
+
+/* [group][q blocks][input block][tap][lane][q][B]. A few rows at a time from end to end: reading goes along as many streams. */
 static void pack_group(const us_conv_kernels *f, const us_conv_dims *s, size_t q,
                        const float *w, float *to)
 {
     size_t cg = s->c / s->groups, mg = s->m / s->groups, taps = s->kh * s->kw, b = f->block;
-    size_t blocks = us_conv_blocks(mg, b), deep = s->plain ? 1 : b;
+    size_t blocks = us_conv_blocks(mg, b), deep = s->plain ? 1 : b, ld = cg * taps;
     for (size_t j = 0; j < blocks; j += q) {
-        size_t now = US_MIN(q, blocks - j), wide = now * b, m0 = j * b,
-               m1 = US_MIN(mg, m0 + wide);
-        for (size_t c0 = 0; c0 < cg; c0 += deep) {
-            size_t lanes = US_MIN(deep, cg - c0);
-            for (size_t m = m0; m < m1; m++)
-                for (size_t l = 0; l < lanes; l++)
-                    for (size_t t = 0; t < taps; t++)
-                        to[(t * lanes + l) * wide + (m - m0)] = w[(m * cg + c0 + l) * taps + t];
-            to += taps * lanes * wide;
+        size_t wide = US_MIN(q, blocks - j) * b, m0 = j * b;
+        for (size_t r = 0; r < wide; r += ROWS) {
+            size_t rows = m0 + r < mg ? US_MIN(mg - m0 - r, (size_t)ROWS) : 0;
+            for (size_t c = 0; c < cg; c += deep) {
+                const float *from = rows ? w + (m0 + r) * ld + c * taps : w;
+                size_t lanes = US_MIN(deep, cg - c);
+                if (rows == ROWS)
+                    turn_rows(from, ld, lanes, taps, wide, to + c * taps * wide + r);
+                else
+                    turn_last(from, ld, rows, lanes, taps, wide, to + c * taps * wide + r);
+            }
         }
+        to += ld * wide;
     }
 }
 
@@ -139,6 +172,7 @@ static void narrow_pack(const us_conv_kernels *f, const us_conv_dims *s, size_t 
 {
     size_t taps = s->kh * s->kw, b = f->block;
     (void)q;
+    memset(to, 0, us_conv_blocks(s->c, b) * taps * s->m * b * sizeof *to);
     for (size_t m = 0; m < s->m; m++)
         for (size_t c = 0; c < s->c; c++)
             for (size_t t = 0; t < taps; t++)

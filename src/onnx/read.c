@@ -61,6 +61,7 @@ us_err us_onnx_parse(us_ctx *c, const char *name, const void *p, size_t n, const
     us_err e = us_model_new(c, &m);
     if (e == US_OK) {
         us_onnx_reader r = {.pb = {c, name, p, m->arena, tmp, 0}, .m = m, .dir = dir};
+        r.n_bytes = n;
         r.descriptors_only = opts && opts->descriptors_only;
         us_map_init(&r.external_names, m->arena); /* parts of tmp come and go */
         e = model(&r, (us_sv){p, n});

@@ -9,6 +9,7 @@ typedef struct us_onnx_reader {
     us_pb pb;
     us_model *m;     /* NULL for single values */
     const char *dir; /* where external data may lie; NULL: none allowed */
+    size_t n_bytes;  /* of what is read, from pb.base on */
     bool descriptors_only;
     us_map external_names; /* location -> index into m->externals */
 } us_onnx_reader;

@@ -31,6 +31,22 @@ static bool aligned(const void *p, us_dtype t)
     return a <= 1 || (uintptr_t)p % a == 0;
 }
 
+/* Memory for large weights: what may still come of them is at most the rest of what holds them. */
+static us_err get_heavy(us_onnx_reader *r, const void *p, size_t bytes, void **out)
+{
+    us_model *m = r->m;
+    if (!m->heavy) {
+        US_TRY(us_arena_new(r->pb.c, "weights", US_MODEL_ARENA_CAP, &m->heavy));
+        uintptr_t at = (uintptr_t)p, base = (uintptr_t)r->pb.base;
+        bool inside = at >= base && at - base < r->n_bytes;
+        us_arena_expect(m->heavy, inside ? r->n_bytes - (at - base) : bytes);
+    }
+    void *q = us_arena_alloc_raw(m->heavy, bytes, 1, 64);
+    if (!q) return us_arena_fail(r->pb.c, m->heavy);
+    *out = q;
+    return us_vec_push(r->pb.c, m->arena, &m->copies, (us_copy){q, p, bytes});
+}
+
 /* Use or copy `bytes` bytes at p. */
 static us_err adopt(us_onnx_reader *r, us_tensor *t, const void *p, size_t bytes)
 {
@@ -38,12 +54,16 @@ static us_err adopt(us_onnx_reader *r, us_tensor *t, const void *p, size_t bytes
         t->data = in_place(p);
         return US_OK;
     }
-    void *q = us_arena_alloc_raw(r->pb.keep, bytes, 1, 64);
-    if (!q) return us_arena_fail(r->pb.c, r->pb.keep);
+    void *q = NULL;
+    if (r->m && r->pb.keep == r->m->arena && bytes >= US_COPY_MIN) {
+        US_TRY(get_heavy(r, p, bytes, &q));
+    } else {
+        q = us_arena_alloc_raw(r->pb.keep, bytes, 1, 64);
+        if (!q) return us_arena_fail(r->pb.c, r->pb.keep);
+    }
     memcpy(q, p, bytes);
     t->data = q;
-    if (!r->m || r->pb.keep != r->m->arena || bytes < US_COPY_MIN) return US_OK;
-    return us_vec_push(r->pb.c, r->m->arena, &r->m->copies, (us_copy){q, p, bytes});
+    return US_OK;
 }
 
 /* With descriptors only, what is large stays where it is: not a page of it is touched. */

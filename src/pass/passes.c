@@ -32,7 +32,6 @@ static const us_pass passes[] = {
     { US_LIST_DEFAULT, "chain",       US_FACT_TYPES, US_FACT_TYPES,                 us_pass_chain,       "join Mul and Div, Add and Sub of constants in a row" },
     { US_LIST_DEFAULT, "fold-pad",    US_FACT_TYPES, US_FACT_TYPES,                 us_pass_fold_pad,    "make Pad with zeros the padding of the Conv after it" },
     { US_LIST_DEFAULT, "fuse-gemm",   US_FACT_TYPES, US_FACT_TYPES,                 us_pass_fuse_gemm,   "make MatMul and Add of a constant bias, and Transpose and Gemm, one Gemm" },
-    { US_LIST_DEFAULT, "transpose-weights", 0,       US_FACT_TYPES,                 us_pass_transpose_weights, "store constant weights of Gemm as its product reads them" },
     { US_LIST_DEFAULT, "dce",         0,             0,                             us_pass_dce,         "remove nodes nobody uses" },
     /* What only this processor wants: operators of its own (domain "usta"), its layouts. Rows of US_LIST_CPU stand below. */
     { US_LIST_CPU,     "block-layout",  US_FACT_TYPES, US_FACT_TYPES,               us_pass_block_layout,  "convolutions and what stands between them on channels in blocks, reorders at the borders" },
@@ -40,6 +39,7 @@ static const us_pass passes[] = {
     { US_LIST_CPU,     "fuse-conv-act", US_FACT_TYPES, US_FACT_TYPES,               us_pass_fuse_conv_act, "make Relu and Clip the clamp of the convolution before them" },
     { US_LIST_CPU,     "own-gemm",    US_FACT_TYPES, US_FACT_TYPES,                 us_pass_own_gemm,    "make MatMul and Gemm by constant weights usta.Gemm, which takes what follows" },
     { US_LIST_CPU,     "own-matmul",  US_FACT_TYPES, US_FACT_TYPES,                 us_pass_own_matmul,  "put Transposes and a factor around MatMul of two values that change into its strides" },
+    { US_LIST_CPU,     "transpose-weights", 0,       US_FACT_TYPES,             us_pass_transpose_weights, "store constant weights of other Gemms as its product reads them" },
     { US_LIST_CPU,     "fuse-gemm-bias", US_FACT_TYPES, US_FACT_TYPES,              us_pass_fuse_gemm_bias, "put Add of a constant per column into the product before it" },
     { US_LIST_CPU,     "fuse-gemm-add", US_FACT_TYPES, US_FACT_TYPES,               us_pass_fuse_gemm_add, "put Add of a value of the same shape into the product before it" },
     { US_LIST_CPU,     "fuse-gemm-act", US_FACT_TYPES, US_FACT_TYPES,               us_pass_fuse_gemm_act, "put Relu and Clip into the product before them" },
