@@ -86,13 +86,35 @@ US_INFER_AS(ms_qlinear_sigmoid, us_infer_same)
 US_INFER_AS(ms_qlinear_leaky_relu, us_infer_same)
 US_INFER_AS(ms_qlinear_softmax, us_infer_same)
 
+/* Shown to `plain` with channels first, for as long as it looks. */
+us_err us_infer_channels_last(us_infer *k, us_infer_fn *plain)
+{
+    const us_node *n = &k->g->nodes.at[k->n];
+    const us_type *x = us_infer_ranked(k, 0);
+    us_dim d[US_MAX_RANK];
+    if (!x || x->rank < 3 || x->rank > US_MAX_RANK || n->n_out < 1 || n->out[0] == US_NIL)
+        return us_infer_rank(k, 0, US_DT_NONE, x ? x->rank : -1);
+    us_type *in = &k->g->vals.at[n->in[0]].type, *out = &k->g->vals.at[n->out[0]].type;
+    us_type was_in = *in, was_out = *out;
+    for (int i = 0; i < x->rank; i++)
+        d[i] = was_in.dims[i == 0 ? 0 : i == 1 ? x->rank - 1 : i - 1];
+    in->dims = d;
+    *out = (us_type){.kind = US_KIND_NONE, .rank = -1};
+    us_err e = plain(k);
+    us_type made = *out;
+    *in = was_in;
+    *out = was_out;
+    if (e != US_OK || made.rank != was_in.rank)
+        return e != US_OK ? e : us_infer_rank(k, 0, US_DT_NONE, was_in.rank);
+    for (int i = 0; i < made.rank; i++)
+        d[i] = made.dims[i == 0 ? 0 : i == made.rank - 1 ? 1 : i + 1];
+    return us_infer_out(k, 0, US_DT_NONE, made.rank, d);
+}
+
 static us_err pool_infer(us_infer *k, us_infer_fn *plain)
 {
     const us_p_ms_qlinear_pool *p = k->params;
-    const us_type *x = us_infer_ranked(k, 0);
-    if (!p->channels_last) return plain(k);
-    return x ? us_infer_rank(k, 0, US_DT_NONE, x->rank)
-             : us_infer_out(k, 0, US_DT_NONE, -1, NULL);
+    return p->channels_last ? us_infer_channels_last(k, plain) : plain(k);
 }
 us_err ms_qlinear_average_pool_infer(us_infer *k)
 {

@@ -219,9 +219,8 @@ US_EXPAND(ms_qlinear_where,
 us_err ms_qlinear_conv_infer(us_infer *k)
 {
     const us_p_ms_qlinear_conv *p = k->params;
-    const us_type *x = us_infer_ranked(k, 0);
-    if (!p->channels_last) return qlinear_conv_infer(k);
-    return us_infer_rank(k, 0, US_DT_NONE, x ? x->rank : -1);
+    return p->channels_last ? us_infer_channels_last(k, qlinear_conv_infer)
+                            : qlinear_conv_infer(k);
 }
 
 us_err ms_qlinear_conv_eval(us_eval *k)
@@ -277,8 +276,7 @@ us_err ms_qlinear_conv_expand(us_ctx *c, us_model *m, us_graph *g, us_nid n)
 
 us_err ms_nhwc_max_pool_infer(us_infer *k)
 {
-    const us_type *x = us_infer_ranked(k, 0);
-    return us_infer_rank(k, 0, US_DT_NONE, x ? x->rank : -1);
+    return us_infer_channels_last(k, max_pool_infer);
 }
 
 us_err ms_nhwc_max_pool_eval(us_eval *k)

@@ -38,6 +38,8 @@ us_err us_q_load(us_eval *k, size_t i, us_tensor *out) US_MUST;
 us_err us_q_store(us_eval *k, us_dtype t, const us_tensor *x, size_t i) US_MUST;
 /* DynamicQuantizeLinear's scale and zero point for these numbers. */
 void us_q_range(const float *x, int64_t n, float *scale, float *zero);
+/* Of numbers from lo <= 0 to hi >= 0. */
+void us_q_range_scale(float lo, float hi, float *scale, float *zero);
 static inline uint8_t us_q_byte(float x, float scale, float zero)
 {
     return (uint8_t)fminf(fmaxf(nearbyintf(x / scale) + zero, 0), 255);
@@ -58,5 +60,7 @@ us_err us_q_put_i32(us_eval *k, const us_tensor *sums) US_MUST;
 /* Output 0 of a matrix product or a convolution whose second operand or weight is input `second` or `iw`. */
 us_err us_infer_product(us_infer *k, size_t second, us_dtype t) US_MUST;
 us_err us_infer_conv(us_infer *k, size_t iw) US_MUST;
+/* What `plain` infers, where input 0 and output 0 have their channels last. */
+us_err us_infer_channels_last(us_infer *k, us_infer_fn *plain) US_MUST;
 
 #endif

@@ -256,6 +256,12 @@ us_err dynamic_quantize_linear_infer(us_infer *k)
     return us_infer_out(k, 2, US_U8, 0, NULL);
 }
 
+void us_q_range_scale(float lo, float hi, float *scale, float *zero)
+{
+    *scale = hi == lo ? 1 : (hi - lo) / 255;
+    *zero = nearbyintf(fminf(fmaxf(0 - lo / *scale, 0), 255));
+}
+
 /* The range, widened to hold 0, onto 0..255. */
 void us_q_range(const float *x, int64_t n, float *scale, float *zero)
 {
@@ -264,8 +270,7 @@ void us_q_range(const float *x, int64_t n, float *scale, float *zero)
         lo = fminf(lo, x[i]);
         hi = fmaxf(hi, x[i]);
     }
-    *scale = hi == lo ? 1 : (hi - lo) / 255;
-    *zero = nearbyintf(fminf(fmaxf(0 - lo / *scale, 0), 255));
+    us_q_range_scale(lo, hi, scale, zero);
 }
 
 us_err dynamic_quantize_linear_eval(us_eval *k)

@@ -76,6 +76,11 @@ typedef struct us_int8_add {
     float ra, rb, fixed;
 } us_int8_add;
 
+typedef struct us_int8_mul {
+    bool is_signed; /* all three */
+    float za, zb, ratio, zero;
+} us_int8_mul;
+
 typedef struct us_int8_kernels {
     const char *name, *dw_name;
     us_int8_layout layout;
@@ -93,8 +98,15 @@ typedef struct us_int8_kernels {
                        float *y);
     /* Smallest and largest of n >= 1 numbers and 0; what is no number is passed over. */
     void (*range)(const float *x, size_t n, float *lo, float *hi);
+    /* sums[c] += x[i * ldx + c] for i < rows; flip 0x80: x is signed, and counts from -128 on. */
+    void (*sum_rows)(size_t rows, const uint8_t *x, size_t ldx, size_t c, uint8_t flip,
+                     int32_t *sums);
+    /* y[c] = the largest of tap[t][c], t < taps, taps >= 1; flip 0x80: signed. */
+    void (*max)(size_t taps, const uint8_t *const *tap, size_t c, uint8_t flip, uint8_t *y);
     /* y = fma(a, ra, fma(b, rb, fixed)), cut to lo..hi and rounded, for 8-bit a and b. */
     void (*add)(const uint8_t *a, const uint8_t *b, size_t n, const us_int8_add *p, uint8_t *y);
+    /* y = (a - za) * (b - zb) * ratio + zero, cut to lo..hi and rounded. */
+    void (*mul)(const uint8_t *a, const uint8_t *b, size_t n, const us_int8_mul *p, uint8_t *y);
 } us_int8_kernels;
 
 /* Bytes of packed weights; false when they are past all bounds. */

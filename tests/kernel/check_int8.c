@@ -377,6 +377,40 @@ static void additions(const us_int8_kernels *k)
     }
 }
 
+static void products_and_pools(const us_int8_kernels *k)
+{
+    us_rng r = us_rng_new(9, "int8", 0);
+    for (size_t n = 1; n < 140; n += n < 70 ? 1 : 13) {
+        uint8_t *a = some_bytes(&r, n), *b = some_bytes(&r, n), *y = guarded(n),
+                *m = guarded(n);
+        const uint8_t *tap[] = {a, b, a};
+        int32_t *sums = calloc(n, sizeof *sums);
+        us_int8_mul p = {.is_signed = n % 2, .za = 3, .zb = -7, .ratio = 0.013F, .zero = 11};
+        const uint8_t flip = (uint8_t)(n % 2 ? 0x80 : 0);
+        k->mul(a, b, n, &p, y + GUARD);
+        k->max(3, tap, n, flip, m + GUARD);
+        k->sum_rows(1, a, n, n, flip, sums);
+        k->sum_rows(1, b, n, n, flip, sums);
+        size_t wrong = 0;
+        for (size_t i = 0; i < n; i++) {
+            float va = p.is_signed ? (int8_t)a[i] : a[i],
+                  vb = p.is_signed ? (int8_t)b[i] : b[i];
+            float q = (va - 3) * (vb + 7) * 0.013F + 11;
+            q = nearbyintf(fminf(fmaxf(q, p.is_signed ? -128 : 0), p.is_signed ? 127 : 255));
+            wrong += y[GUARD + i] != (uint8_t)(int)q;
+            wrong += m[GUARD + i] != (uint8_t)(int)fmaxf(va, vb);
+            wrong += sums[i] != (a[i] ^ flip) + (b[i] ^ flip);
+        }
+        CHECK_EQ_I64((int64_t)wrong, 0);
+        CHECK(guards_hold(y, n) && guards_hold(m, n));
+        free(a);
+        free(b);
+        free(y);
+        free(m);
+        free(sums);
+    }
+}
+
 static void test_int8_gemm__every_level_sizes_and_ends(void)
 {
     each_level(gemm_level);
@@ -402,12 +436,18 @@ static void test_int8_add__rounded_once(void)
     each_level(additions);
 }
 
+static void test_int8_mul_max_sums__every_level(void)
+{
+    each_level(products_and_pools);
+}
+
 static const us_test_case cases[] = {
     US_CASE(test_int8_gemm__every_level_sizes_and_ends),
     US_CASE(test_int8_gemm__largest_products_do_not_saturate),
     US_CASE(test_int8_dw__every_level_channels_and_taps),
     US_CASE(test_int8_conversions__halves_ends_and_no_numbers),
     US_CASE(test_int8_add__rounded_once),
+    US_CASE(test_int8_mul_max_sums__every_level),
 };
 int main(int argc, char **argv)
 {

@@ -196,6 +196,35 @@ static void add(const uint8_t *a, const uint8_t *b, size_t n, const us_int8_add 
     }
 }
 
+static void mul(const uint8_t *a, const uint8_t *b, size_t n, const us_int8_mul *p, uint8_t *y)
+{
+    float lo = p->is_signed ? -128 : 0, hi = p->is_signed ? 127 : 255;
+    int flip = p->is_signed ? 0x80 : 0;
+    for (size_t i = 0; i < n; i++) {
+        float va = (float)((a[i] ^ flip) - flip), vb = (float)((b[i] ^ flip) - flip);
+        float q = (va - p->za) * (vb - p->zb) * p->ratio + p->zero;
+        y[i] = (uint8_t)(int32_t)nearbyintf(fminf(fmaxf(q, lo), hi));
+    }
+}
+
+static void sum_rows(size_t rows, const uint8_t *x, size_t ldx, size_t c, uint8_t flip,
+                     int32_t *sums)
+{
+    for (size_t i = 0; i < rows; i++)
+        for (size_t j = 0; j < c; j++)
+            sums[j] += x[i * ldx + j] ^ flip;
+}
+
+static void max(size_t taps, const uint8_t *const *tap, size_t c, uint8_t flip, uint8_t *y)
+{
+    for (size_t j = 0; j < c; j++) {
+        uint8_t most = 0;
+        for (size_t t = 0; t < taps; t++)
+            most = US_MAX(most, (uint8_t)(tap[t][j] ^ flip));
+        y[j] = most ^ flip;
+    }
+}
+
 const us_int8_kernels us_int8__ref = {.name = "us_int8_gemm__ref",
                                       .dw_name = "us_int8_dw__ref",
                                       .layout = {.nr = NR, .vw = NR, .lanes = 1},
@@ -207,4 +236,7 @@ const us_int8_kernels us_int8__ref = {.name = "us_int8_gemm__ref",
                                       .quantize = quantize,
                                       .dequantize = dequantize,
                                       .range = range,
-                                      .add = add};
+                                      .sum_rows = sum_rows,
+                                      .max = max,
+                                      .add = add,
+                                      .mul = mul};

@@ -32,6 +32,8 @@ enum { W = 8, BYTES = 32 };
 #define XORI(a, b)      _mm256_xor_si256((a), (b))
 #define FLOAT(a)        _mm256_cvtepi32_ps(a)
 #define ROUND(a)        _mm256_cvtps_epi32(a)
+#define SUBF(a, b)      _mm256_sub_ps((a), (b))
+#define MAXB(a, b)      _mm256_max_epu8((a), (b))
 #define ADDF(a, b)      _mm256_add_ps((a), (b))
 #define MULF(a, b)      _mm256_mul_ps((a), (b))
 #define DIVF(a, b)      _mm256_div_ps((a), (b))
@@ -160,4 +162,7 @@ const us_int8_kernels us_int8__avx2 = {.name = "us_int8_gemm_4x16__avx2",
                                        .quantize = quantize,
                                        .dequantize = dequantize,
                                        .range = range,
-                                       .add = add};
+                                       .sum_rows = sum_rows,
+                                       .max = max,
+                                       .add = add,
+                                       .mul = mul};

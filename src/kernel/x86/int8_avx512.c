@@ -24,4 +24,7 @@ const us_int8_kernels us_int8__avx512 = {.name = "us_int8_gemm_8x32__avx512",
                                          .quantize = quantize,
                                          .dequantize = dequantize,
                                          .range = range,
-                                         .add = add};
+                                         .sum_rows = sum_rows,
+                                         .max = max,
+                                         .add = add,
+                                         .mul = mul};

@@ -28,4 +28,7 @@ const us_int8_kernels us_int8__vnni = {.name = "us_int8_gemm_14x32__vnni",
                                        .quantize = quantize,
                                        .dequantize = dequantize,
                                        .range = range,
-                                       .add = add};
+                                       .sum_rows = sum_rows,
+                                       .max = max,
+                                       .add = add,
+                                       .mul = mul};

@@ -32,6 +32,8 @@ enum { W = 16, BYTES = 64 };
 #define XORI(a, b)      _mm512_xor_si512((a), (b))
 #define FLOAT(a)        _mm512_cvtepi32_ps(a)
 #define ROUND(a)        _mm512_cvtps_epi32(a)
+#define SUBF(a, b)      _mm512_sub_ps((a), (b))
+#define MAXB(a, b)      _mm512_max_epu8((a), (b))
 #define ADDF(a, b)      _mm512_add_ps((a), (b))
 #define MULF(a, b)      _mm512_mul_ps((a), (b))
 #define DIVF(a, b)      _mm512_div_ps((a), (b))

@@ -1,0 +1,341 @@
+/* ir/op_qconv_bind.c - com.microsoft.QLinearConv with channels last, bound: windows of an image are rows of a matrix.
+ *
+ * An output position's window is a row of K numbers (by kernel rows, columns, channels): copied into a block of rows that the product
+ * reads while it is in the cache, the padding filled with the zero point. A 1x1 window without stride needs no copy. With one channel in and
+ * one out per group (depthwise) there is no product: each output row is summed by the kernel for that, the border
+ * positions one by one with their missing taps on a row of zero points.
+ */
+#include "ir/op_util.h"
+#include "ir/op_window.h"
+#include "ir/params_ms.h"
+#include "ir/qproduct.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/pool.h"
+
+enum { TAPS = 64, ROWS_OF_PART = 1 << 18 };
+
+/* What prepare makes: a product's weights, or a depthwise kernel's. */
+typedef struct ready {
+    const us_qpacked *product;
+    const int8_t *dw;
+    const int32_t *sums; /* of a channel's taps, depthwise */
+    const us_int8_kernels *kernels;
+} ready;
+
+static bool is_8bit(const us_tensor *t)
+{
+    return t && (t->dtype == US_U8 || t->dtype == US_I8);
+}
+
+static const us_tensor *held(us_eval *k, size_t i)
+{
+    const us_tensor *t = us_eval_opt(k, i);
+    return t && t->data && us_tensor_contiguous(t) && us_tensor_count(t) > 0 ? t : NULL;
+}
+
+static bool is_depthwise(const us_tensor *w, int64_t groups, const us_tensor *zero)
+{
+    bool plain =
+        us_tensor_count(zero) == 1 && (w->dtype == US_U8 ? *(const uint8_t *)zero->data == 128
+                                                         : *(const int8_t *)zero->data == 0);
+    return plain && groups > 1 && w->dims[1] == 1 && w->dims[0] == groups &&
+           us_dims_product(w->dims, 2, w->rank) <= TAPS;
+}
+
+/* [M, C, taps] as [M, taps, C]. */
+static void turn(const uint8_t *w, int64_t m, int64_t c, int64_t taps, uint8_t *to)
+{
+    for (int64_t i = 0; i < m; i++, w += c * taps)
+        for (int64_t t = 0; t < taps; t++)
+            for (int64_t j = 0; j < c; j++)
+                *to++ = w[j * taps + t];
+}
+
+static us_err prepare_depthwise(us_eval *k, const us_tensor *w, ready *r)
+{
+    const us_int8_layout *l = &r->kernels->layout;
+    size_t c = (size_t)w->dims[0], taps = (size_t)us_dims_product(w->dims, 2, w->rank),
+           block = us_int8_dw_block(l), wide = (c + block - 1) / block * block;
+    void *packed, *sums;
+    US_TRY(us_eval_keep(k, wide * ((taps + 3) / 4 * 4), &packed));
+    US_TRY(us_eval_keep(k, c * sizeof(int32_t), &sums));
+    us_int8_dw_pack(l, c, taps, w->data, w->dtype == US_U8, packed);
+    const uint8_t *from = w->data;
+    for (size_t i = 0; i < c * taps; i++)
+        ((int32_t *)sums)[i / taps] += (int8_t)(from[i] ^ (w->dtype == US_U8 ? 0x80 : 0));
+    r->dw = packed;
+    r->sums = sums;
+    return US_OK;
+}
+
+us_err ms_qlinear_conv_prepare(us_eval *k, const void **out)
+{
+    const us_p_ms_qlinear_conv *p = k->params;
+    const us_tensor *w = held(k, 3), *zero = held(k, 5);
+    void *mem, *turned;
+    if (!p->channels_last || !is_8bit(w) || !zero || zero->dtype != w->dtype || w->rank < 3 ||
+        p->conv.group < 1 || w->dims[0] % p->conv.group)
+        return US_OK;
+    US_TRY(us_eval_keep(k, sizeof(ready), &mem));
+    ready *r = mem;
+    r->kernels = us_kernels_get(k->c)->int8;
+    *out = r;
+    if (is_depthwise(w, p->conv.group, zero)) return prepare_depthwise(k, w, r);
+    int64_t taps = us_dims_product(w->dims, 2, w->rank);
+    US_TRY(us_eval_scratch(k, us_tensor_bytes(w), &turned));
+    turn(w->data, w->dims[0], w->dims[1], taps, turned);
+    us_int8_weights b = {.n = (size_t)(w->dims[0] / p->conv.group),
+                         .k = (size_t)(w->dims[1] * taps),
+                         .b = turned,
+                         .ldb = (size_t)(w->dims[1] * taps),
+                         .trans = true,
+                         .flip = w->dtype == US_U8};
+    return us_qpacked_new(k, &b, (size_t)p->conv.group, b.n * b.k, zero, &r->product);
+}
+
+/* --- windows as rows ------------------------------------------------------------------------------------ */
+
+typedef struct windows {
+    us_conv_shape d;
+    uint8_t flip;
+    int in_zero;
+} windows;
+
+/* The byte that padding holds: the zero point, as x has it. */
+static uint8_t padding(const us_eval *k, int in_zero)
+{
+    return in_zero < 0 || !k->in[in_zero] ? 0 : *(const uint8_t *)k->in[in_zero]->t.data;
+}
+
+/* One kernel row of a window: columns x0, x0 + dilation ... of the image row at `from` (NULL: all padding). */
+static uint8_t *fetch_row(const windows *v, const uint8_t *from, int64_t x0, uint8_t pad,
+                          uint8_t *to)
+{
+    const us_window *w = &v->d.win;
+    int last = w->n - 1;
+    int64_t taps = w->kernel[last], step = w->dilation[last], width = w->in[last];
+    size_t cg = (size_t)v->d.cg, c = (size_t)v->d.c, row = (size_t)taps * cg;
+    if (!from) {
+        memset(to, pad, row);
+    } else if (x0 >= 0 && step == 1 && cg == c && x0 + taps <= width) {
+        memcpy(to, from + (size_t)x0 * c, row);
+    } else {
+        for (int64_t t = 0; t < taps; t++) {
+            int64_t x = x0 + t * step;
+            if (x < 0 || x >= width)
+                memset(to + (size_t)t * cg, pad, cg);
+            else
+                memcpy(to + (size_t)t * cg, from + (size_t)x * c, cg);
+        }
+    }
+    return to + row;
+}
+
+/* One window, by kernel rows: all spatial dimensions but the last are walked. */
+static void fetch_window(const windows *v, const uint8_t *x, const int64_t *op, uint8_t pad,
+                         uint8_t *to)
+{
+    const us_window *w = &v->d.win;
+    int last = w->n - 1;
+    int64_t kp[US_MAX_RANK] = {0}, n_rows = us_dims_product(w->kernel, 0, last);
+    for (int64_t r = 0; r < n_rows; r++, us_window_next(last, w->kernel, kp)) {
+        int64_t at = 0;
+        bool inside = true;
+        for (int i = 0; i < last; i++) {
+            int64_t q = op[i] * w->stride[i] - w->begin[i] + kp[i] * w->dilation[i];
+            inside = inside && q >= 0 && q < w->in[i];
+            at = at * w->in[i] + q;
+        }
+        to = fetch_row(v, inside ? x + at * w->in[last] * v->d.c : NULL,
+                       op[last] * w->stride[last] - w->begin[last], pad, to);
+    }
+}
+
+static void fetch(const void *state, us_eval *k, size_t group, size_t i0, size_t rows,
+                  uint8_t *room, size_t lda)
+{
+    const windows *v = state;
+    const us_conv_shape *d = &v->d;
+    const uint8_t *x = (const uint8_t *)k->in[0]->t.data + group * (size_t)d->cg;
+    const uint8_t pad = padding(k, v->in_zero);
+    int64_t op[US_MAX_RANK], image = (int64_t)i0 / d->out_size, at = (int64_t)i0 % d->out_size;
+    us_window_at(d->win.n, d->win.out, at, op);
+    for (size_t i = 0; i < rows; i++) {
+        uint8_t *to = room + i * lda;
+        fetch_window(v, x + image * d->in_size * d->c, op, pad, to);
+        us_window_next(d->win.n, d->win.out, op);
+        if (++at == d->out_size) {
+            at = 0;
+            image++;
+        }
+    }
+    if (v->flip)
+        for (size_t i = 0; i < rows * lda; i++)
+            room[i] ^= 0x80;
+}
+
+/* --- depthwise ------------------------------------------------------------------------------------------ */
+
+typedef struct depthwise {
+    us_conv_shape d; /* two spatial dimensions */
+    const ready *r;
+    us_int8_end end;
+    uint8_t flip;
+    int64_t rows_each; /* output rows of a part */
+    size_t n_parts;
+    const uint8_t *zeros; /* a row of zero points */
+} depthwise;
+
+/* Output columns of a row for which tap column kx stays inside: [*lo, *hi). */
+static void inside(const us_window *w, int64_t *lo, int64_t *hi)
+{
+    int64_t span = (w->kernel[1] - 1) * w->dilation[1], s = w->stride[1];
+    *lo = US_MIN((w->begin[1] + s - 1) / s, w->out[1]);
+    int64_t most = w->in[1] - 1 - span + w->begin[1];
+    *hi = most < 0 ? 0 : US_MIN(most / s + 1, w->out[1]);
+    *lo = US_MAX(*lo, 0);
+    *hi = US_MAX(*hi, *lo);
+}
+
+/* Taps of output (oy, ox), for n outputs from there on whose taps stay inside, or one on the border. */
+static void sum_some(const depthwise *v, const uint8_t *x, int64_t oy, int64_t ox, int64_t n,
+                     uint8_t *y)
+{
+    const us_window *w = &v->d.win;
+    const uint8_t *tap[TAPS];
+    size_t step[TAPS], t = 0, c = (size_t)v->d.c;
+    for (int64_t ky = 0; ky < w->kernel[0]; ky++) {
+        int64_t iy = oy * w->stride[0] - w->begin[0] + ky * w->dilation[0];
+        for (int64_t kx = 0; kx < w->kernel[1]; kx++, t++) {
+            int64_t ix = ox * w->stride[1] - w->begin[1] + kx * w->dilation[1];
+            bool in = iy >= 0 && iy < w->in[0] && ix >= 0 && ix < w->in[1];
+            tap[t] = in ? x + (size_t)(iy * w->in[1] + ix) * c : v->zeros;
+            step[t] = in ? (size_t)w->stride[1] * c : 0;
+        }
+    }
+    us_int8_dw_args a = {.n = (size_t)n,
+                         .c = c,
+                         .taps = t,
+                         .tap = tap,
+                         .step = step,
+                         .flip = v->flip,
+                         .w = v->r->dw,
+                         .end = &v->end,
+                         .y = y + (size_t)(oy * w->out[1] + ox) * c,
+                         .ldy = c};
+    v->r->kernels->dw(&a);
+}
+
+typedef struct dw_job {
+    const depthwise *v;
+    const uint8_t *x;
+    uint8_t *y;
+} dw_job;
+
+static void dw_rows(void *arg, size_t p0, size_t p1)
+{
+    const dw_job *j = arg;
+    const depthwise *v = j->v;
+    const us_window *w = &v->d.win;
+    int64_t lo, hi, n_rows = v->d.n * w->out[0];
+    inside(w, &lo, &hi);
+    for (int64_t r = (int64_t)p0 * v->rows_each; r < US_MIN((int64_t)p1 * v->rows_each, n_rows);
+         r++) {
+        int64_t image = r / w->out[0], oy = r % w->out[0];
+        const uint8_t *x = j->x + image * v->d.in_size * v->d.c;
+        uint8_t *y = j->y + image * v->d.out_size * v->d.c;
+        for (int64_t ox = 0; ox < lo; ox++)
+            sum_some(v, x, oy, ox, 1, y);
+        if (hi > lo) sum_some(v, x, oy, lo, hi - lo, y);
+        for (int64_t ox = hi; ox < w->out[1]; ox++)
+            sum_some(v, x, oy, ox, 1, y);
+    }
+}
+
+static us_err run_depthwise(us_eval *k, const void *state, void *scratch)
+{
+    (void)scratch;
+    const depthwise *v = state;
+    dw_job j = {v, k->in[0]->t.data, k->out[0]->t.data};
+    if (v->n_parts == 1)
+        dw_rows(&j, 0, 1);
+    else
+        us_pool_run(k->c->pool, v->n_parts, 1, dw_rows, &j);
+    return US_OK;
+}
+
+/* --- binding -------------------------------------------------------------------------------------------- */
+
+/* x, channels first in dims only: for the geometry. */
+static us_err shape_of(us_eval *k, us_conv_shape *d, bool *good)
+{
+    const us_tensor *x = us_eval_opt(k, 0), *w = us_eval_opt(k, 3);
+    us_tensor first = *x;
+    first.dims[1] = x->dims[x->rank - 1];
+    for (int i = 2; i < x->rank; i++)
+        first.dims[i] = x->dims[i - 1];
+    us_err e = us_conv_shape_of(k, &first, w, d);
+    *good = e == US_OK;
+    return e == US_NOMEM ? e : US_OK;
+}
+
+static us_err bind_depthwise(us_eval *k, const ready *r, const us_conv_shape *d,
+                             us_qproduct *terms, us_call *call)
+{
+    void *mem, *zeros;
+    US_TRY(us_eval_keep(k, sizeof(depthwise), &mem));
+    US_TRY(us_eval_keep(k, (size_t)d->c, &zeros));
+    depthwise *v = mem;
+    *v = (depthwise){.d = *d, .r = r, .zeros = zeros};
+    v->flip = us_eval_opt(k, 0)->dtype == US_I8 ? 0x80 : 0;
+    memset(zeros, padding(k, terms->terms.a_zero), (size_t)d->c);
+    US_TRY(us_qproduct_dw_end(k, &terms->terms, r->kernels, (size_t)d->c, r->sums, &v->end,
+                              &call->kernel));
+    if (call->kernel) return US_OK;
+    int64_t rows = d->n * d->win.out[0], each = ROWS_OF_PART / (d->c * d->win.out[1]) + 1;
+    v->rows_each = each;
+    v->n_parts = (size_t)((rows + each - 1) / each);
+    *call = (us_call){.run = run_depthwise, .state = v, .kernel = r->kernels->dw_name};
+    return US_OK;
+}
+
+us_err ms_qlinear_conv_bind(us_eval *k, us_call *call)
+{
+    const us_p_ms_qlinear_conv *c = k->params;
+    const us_tensor *x = us_eval_opt(k, 0), *w = us_eval_opt(k, 3);
+    const ready *r = k->prepared;
+    us_conv_shape d;
+    bool good;
+    if (!c->channels_last || !r || !is_8bit(x) || !us_eval_opt_out(k, 0) ||
+        x->rank != w->rank) {
+        call->kernel = "channels are not last, or weights not constant";
+        return US_OK;
+    }
+    US_TRY(shape_of(k, &d, &good));
+    if (!good) return US_OK;
+    us_qproduct p = {.terms = us_qterms_none, .b = 3, .b_zero = 5};
+    p.terms.a_scale = 1;
+    p.terms.a_zero = 2;
+    p.terms.b_scale = 4;
+    p.terms.y_scale = 6;
+    p.terms.y_zero = 7;
+    p.terms.bias = 8;
+    if (r->dw && d.win.n == 2) return bind_depthwise(k, r, &d, &p, call);
+    if (!r->product) return US_OK;
+    p.w = r->product;
+    p.m = (size_t)(d.n * d.out_size);
+    p.n = (size_t)d.mg;
+    p.k = (size_t)(d.cg * d.taps);
+    if (!us_window_is_point(&d.win) || d.groups > 1) {
+        void *mem;
+        US_TRY(us_eval_keep(k, sizeof(windows), &mem));
+        windows *v = mem;
+        *v = (windows){.d = d, .flip = x->dtype == US_I8, .in_zero = p.terms.a_zero};
+        p.fetch = fetch;
+        p.fetch_state = v;
+    }
+    return us_qproduct_bind(k, &p, call);
+}

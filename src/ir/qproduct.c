@@ -1,0 +1,510 @@
+/* ir/qproduct.c - see qproduct.h. */
+#include "ir/qproduct.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/pool.h"
+#include "ir/op_util.h"
+
+enum {
+    QUAD = 4,
+    MOST_PARTS = 16,
+    BLOCK_BYTES = 64 * 1024, /* rows that are multiplied by one panel after the other */
+};
+#define PART_PRODUCTS 4e6 /* some 20 us */
+
+const us_qterms us_qterms_none = {.a = 0,
+                                  .a_zero = -1,
+                                  .a_scale = -1,
+                                  .b_scale = -1,
+                                  .y_scale = -1,
+                                  .y_zero = -1,
+                                  .bias = -1,
+                                  .alpha = 1};
+
+static size_t up(size_t x, size_t to)
+{
+    return (x + to - 1) / to * to;
+}
+
+static bool is_8bit(const us_tensor *t)
+{
+    return t && (t->dtype == US_U8 || t->dtype == US_I8);
+}
+
+/* --- weights -------------------------------------------------------------------------------------------- */
+
+static int32_t byte_at(const us_tensor *t, size_t i)
+{
+    const uint8_t *u = t->data;
+    const int8_t *s = t->data;
+    return t->dtype == US_U8 ? u[i] - 128 : s[i];
+}
+
+static bool any_zero(const us_tensor *zero)
+{
+    for (size_t i = 0, n = zero ? (size_t)us_tensor_count(zero) : 0; i < n; i++)
+        if (byte_at(zero, i) != 0) return true;
+    return false;
+}
+
+/* Zero points of columns j0.. ; unsigned weights without one have 0, which is -128 here. */
+static void spread_zero(const us_tensor *zero, bool flip, size_t j0, size_t n, int32_t *to)
+{
+    for (size_t j = 0; j < n; j++)
+        to[j] = !zero                        ? (flip ? -128 : 0)
+                : us_tensor_count(zero) == 1 ? byte_at(zero, 0)
+                                             : byte_at(zero, j0 + j);
+}
+
+static us_err pack_group(us_eval *k, const us_int8_kernels *f, const us_int8_weights *w,
+                         size_t j0, const us_tensor *zero, us_qweights *out)
+{
+    size_t bytes, n_up = up(w->n, f->layout.vw);
+    void *packed, *sums, *zeros = NULL;
+    if (!us_int8_pack_bytes(&f->layout, w->n, w->k, &bytes))
+        return us_eval_fail(k, US_LIMIT, "weights are too large");
+    US_TRY(us_eval_keep(k, US_MAX(bytes, (size_t)1), &packed));
+    US_TRY(us_eval_keep(k, n_up * sizeof(int32_t), &sums));
+    f->pack(&f->layout, w, packed);
+    us_int8_col_sums(&f->layout, w->n, w->k, packed, sums);
+    if (any_zero(zero) || (!zero && w->flip)) {
+        US_TRY(us_eval_keep(k, n_up * sizeof(int32_t), &zeros));
+        spread_zero(zero, w->flip, j0, w->n, zeros);
+    }
+    *out = (us_qweights){.n = w->n, .k = w->k, .w = packed, .col_sums = sums, .zero = zeros};
+    return US_OK;
+}
+
+us_err us_qpacked_new(us_eval *k, const us_int8_weights *w, size_t n_groups, size_t step,
+                      const us_tensor *zero, const us_qpacked **out)
+{
+    const us_int8_kernels *f = us_kernels_get(k->c)->int8;
+    void *p, *groups;
+    if (zero && us_tensor_count(zero) != 1 && (size_t)us_tensor_count(zero) != n_groups * w->n)
+        return US_OK;
+    US_TRY(us_eval_keep(k, sizeof(us_qpacked), &p));
+    US_TRY(us_eval_keep(k, n_groups * sizeof(us_qweights), &groups));
+    for (size_t g = 0; g < n_groups; g++) {
+        us_int8_weights one = *w;
+        one.b = (const char *)w->b + g * step;
+        US_TRY(pack_group(k, f, &one, g * w->n, zero, (us_qweights *)groups + g));
+    }
+    us_qpacked *made = p;
+    *made = (us_qpacked){.kernels = f, .n_groups = n_groups, .group = groups};
+    *out = made;
+    return US_OK;
+}
+
+/* Constant, dense, not empty. */
+static const us_tensor *held(us_eval *k, int i)
+{
+    const us_tensor *t = i < 0 ? NULL : us_eval_opt(k, (size_t)i);
+    return t && t->data && us_tensor_contiguous(t) && us_tensor_count(t) > 0 ? t : NULL;
+}
+
+static bool is_given(us_eval *k, int i)
+{
+    return i >= 0 && us_eval_opt(k, (size_t)i) != NULL;
+}
+
+us_err us_qpacked_of(us_eval *k, int i, int iz, bool trans, const us_qpacked **out)
+{
+    const us_tensor *b = held(k, i), *zero = held(k, iz);
+    if (!is_8bit(b) || b->rank != 2) return US_OK;
+    if (iz >= 0 && !zero && k->n->n_in > (uint32_t)iz && k->n->in[iz] != US_NIL) return US_OK;
+    if (zero && zero->dtype != b->dtype) return US_OK;
+    us_int8_weights w = {.n = (size_t)b->dims[!trans],
+                         .k = (size_t)b->dims[trans],
+                         .b = b->data,
+                         .ldb = (size_t)b->dims[1],
+                         .trans = trans,
+                         .flip = b->dtype == US_U8};
+    return us_qpacked_new(k, &w, 1, 0, zero, out);
+}
+
+/* --- terms ---------------------------------------------------------------------------------------------- */
+
+static bool is_f32(us_eval *k, int i, size_t n)
+{
+    const us_tensor *t = us_eval_opt(k, (size_t)i);
+    if (!t || t->dtype != US_F32 || !us_tensor_contiguous(t)) return false;
+    size_t count = (size_t)us_tensor_count(t);
+    return count == 1 || (count == n && t->rank == 1);
+}
+
+/* One number of 8 bits. */
+static bool is_zero_point(us_eval *k, int i, us_dtype type)
+{
+    const us_tensor *t = us_eval_opt(k, (size_t)i);
+    return t && t->dtype == type && us_tensor_count(t) == 1;
+}
+
+static size_t columns(const us_qproduct *p)
+{
+    return p->n * (p->w ? p->w->n_groups : 1);
+}
+
+/* NULL, or why the terms are not those this is made for. */
+static const char *refuse_terms(us_eval *k, const us_qproduct *p)
+{
+    const us_qterms *t = &p->terms;
+    const us_tensor *a = us_eval_opt(k, (size_t)t->a), *y = us_eval_opt_out(k, 0),
+                    *bias = is_given(k, t->bias) ? us_eval_opt(k, (size_t)t->bias) : NULL;
+    size_t n = columns(p);
+    if (!y || !a || !us_tensor_contiguous(a)) return "inputs are missing";
+    if (is_given(k, t->a_zero) && !is_zero_point(k, t->a_zero, a->dtype))
+        return "a zero point for each row";
+    if (t->a_scale >= 0 && !is_f32(k, t->a_scale, 1)) return "a scale for each row";
+    if (t->b_scale >= 0 && !is_f32(k, t->b_scale, n)) return "scales that are not float32";
+    if (is_given(k, t->y_scale) &&
+        (!is_f32(k, t->y_scale, 1) || !is_zero_point(k, t->y_zero, y->dtype)))
+        return "several scales of the output";
+    if (bias && ((size_t)us_tensor_count(bias) != n ||
+                 bias->dims[bias->rank - 1] != (int64_t)n || !us_tensor_contiguous(bias)))
+        return "a bias that is not one number per column";
+    return NULL;
+}
+
+static float float_at(const us_eval *k, int i, size_t j)
+{
+    const us_tensor *t = &k->in[i]->t;
+    return ((const float *)t->data)[us_tensor_count(t) == 1 ? 0 : j];
+}
+
+/* The zero point of input i in the unsigned form of a, or as it is. */
+static int32_t zero_at(const us_eval *k, int i, bool unsigned_form)
+{
+    if (i < 0 || (size_t)i >= k->n_in || !k->in[i]) return 0;
+    const us_tensor *t = &k->in[i]->t;
+    if (t->dtype == US_U8) return *(const uint8_t *)t->data;
+    return *(const int8_t *)t->data + (unsigned_form ? 128 : 0);
+}
+
+static uint32_t wrap(int32_t a, int32_t b)
+{
+    return (uint32_t)a * (uint32_t)b;
+}
+
+/* Arrays per column in the memory that end's pointers show. */
+typedef struct arrays {
+    int32_t *add, *by_row;
+    float *scale, *bias;
+} arrays;
+
+static size_t array_bytes(const us_qproduct *p)
+{
+    size_t groups = p->w ? p->w->n_groups : 1;
+    return 4 * groups * p->n_up * sizeof(int32_t);
+}
+
+static arrays arrays_in(const us_qproduct *p, void *mem)
+{
+    size_t all = array_bytes(p) / 4 / sizeof(int32_t);
+    int32_t *i = mem;
+    float *f = (float *)(void *)(i + 2 * all);
+    return (arrays){i, i + all, f, f + all};
+}
+
+static void fill_group(const us_eval *k, const us_qproduct *p, const us_qweights *w, size_t g,
+                       const arrays *to)
+{
+    const us_qterms *t = &p->terms;
+    const bool biased = t->bias >= 0 && (size_t)t->bias < k->n_in && k->in[t->bias];
+    const int32_t za = t->a_zero >= 0 && (size_t)t->a_zero < k->n_in && k->in[t->a_zero]
+                           ? zero_at(k, t->a_zero, true)
+                           : (p->flip ? 128 : 0);
+    for (size_t j = 0; j < p->n; j++) {
+        size_t at = g * p->n_up + j, col = g * p->n + j;
+        int32_t zw = w->zero ? w->zero[j] : 0;
+        uint32_t add = wrap((int32_t)p->k * za, zw) - wrap(za, w->col_sums[j]);
+        if (biased && k->in[t->bias]->t.dtype == US_I32)
+            add += (uint32_t)((const int32_t *)k->in[t->bias]->t.data)[col];
+        else if (biased)
+            to->bias[at] = ((const float *)k->in[t->bias]->t.data)[col];
+        to->add[at] = (int32_t)add;
+        to->by_row[at] = -zw;
+        if (t->a_scale < 0) continue;
+        float s = t->alpha * float_at(k, t->a_scale, 0) * float_at(k, t->b_scale, col);
+        to->scale[at] = p->end.type == US_INT8_BYTE ? s / float_at(k, t->y_scale, 0) : s;
+    }
+}
+
+static void fill_end(const us_eval *k, const us_qproduct *p, const us_qweights *w, void *mem,
+                     us_int8_end *end)
+{
+    const us_qterms *t = &p->terms;
+    arrays to = arrays_in(p, mem);
+    size_t groups = p->w ? p->w->n_groups : 1;
+    bool zeros = false;
+    memset(mem, 0, array_bytes(p));
+    for (size_t g = 0; g < groups; g++) {
+        fill_group(k, p, w + g, g, &to);
+        zeros = zeros || w[g].zero;
+    }
+    const bool biased = t->bias >= 0 && (size_t)t->bias < k->n_in && k->in[t->bias];
+    *end = p->end;
+    end->add = to.add;
+    end->by_row = zeros ? to.by_row : NULL;
+    end->scale = to.scale;
+    end->bias = biased && k->in[t->bias]->t.dtype == US_F32 ? to.bias : NULL;
+    if (p->end.type == US_INT8_BYTE) end->zero = zero_at(k, t->y_zero, false);
+}
+
+/* --- cutting -------------------------------------------------------------------------------------------- */
+
+static void cut(us_qproduct *p)
+{
+    size_t mr = p->kernels->mr, nr = p->kernels->layout.nr, groups = p->w ? p->w->n_groups : 1;
+    double work = (double)p->m * (double)p->n * (double)p->k * (double)groups;
+    p->k4 = up(p->k, QUAD);
+    size_t rows = US_MAX(BLOCK_BYTES / p->k4 / mr, (size_t)1) * mr;
+    p->block = US_MIN(rows, up(p->m, mr));
+    p->n_blocks = (p->m + p->block - 1) / p->block;
+    size_t worth = (size_t)US_MIN(US_MAX(work / PART_PRODUCTS, 1.0), (double)MOST_PARTS);
+    if (worth > p->n_blocks * groups &&
+        p->m >= 2 * mr * worth) { /* lower blocks, one for each part */
+        p->block = up((p->m + worth - 1) / worth, mr);
+        p->n_blocks = (p->m + p->block - 1) / p->block;
+    }
+    p->part_cols = p->n;
+    if (worth > p->n_blocks * groups && p->n > nr)
+        p->part_cols = up((p->n + worth - 1) / worth, nr);
+    p->n_col_parts = (p->n + p->part_cols - 1) / p->part_cols;
+    p->n_parts = US_MIN(p->n_blocks * p->n_col_parts * groups, worth);
+}
+
+static bool lay_scratch(us_qproduct *p, size_t *bytes)
+{
+    size_t packed = 0, at = 0;
+    if (!p->is_settled) at += up(array_bytes(p), 64);
+    p->at_packed = at;
+    if (!p->w) {
+        if (!us_int8_pack_bytes(&p->kernels->layout, p->n, p->k, &packed)) return false;
+        at += up(packed, 64) + 2 * up(p->n_up * sizeof(int32_t), 64);
+    }
+    p->at_parts = at;
+    p->part_bytes = up(p->block * p->k4, 64) + up(p->block * sizeof(int32_t), 64);
+    *bytes = at + p->n_parts * p->part_bytes;
+    return true;
+}
+
+/* --- running -------------------------------------------------------------------------------------------- */
+
+typedef struct job {
+    const us_qproduct *p;
+    us_eval *k;
+    const us_qweights *w;
+    const us_int8_end *end;
+    char *scratch;
+    size_t n_units, per_part;
+} job;
+
+static void copy_rows(const us_qproduct *p, const us_eval *k, size_t i0, size_t rows,
+                      uint8_t *room)
+{
+    const uint8_t *a = (const uint8_t *)k->in[p->terms.a]->t.data + i0 * p->k;
+    for (size_t i = 0; i < rows; i++, room += p->k4)
+        for (size_t q = 0; q < p->k; q++)
+            room[q] = a[i * p->k + q] ^ p->flip;
+}
+
+static void run_unit(const job *j, size_t unit, char *scratch)
+{
+    const us_qproduct *p = j->p;
+    size_t cols = unit % p->n_col_parts, rest = unit / p->n_col_parts,
+           block = rest % p->n_blocks, group = rest / p->n_blocks, i0 = block * p->block,
+           rows = US_MIN(p->block, p->m - i0), ldc = p->n * (p->w ? p->w->n_groups : 1),
+           each = p->end.type == US_INT8_BYTE ? 1 : 4;
+    uint8_t *room = (uint8_t *)scratch;
+    int32_t *sums = (int32_t *)(void *)(scratch + up(p->block * p->k4, 64));
+    us_int8_end end = *j->end;
+    end.add += group * p->n_up;
+    end.scale += group * p->n_up;
+    if (end.by_row) end.by_row += group * p->n_up;
+    if (end.bias) end.bias += group * p->n_up;
+    us_int8_args g = {.m = rows,
+                      .n = p->n,
+                      .k = p->k,
+                      .j0 = cols * p->part_cols,
+                      .a = room,
+                      .lda = p->k4,
+                      .row_sums = sums,
+                      .w = j->w[group].w,
+                      .end = &end,
+                      .c = (char *)j->k->out[0]->t.data + (i0 * ldc + group * p->n) * each,
+                      .ldc = ldc};
+    g.j1 = US_MIN(p->n, g.j0 + p->part_cols);
+    if (p->fetch) {
+        p->fetch(p->fetch_state, j->k, group, i0, rows, room, p->k4);
+    } else if (p->k != p->k4 || p->flip) {
+        copy_rows(p, j->k, i0, rows, room);
+    } else {
+        g.a = (const uint8_t *)j->k->in[p->terms.a]->t.data + i0 * p->k;
+    }
+    if (end.by_row) p->kernels->row_sums(rows, p->k, g.a, g.lda, sums);
+    p->kernels->gemm(&g);
+}
+
+static void run_parts(void *arg, size_t x0, size_t x1)
+{
+    const job *j = arg;
+    for (size_t x = x0; x < x1; x++)
+        for (size_t u = x * j->per_part; u < US_MIN(j->n_units, (x + 1) * j->per_part); u++)
+            run_unit(j, u, j->scratch + x * j->p->part_bytes);
+}
+
+static void pack_now(const us_qproduct *p, const us_eval *k, char *scratch, us_qweights *w)
+{
+    const us_tensor *b = &k->in[p->b]->t,
+                    *zero = p->b_zero >= 0 && (size_t)p->b_zero < k->n_in && k->in[p->b_zero]
+                                ? &k->in[p->b_zero]->t
+                                : NULL;
+    const us_int8_layout *l = &p->kernels->layout;
+    us_int8_weights from = {.n = p->n, .k = p->k, .b = b->data, .ldb = p->n, .flip = p->b_flip};
+    size_t each = up(p->n_up * sizeof(int32_t), 64);
+    int32_t *sums = (int32_t *)(void *)scratch, *zeros = (int32_t *)(void *)(scratch + each);
+    int8_t *packed = (int8_t *)(scratch + 2 * each);
+    p->kernels->pack(l, &from, packed);
+    us_int8_col_sums(l, p->n, p->k, packed, sums);
+    bool some = any_zero(zero) || (!zero && p->b_flip);
+    if (some) spread_zero(zero, p->b_flip, 0, p->n, zeros);
+    *w = (us_qweights){
+        .n = p->n, .k = p->k, .w = packed, .col_sums = sums, .zero = some ? zeros : NULL};
+}
+
+static us_err run(us_eval *k, const void *state, void *scratch)
+{
+    const us_qproduct *p = state;
+    us_qweights now;
+    us_int8_end end = p->end;
+    char *room = scratch;
+    if (!p->w) pack_now(p, k, room + p->at_packed, &now);
+    job j = {.p = p,
+             .k = k,
+             .w = p->w ? p->w->group : &now,
+             .end = &end,
+             .scratch = room + p->at_parts,
+             .n_units = p->n_blocks * p->n_col_parts * (p->w ? p->w->n_groups : 1)};
+    if (!p->is_settled) fill_end(k, p, j.w, room, &end);
+    j.per_part = (j.n_units + p->n_parts - 1) / p->n_parts;
+    if (p->n_parts == 1)
+        run_parts(&j, 0, 1);
+    else
+        us_pool_run(k->c->pool, p->n_parts, 1, run_parts, &j);
+    return US_OK;
+}
+
+/* --- binding -------------------------------------------------------------------------------------------- */
+
+static bool is_constant(us_eval *k, int i)
+{
+    return !is_given(k, i) || held(k, i);
+}
+
+static bool all_constant(us_eval *k, const us_qproduct *p)
+{
+    const us_qterms *t = &p->terms;
+    return p->w && is_constant(k, t->a_zero) && is_constant(k, t->a_scale) &&
+           is_constant(k, t->b_scale) && is_constant(k, t->y_scale) &&
+           is_constant(k, t->y_zero) && is_constant(k, t->bias);
+}
+
+static bool all_finite(const us_qproduct *p)
+{
+    for (size_t i = 0, n = array_bytes(p) / 4 / sizeof(int32_t); i < n; i++)
+        if (!isfinite(p->end.scale[i])) return false;
+    return true;
+}
+
+/* Sums that float results are made of fit 32 bits: the products and what is added. */
+static bool sums_fit(us_eval *k, const us_qproduct *p)
+{
+    int64_t most = 0;
+    const us_tensor *bias = held(k, p->terms.bias);
+    for (int64_t i = 0; bias && bias->dtype == US_I32 && i < us_tensor_count(bias); i++) {
+        int64_t v = ((const int32_t *)bias->data)[i];
+        most = US_MAX(most, v < 0 ? -v : v);
+    }
+    return p->k <= (size_t)(US_MAX((int64_t)INT32_MAX - most, 0) / (255 * 255));
+}
+
+static void decline(us_call *call, const char *why)
+{
+    *call = (us_call){.kernel = why};
+}
+
+us_err us_qproduct_bind(us_eval *k, us_qproduct *p, us_call *call)
+{
+    const us_tensor *a = us_eval_opt(k, (size_t)p->terms.a), *y = us_eval_opt_out(k, 0);
+    void *mem;
+    size_t bytes;
+    const char *why = refuse_terms(k, p);
+    if (why) {
+        decline(call, why);
+        return US_OK;
+    }
+    p->kernels = p->w ? p->w->kernels : us_kernels_get(k->c)->int8;
+    p->n_up = up(p->n, p->kernels->layout.vw);
+    p->flip = a->dtype == US_I8 ? 0x80 : 0;
+    p->end.type = p->terms.a_scale < 0            ? US_INT8_I32
+                  : is_given(k, p->terms.y_scale) ? US_INT8_BYTE
+                                                  : US_INT8_F32;
+    p->end.lo = y->dtype == US_I8 ? -128 : 0;
+    p->end.hi = y->dtype == US_I8 ? 127 : 255;
+    p->is_settled = all_constant(k, p);
+    if (p->end.type != US_INT8_I32 && !sums_fit(k, p)) {
+        decline(call, "sums that do not fit 32 bits");
+        return US_OK;
+    }
+    if (p->is_settled) {
+        US_TRY(us_eval_keep(k, array_bytes(p), &mem));
+        fill_end(k, p, p->w->group, mem, &p->end);
+    }
+    if (p->end.type == US_INT8_BYTE && (!p->is_settled || !all_finite(p))) {
+        decline(call, "scales that are not constant, or not finite");
+        return US_OK;
+    }
+    cut(p);
+    if (!lay_scratch(p, &bytes)) return US_OK;
+    US_TRY(us_eval_work(k, (double)p->m * (double)columns(p) * (double)p->k));
+    US_TRY(us_eval_keep(k, sizeof *p, &mem));
+    memcpy(mem, p, sizeof *p);
+    *call = (us_call){.run = run, .state = mem, .scratch = bytes, .kernel = p->kernels->name};
+    return US_OK;
+}
+
+us_err us_qproduct_dw_end(us_eval *k, const us_qterms *t, const us_int8_kernels *f, size_t c,
+                          const int32_t *sums, us_int8_end *end, const char **why)
+{
+    size_t block = us_int8_dw_block(&f->layout), wide = up(c, block);
+    us_qproduct p = {.terms = *t, .n = c, .kernels = f, .n_up = wide};
+    const us_tensor *y = us_eval_opt_out(k, 0);
+    void *mem;
+    *why = refuse_terms(k, &p);
+    if (*why) return US_OK;
+    *why = "scales or zero points that are not constant, or not finite";
+    const int inputs[] = {t->a_zero, t->a_scale, t->b_scale, t->y_scale, t->y_zero, t->bias};
+    for (size_t i = 0; i < US_LEN(inputs); i++)
+        if (!is_constant(k, inputs[i])) return US_OK;
+    US_TRY(us_eval_keep(k, array_bytes(&p), &mem));
+    arrays to = arrays_in(&p, mem);
+    int32_t za = zero_at(k, t->a_zero, true);
+    const us_tensor *bias = is_given(k, t->bias) ? us_eval_opt(k, (size_t)t->bias) : NULL;
+    for (size_t i = 0; i < c; i++) {
+        size_t at = us_int8_dw_place(&f->layout, i);
+        uint32_t add = bias ? (uint32_t)((const int32_t *)bias->data)[i] : 0;
+        to.add[at] = (int32_t)(add - wrap(za, sums[i]));
+        to.scale[at] = float_at(k, t->a_scale, 0) * float_at(k, t->b_scale, i) /
+                       float_at(k, t->y_scale, 0);
+        if (!isfinite(to.scale[at])) return US_OK;
+    }
+    *why = NULL;
+    *end = (us_int8_end){.type = US_INT8_BYTE, .add = to.add, .scale = to.scale};
+    end->zero = zero_at(k, t->y_zero, false);
+    end->lo = y->dtype == US_I8 ? -128 : 0;
+    end->hi = y->dtype == US_I8 ? 127 : 255;
+    return US_OK;
+}
