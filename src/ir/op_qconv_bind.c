@@ -100,8 +100,10 @@ us_err ms_qlinear_conv_prepare(us_eval *k, const void **out)
 
 typedef struct windows {
     us_conv_shape d;
-    uint8_t flip;
+    const us_int8_kernels *kernels;
+    bool flip;
     int in_zero;
+    us_window two; /* the same with two spatial dimensions, where there is at most one more */
 } windows;
 
 /* The byte that padding holds: the zero point, as x has it. */
@@ -110,71 +112,115 @@ static uint8_t padding(const us_eval *k, int in_zero)
     return in_zero < 0 || !k->in[in_zero] ? 0 : *(const uint8_t *)k->in[in_zero]->t.data;
 }
 
-/* One kernel row of a window: columns x0, x0 + dilation ... of the image row at `from` (NULL: all padding). */
-static uint8_t *fetch_row(const windows *v, const uint8_t *from, int64_t x0, uint8_t pad,
-                          uint8_t *to)
+/* memcpy of few bytes costs more than the bytes. */
+static inline void copy(uint8_t *to, const uint8_t *from, size_t n)
 {
-    const us_window *w = &v->d.win;
-    int last = w->n - 1;
-    int64_t taps = w->kernel[last], step = w->dilation[last], width = w->in[last];
-    size_t cg = (size_t)v->d.cg, c = (size_t)v->d.c, row = (size_t)taps * cg;
-    if (!from) {
-        memset(to, pad, row);
-    } else if (x0 >= 0 && step == 1 && cg == c && x0 + taps <= width) {
-        memcpy(to, from + (size_t)x0 * c, row);
+    if (n > 128) {
+        memcpy(to, from, n);
+    } else if (n >= 16) {
+        for (size_t i = 0; i + 16 < n; i += 16)
+            memcpy(to + i, from + i, 16);
+        memcpy(to + n - 16, from + n - 16, 16);
+    } else if (n >= 8) {
+        memcpy(to, from, 8);
+        memcpy(to + n - 8, from + n - 8, 8);
+    } else if (n >= 4) {
+        memcpy(to, from, 4);
+        memcpy(to + n - 4, from + n - 4, 4);
     } else {
-        for (int64_t t = 0; t < taps; t++) {
-            int64_t x = x0 + t * step;
-            if (x < 0 || x >= width)
-                memset(to + (size_t)t * cg, pad, cg);
-            else
-                memcpy(to + (size_t)t * cg, from + (size_t)x * c, cg);
-        }
+        for (size_t i = 0; i < n; i++)
+            to[i] = from[i];
     }
-    return to + row;
 }
 
-/* One window, by kernel rows: all spatial dimensions but the last are walked. */
-static void fetch_window(const windows *v, const uint8_t *x, const int64_t *op, uint8_t pad,
-                         uint8_t *to)
+/* One kernel row of the windows of n output positions from column ox on; from: the image row, NULL: all padding. */
+static void fetch_run(const windows *v, const uint8_t *from, int64_t ox, size_t n, uint8_t pad,
+                      uint8_t *to, size_t lda)
 {
-    const us_window *w = &v->d.win;
-    int last = w->n - 1;
-    int64_t kp[US_MAX_RANK] = {0}, n_rows = us_dims_product(w->kernel, 0, last);
-    for (int64_t r = 0; r < n_rows; r++, us_window_next(last, w->kernel, kp)) {
-        int64_t at = 0;
-        bool inside = true;
-        for (int i = 0; i < last; i++) {
-            int64_t q = op[i] * w->stride[i] - w->begin[i] + kp[i] * w->dilation[i];
-            inside = inside && q >= 0 && q < w->in[i];
-            at = at * w->in[i] + q;
+    const us_window *w = &v->two;
+    const size_t c = (size_t)v->d.c, row = (size_t)w->kernel[1] * c;
+    int64_t x0 = ox * w->stride[1] - w->begin[1];
+    for (size_t i = 0; i < n; i++, to += lda, x0 += w->stride[1]) {
+        int64_t x1 = x0 + w->kernel[1], lo = US_MAX(x0, 0), hi = US_MIN(x1, w->in[1]);
+        if (from && lo == x0 && hi == x1) {
+            copy(to, from + (size_t)x0 * c, row);
+        } else if (!from || lo >= hi) {
+            memset(to, pad, row);
+        } else {
+            size_t before = (size_t)(lo - x0) * c, inside = (size_t)(hi - lo) * c;
+            memset(to, pad, before);
+            memcpy(to + before, from + (size_t)lo * c, inside);
+            memset(to + before + inside, pad, row - before - inside);
         }
-        to = fetch_row(v, inside ? x + at * w->in[last] * v->d.c : NULL,
-                       op[last] * w->stride[last] - w->begin[last], pad, to);
     }
 }
 
-static void fetch(const void *state, us_eval *k, size_t group, size_t i0, size_t rows,
-                  uint8_t *room, size_t lda)
+/* At most two spatial dimensions, one group, kernel columns side by side: a kernel row is a run of bytes. */
+static void fetch_flat(const void *state, us_eval *k, size_t group, size_t i0, size_t rows,
+                       uint8_t *room, size_t lda)
+{
+    (void)group;
+    const windows *v = state;
+    const us_window *w = &v->two;
+    const uint8_t pad = padding(k, v->in_zero), *x = k->in[0]->t.data;
+    const size_t c = (size_t)v->d.c, row = (size_t)w->kernel[1] * c;
+    int64_t at = (int64_t)i0;
+    for (size_t done = 0; done < rows;) {
+        int64_t ox = at % w->out[1], oy = at / w->out[1] % w->out[0],
+                image = at / v->d.out_size;
+        size_t n = US_MIN(rows - done, (size_t)(w->out[1] - ox));
+        const uint8_t *plane = x + (size_t)(image * v->d.in_size) * c;
+        for (int64_t ky = 0; ky < w->kernel[0]; ky++) {
+            int64_t iy = oy * w->stride[0] - w->begin[0] + ky * w->dilation[0];
+            bool in = iy >= 0 && iy < w->in[0];
+            fetch_run(v, in ? plane + (size_t)(iy * w->in[1]) * c : NULL, ox, n, pad,
+                      room + done * lda + (size_t)ky * row, lda);
+        }
+        at += (int64_t)n;
+        done += n;
+    }
+    if (v->flip) v->kernels->flip(room, rows * lda, 0x80, room);
+}
+
+/* Any window, tap by tap. */
+static void fetch_any(const void *state, us_eval *k, size_t group, size_t i0, size_t rows,
+                      uint8_t *room, size_t lda)
 {
     const windows *v = state;
     const us_conv_shape *d = &v->d;
-    const uint8_t *x = (const uint8_t *)k->in[0]->t.data + group * (size_t)d->cg;
+    const size_t cg = (size_t)d->cg, c = (size_t)d->c;
+    const uint8_t *x = (const uint8_t *)k->in[0]->t.data + group * cg;
     const uint8_t pad = padding(k, v->in_zero);
-    int64_t op[US_MAX_RANK], image = (int64_t)i0 / d->out_size, at = (int64_t)i0 % d->out_size;
-    us_window_at(d->win.n, d->win.out, at, op);
     for (size_t i = 0; i < rows; i++) {
+        int64_t at = (int64_t)(i0 + i), op[US_MAX_RANK], kp[US_MAX_RANK] = {0};
+        const uint8_t *image = x + (size_t)(at / d->out_size * d->in_size) * c;
         uint8_t *to = room + i * lda;
-        fetch_window(v, x + image * d->in_size * d->c, op, pad, to);
-        us_window_next(d->win.n, d->win.out, op);
-        if (++at == d->out_size) {
-            at = 0;
-            image++;
+        us_window_at(d->win.n, d->win.out, at % d->out_size, op);
+        for (int64_t t = 0; t < d->taps; t++, to += cg) {
+            int64_t from = us_window_source(&d->win, kp, op);
+            if (from < 0)
+                memset(to, pad, cg);
+            else
+                memcpy(to, image + (size_t)from * c, cg);
+            us_window_next(d->win.n, d->win.kernel, kp);
         }
     }
-    if (v->flip)
-        for (size_t i = 0; i < rows * lda; i++)
-            room[i] ^= 0x80;
+    if (v->flip) v->kernels->flip(room, rows * lda, 0x80, room);
+}
+
+/* One spatial dimension as two. */
+static us_window as_two(const us_window *w)
+{
+    us_window two = *w;
+    if (w->n != 1) return two;
+    two = (us_window){.n = 2, .in = {1, w->in[0]}, .kernel = {1, w->kernel[0]}};
+    two.stride[0] = two.dilation[0] = two.out[0] = 1;
+    two.stride[1] = w->stride[0];
+    two.dilation[1] = w->dilation[0];
+    two.begin[1] = w->begin[0];
+    two.end[1] = w->end[0];
+    two.out[1] = w->out[0];
+    return two;
 }
 
 /* --- depthwise ------------------------------------------------------------------------------------------ */
@@ -333,8 +379,13 @@ us_err ms_qlinear_conv_bind(us_eval *k, us_call *call)
         void *mem;
         US_TRY(us_eval_keep(k, sizeof(windows), &mem));
         windows *v = mem;
-        *v = (windows){.d = d, .flip = x->dtype == US_I8, .in_zero = p.terms.a_zero};
-        p.fetch = fetch;
+        *v = (windows){.d = d,
+                       .kernels = r->kernels,
+                       .flip = x->dtype == US_I8,
+                       .in_zero = p.terms.a_zero};
+        v->two = as_two(&d.win);
+        bool flat = v->two.n == 2 && v->two.dilation[1] == 1 && d.groups == 1;
+        p.fetch = flat ? fetch_flat : fetch_any;
         p.fetch_state = v;
     }
     return us_qproduct_bind(k, &p, call);

@@ -306,9 +306,8 @@ static void copy_rows(const us_qproduct *p, const us_eval *k, size_t i0, size_t 
                       uint8_t *room)
 {
     const uint8_t *a = (const uint8_t *)k->in[p->terms.a]->t.data + i0 * p->k;
-    for (size_t i = 0; i < rows; i++, room += p->k4)
-        for (size_t q = 0; q < p->k; q++)
-            room[q] = a[i * p->k + q] ^ p->flip;
+    for (size_t i = 0; i < rows; i++)
+        p->kernels->flip(a + i * p->k, p->k, p->flip, room + i * p->k4);
 }
 
 static void run_unit(const job *j, size_t unit, char *scratch)

@@ -88,6 +88,8 @@ typedef struct us_int8_kernels {
     void (*gemm)(const us_int8_args *g);
     void (*pack)(const us_int8_layout *l, const us_int8_weights *w, int8_t *to);
     void (*dw)(const us_int8_dw_args *g);
+    /* y = x with the bits of mask flipped; y may be x. */
+    void (*flip)(const uint8_t *x, size_t n, uint8_t mask, uint8_t *y);
     /* sums[i] = the sum of k numbers of row i. */
     void (*row_sums)(size_t m, size_t k, const uint8_t *a, size_t lda, int32_t *sums);
     /* 8-bit y of floats: x / scale rounded, plus zero, saturated to lo..hi; what is no number becomes 0. */

@@ -385,6 +385,8 @@ static void products_and_pools(const us_int8_kernels *k)
                 *m = guarded(n);
         const uint8_t *tap[] = {a, b, a};
         int32_t *sums = calloc(n, sizeof *sums);
+        uint8_t *f = guarded(n);
+        k->flip(a, n, 0x80, f + GUARD);
         us_int8_mul p = {.is_signed = n % 2, .za = 3, .zb = -7, .ratio = 0.013F, .zero = 11};
         const uint8_t flip = (uint8_t)(n % 2 ? 0x80 : 0);
         k->mul(a, b, n, &p, y + GUARD);
@@ -399,10 +401,12 @@ static void products_and_pools(const us_int8_kernels *k)
             q = nearbyintf(fminf(fmaxf(q, p.is_signed ? -128 : 0), p.is_signed ? 127 : 255));
             wrong += y[GUARD + i] != (uint8_t)(int)q;
             wrong += m[GUARD + i] != (uint8_t)(int)fmaxf(va, vb);
+            wrong += f[GUARD + i] != (a[i] ^ 0x80);
             wrong += sums[i] != (a[i] ^ flip) + (b[i] ^ flip);
         }
         CHECK_EQ_I64((int64_t)wrong, 0);
-        CHECK(guards_hold(y, n) && guards_hold(m, n));
+        CHECK(guards_hold(y, n) && guards_hold(m, n) && guards_hold(f, n));
+        free(f);
         free(a);
         free(b);
         free(y);

@@ -148,6 +148,12 @@ static void dw(const us_int8_dw_args *g)
         }
 }
 
+static void flip(const uint8_t *x, size_t n, uint8_t mask, uint8_t *y)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] = x[i] ^ mask;
+}
+
 static void row_sums(size_t m, size_t k, const uint8_t *a, size_t lda, int32_t *sums)
 {
     for (size_t i = 0; i < m; i++) {
@@ -232,6 +238,7 @@ const us_int8_kernels us_int8__ref = {.name = "us_int8_gemm__ref",
                                       .gemm = gemm,
                                       .pack = us_int8_pack__ref,
                                       .dw = dw,
+                                      .flip = flip,
                                       .row_sums = row_sums,
                                       .quantize = quantize,
                                       .dequantize = dequantize,
