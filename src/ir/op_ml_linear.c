@@ -1,7 +1,9 @@
 /* ir/op_ml_linear.c - ai.onnx.ml.LinearClassifier and LinearRegressor. */
 #include "ir/ml_post.h"
+#include "ir/product.h"
 
 #include <math.h>
+#include <string.h>
 
 /* clang-format off */
 static const us_param linear_classifier_in[] = {
@@ -81,43 +83,63 @@ us_err ml_linear_classifier_infer(us_infer *k)
     return us_infer_out(k, 1, US_F32, 2, (us_dim[]){n, classes});
 }
 
-/* One row of coefficients with two labels: a score above 0 means the second. */
+/* What is made of the scores of a row, and where it goes. */
+typedef struct classes {
+    us_labels labels;
+    us_post post;
+    size_t rows, width; /* of coefficients; of the outcome */
+    bool pair; /* one row of coefficients with two labels: a score above 0 means the second */
+    us_tensor *yl, *ys; /* NULL: not wanted */
+} classes;
+
+/* s has room for two. */
+static void put_class(const classes *c, double *s, int64_t i)
+{
+    size_t best = 0;
+    for (size_t e = 1; e < c->rows; e++)
+        if (s[e] > s[best]) best = e;
+    if (c->rows == 1) best = s[0] > 0 && us_labels_count(&c->labels) != 1;
+    if (c->pair)
+        us_ml_post_pair(c->post, true, s[0], s);
+    else
+        us_ml_post(c->post, s, c->rows);
+    if (c->yl) us_labels_put(&c->labels, best, c->yl, i);
+    for (size_t e = 0; c->ys && e < c->width; e++)
+        ((float *)c->ys->data)[i * (int64_t)c->width + (int64_t)e] = (float)s[e];
+}
+
+static bool settle_classes(const us_p_ml_linear_classifier *p, size_t rows, classes *c)
+{
+    c->labels = labels_of(p);
+    size_t n = us_labels_count(&c->labels);
+    c->rows = rows;
+    c->pair = rows == 1 && n == 2;
+    c->width = c->pair ? 2 : rows;
+    return !n || n == rows || c->pair;
+}
+
 us_err ml_linear_classifier_eval(us_eval *k)
 {
     const us_p_ml_linear_classifier *p = k->params;
-    us_labels l = labels_of(p);
-    us_tensor x, *yl = NULL, *ys = NULL;
+    classes c = {.yl = NULL};
+    us_tensor x;
     int64_t n, d;
-    size_t rows = 0, n_labels = us_labels_count(&l);
-    us_post post;
+    size_t rows = 0;
     double *s;
     US_TRY(us_ml_rows(k, &x, &n, &d));
     US_TRY(widths(k, p->coefficients, d, &rows));
-    US_TRY(us_ml_post_find(k, p->post_transform, &post));
+    US_TRY(us_ml_post_find(k, p->post_transform, &c.post));
     US_TRY(us_eval_work(k, (double)n * (double)d * (double)rows));
-    bool pair = rows == 1 && n_labels == 2;
-    if (n_labels && n_labels != rows && !pair)
-        return us_eval_fail(k, US_SHAPE, "%zu labels for %zu rows of coefficients", n_labels,
-                            rows);
-    size_t width = pair ? 2 : rows;
-    US_TRY(us_eval_scratch(k, (width + 2) * sizeof *s, (void **)&s));
-    if (us_eval_wants(k, 0)) US_TRY(us_eval_out(k, 0, us_labels_type(&l), 1, &n, &yl));
+    if (!settle_classes(p, rows, &c))
+        return us_eval_fail(k, US_SHAPE, "%zu labels for %zu rows of coefficients",
+                            us_labels_count(&c.labels), rows);
+    US_TRY(us_eval_scratch(k, (c.width + 2) * sizeof *s, (void **)&s));
+    if (us_eval_wants(k, 0)) US_TRY(us_eval_out(k, 0, us_labels_type(&c.labels), 1, &n, &c.yl));
     if (us_eval_wants(k, 1))
-        US_TRY(us_eval_out(k, 1, US_F32, 2, (int64_t[]){n, (int64_t)width}, &ys));
+        US_TRY(us_eval_out(k, 1, US_F32, 2, (int64_t[]){n, (int64_t)c.width}, &c.ys));
     for (int64_t i = 0; i < n; i++) {
-        size_t best = 0;
         scores(&x, i, d, p->coefficients, p->intercepts, rows, s);
-        for (size_t e = 1; e < rows; e++)
-            if (s[e] > s[best]) best = e;
-        if (rows == 1) best = s[0] > 0;
-        if (rows == 1 && n_labels == 1) best = 0;
-        if (pair)
-            us_ml_post_pair(post, true, s[0], s);
-        else
-            us_ml_post(post, s, rows);
-        if (yl) us_labels_put(&l, best, yl, i);
-        for (size_t e = 0; ys && e < width; e++)
-            ((float *)ys->data)[i * (int64_t)width + (int64_t)e] = (float)s[e];
+        put_class(&c, s, i);
     }
     return US_OK;
 }
@@ -153,5 +175,139 @@ us_err ml_linear_regressor_eval(us_eval *k)
         for (size_t e = 0; e < rows; e++)
             ((float *)y->data)[i * (int64_t)rows + (int64_t)e] = (float)s[e];
     }
+    return US_OK;
+}
+
+/* --- calls ----------------------------------------------------------------------------------------- */
+
+enum { BLOCK = 16 }; /* rows whose scores are made at once */
+
+typedef struct linear_call {
+    const us_weights *w;
+    size_t n, at_double; /* rows; where in scratch the doubles of one row are */
+    size_t at_gemm;
+    classes c;
+} linear_call;
+
+/* Coefficients packed, room for a block's scores. *out stays NULL where eval is to say what is wrong. */
+static us_err bind_linear(us_eval *k, us_floats coef, us_floats icept, linear_call **out,
+                          us_call *call)
+{
+    const us_tensor *x = us_eval_opt(k, 0);
+    void *keep, *bias;
+    us_weights *w;
+    if (!x || x->dtype != US_F32 || x->rank < 1 || x->rank > 2 || !us_tensor_contiguous(x)) {
+        call->kernel = "not rows of float32";
+        return US_OK;
+    }
+    size_t d = (size_t)x->dims[x->rank - 1], e = coef.n / d;
+    if (coef.n == 0 || coef.n % d) return US_OK;
+    US_TRY(us_eval_keep(k, e * sizeof(float), &bias)); /* zeros */
+    if (icept.n) memcpy(bias, icept.p, US_MIN(icept.n, e) * sizeof(float));
+    us_gemm_weights g = {.n = e, .k = d, .b = coef.p, .ldb = d, .trans = true, .scale = 1};
+    US_TRY(us_weights_new(k, &g, bias, &w));
+    US_TRY(us_eval_keep(k, sizeof(linear_call), &keep));
+    linear_call *t = keep;
+    t->w = w;
+    t->n = x->rank == 2 ? (size_t)x->dims[0] : 1;
+    t->at_double = (BLOCK * e + 15) / 16 * 16 * sizeof(float);
+    t->at_gemm = t->at_double + (e + 2 + 7) / 8 * 8 * sizeof(double);
+    call->scratch = t->at_gemm + w->kernels->scratch(BLOCK, e, d);
+    US_TRY(us_eval_work(k, (double)t->n * (double)d * (double)e));
+    *out = t;
+    return US_OK;
+}
+
+typedef void row_fn(const us_eval *k, const classes *c, double *s, size_t row);
+
+static void all_rows(const linear_call *t, us_eval *k, void *scratch, const classes *c,
+                     row_fn *row)
+{
+    float *sums = scratch;
+    double *s = (void *)((char *)scratch + t->at_double);
+    us_pgemm_args g = {.n = t->w->n,
+                       .k = t->w->k,
+                       .j1 = t->w->n,
+                       .a = k->in[0]->t.data,
+                       .lda = t->w->k,
+                       .w = t->w->w,
+                       .bias = t->w->bias,
+                       .lo = -INFINITY,
+                       .hi = INFINITY,
+                       .c = sums,
+                       .ldc = t->w->n,
+                       .scratch = (char *)scratch + t->at_gemm};
+    for (size_t i = 0; i < t->n; i += BLOCK, g.a += BLOCK * g.lda) {
+        g.m = US_MIN((size_t)BLOCK, t->n - i);
+        t->w->kernels->run(&g);
+        for (size_t r = 0; r < g.m; r++) {
+            for (size_t e = 0; e < g.n; e++)
+                s[e] = (double)sums[r * g.n + e];
+            row(k, c, s, i + r);
+        }
+    }
+}
+
+static void class_row(const us_eval *k, const classes *c, double *s, size_t row)
+{
+    (void)k;
+    put_class(c, s, (int64_t)row);
+}
+
+static us_err run_classifier(us_eval *k, const void *state, void *scratch)
+{
+    const linear_call *t = state;
+    classes c = t->c;
+    c.yl = us_eval_wants(k, 0) ? &k->out[0]->t : NULL;
+    c.ys = us_eval_wants(k, 1) ? &k->out[1]->t : NULL;
+    all_rows(t, k, scratch, &c, class_row);
+    return US_OK;
+}
+
+us_err ml_linear_classifier_bind(us_eval *k, us_call *call)
+{
+    const us_p_ml_linear_classifier *p = k->params;
+    linear_call *t = NULL;
+    US_TRY(bind_linear(k, p->coefficients, p->intercepts, &t, call));
+    if (!t || us_ml_post_find(k, p->post_transform, &t->c.post) != US_OK ||
+        !settle_classes(p, t->w->n, &t->c))
+        return US_OK;
+    const us_tensor *ys = us_eval_opt_out(k, 1);
+    if (ys && us_tensor_count(ys) != (int64_t)(t->n * t->c.width)) return US_OK;
+    call->state = t;
+    call->run = run_classifier;
+    call->kernel = t->w->kernels->name;
+    return US_OK;
+}
+
+static void target_row(const us_eval *k, const classes *c, double *s, size_t row)
+{
+    float *y = (float *)k->out[0]->t.data + row * c->rows;
+    us_ml_post(c->post, s, c->rows);
+    for (size_t e = 0; e < c->rows; e++)
+        y[e] = (float)s[e];
+}
+
+static us_err run_regressor(us_eval *k, const void *state, void *scratch)
+{
+    const linear_call *t = state;
+    all_rows(t, k, scratch, &t->c, target_row);
+    return US_OK;
+}
+
+us_err ml_linear_regressor_bind(us_eval *k, us_call *call)
+{
+    const us_p_ml_linear_regressor *p = k->params;
+    linear_call *t = NULL;
+    US_TRY(bind_linear(k, p->coefficients, p->intercepts, &t, call));
+    if (!t || us_ml_post_find(k, p->post_transform, &t->c.post) != US_OK) return US_OK;
+    const us_tensor *y = us_eval_opt_out(k, 0);
+    t->c.rows = t->w->n;
+    if ((int64_t)t->c.rows != p->targets || !y ||
+        us_tensor_count(y) != (int64_t)(t->n * t->c.rows))
+        return US_OK;
+    call->state = t;
+    call->run = run_regressor;
+    call->kernel = t->w->kernels->name;
     return US_OK;
 }

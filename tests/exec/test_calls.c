@@ -20,6 +20,11 @@ typedef struct call_case {
         -1                                                                                     \
     }
 
+/* a and b: x and z as another type, up to 100. */
+#define AS_INTS(type)                                                                          \
+    "const h: float[] = {100}\n  m = Mul(x, h)\n  n = Mul(z, h)\n  a = Cast(m) {to=" #type     \
+    "}\n  b = Cast(n) {to=" #type "}\n  "
+
 static const call_case table[] = {
     /* operands that are full, numbers, rows, columns, channels, and all of that around each other */
     {"y = Add(x, z)", BIG, BIG, 0},
@@ -108,6 +113,82 @@ static const call_case table[] = {
     {"y = DepthToSpace(x) {blocksize=2, mode=\"CRD\"}", {2, 12, 17, 19, -1}, NO, 0},
     {"const i: int64[3] = {-1, 0, 5}\n  y = Gather(x, i) {axis=3}", X6, NO, 0},
     {"const i: int64[2,2] = {2, 0, -3, 1}\n  y = Gather(x, i)", BIG, NO, 0},
+    /* integers, truth values, doubles */
+    {AS_INTS(7) "c = Add(a, b)\n  y = Cast(c) {to=1}", X6, {7, 1, 65, -1}, 0},
+    {AS_INTS(7) "c = Sub(b, a)\n  y = Cast(c) {to=1}", BIG, {40, 1, 60, -1}, 0},
+    {AS_INTS(6) "c = Mul(a, b)\n  y = Cast(c) {to=1}", X6, {1, -1}, 0},
+    {AS_INTS(6) "c = Div(a, b)\n  y = Cast(c) {to=1}", X6, X6, 0},
+    {AS_INTS(7) "c = Mod(a, b)\n  y = Cast(c) {to=1}", X6, {6, 1, 33, 1, -1}, 0},
+    {AS_INTS(3) "c = Max(a, b)\n  d = Cast(c) {to=6}\n  y = Cast(d) {to=1}", X6, X6, 0},
+    {AS_INTS(7) "c = Equal(a, b)\n  d = Less(a, b)\n  e = GreaterOrEqual(a, b)\n  "
+                "f = Xor(c, d)\n  g = Not(f)\n  h2 = And(g, e)\n  y = Cast(h2) {to=1}",
+     X6,
+     {65, -1},
+     0},
+    {AS_INTS(6) "c = LessOrEqual(a, b)\n  d = Where(c, a, b)\n  e = Neg(d)\n  f = Abs(e)\n  "
+                "g = Sign(e)\n  i = Add(f, g)\n  y = Cast(i) {to=1}",
+     X6,
+     {33, 1, -1},
+     0},
+    {AS_INTS(2) "c = BitwiseAnd(a, b)\n  d = BitwiseOr(c, a)\n  e = BitwiseXor(d, b)\n  "
+                "f = BitwiseNot(e)\n  y = Cast(f) {to=1}",
+     X6,
+     {7, 33, 65, -1},
+     0},
+    {AS_INTS(
+         11) "c = Pow(a, a)\n  d = Equal(c, c)\n  e = Cast(d) {to=7}\n  f = CastLike(e, a)\n  "
+             "g = Add(f, b)\n  y = Cast(g) {to=1}",
+     X6, X6, 0},
+    {AS_INTS(10) "c = Cast(a) {to=11}\n  d = Cast(c) {to=16}\n  e = Cast(d) {to=1}\n  "
+                 "f = Cast(e) {to=16}\n  g = Cast(f) {to=7}\n  i = Cast(g) {to=9}\n  "
+                 "j = Cast(i) {to=6}\n  y = Cast(j) {to=1}",
+     X6, X6, 0},
+    /* columns of ai.onnx.ml */
+    {"y = ai.onnx.ml.Scaler(x) {offset=[0.5], scale=[2.0, 3.0, -1.0]}", {7, 3, -1}, NO, 0},
+    {"y = ai.onnx.ml.Scaler(x) {offset=[0.5, 1.0, 2.0, 0.25, 1.5]}", {2, 3, 5, -1}, NO, 0},
+    {"y = ai.onnx.ml.Normalizer(x) {norm=\"MAX\"}", {5, 7, -1}, NO, 1e-6},
+    {"y = ai.onnx.ml.Normalizer(x) {norm=\"L1\"}", {33, 20, -1}, NO, 1e-6},
+    {"y = ai.onnx.ml.Normalizer(x) {norm=\"L2\"}", {9, -1}, NO, 1e-6},
+    {"y = ai.onnx.ml.Binarizer(x) {threshold=0.125}", {5, 7, -1}, NO, 0},
+    {"y = ai.onnx.ml.Imputer(x) {imputed_value_floats=[0.5, 1.0, 2.0], "
+     "replaced_value_float=0.0}",
+     {4, 3, -1},
+     NO,
+     0},
+    {"const i: int64[3] = {4, 0, 4}\n  y = ai.onnx.ml.ArrayFeatureExtractor(x, i)",
+     {6, 5, -1},
+     NO,
+     0},
+    {"const i: int64[2] = {1, 0}\n  y = ai.onnx.ml.ArrayFeatureExtractor(x, i)",
+     {5, -1},
+     NO,
+     0},
+    {"y = ai.onnx.ml.FeatureVectorizer(x, z) {inputdimensions=[2, 6]}",
+     {4, 3, -1},
+     {4, 5, -1},
+     0},
+    {"y = ai.onnx.ml.LinearRegressor(x) {coefficients=[1.0, -2.0, 0.5, 0.25, 3.0, 1.0], "
+     "intercepts=[0.5, -1.0], targets=2, post_transform=\"LOGISTIC\"}",
+     {35, 3, -1},
+     NO,
+     1e-6},
+    {"y = ai.onnx.ml.LinearRegressor(x) {coefficients=[1.0, -2.0, 0.5]}", {3, -1}, NO, 1e-6},
+    {"l, y = ai.onnx.ml.LinearClassifier(x) {coefficients=[1.0, -2.0, 0.5, 0.25, 3.0, 1.0, "
+     "0.125, 4.0, 5.0], intercepts=[0.5, -1.0, 0.0], classlabels_ints=[3, 5, 8], "
+     "post_transform=\"SOFTMAX\"}",
+     {17, 3, -1},
+     NO,
+     1e-6},
+    {"l, y = ai.onnx.ml.LinearClassifier(x) {coefficients=[1.0, -2.0], intercepts=[0.5], "
+     "classlabels_ints=[3, 5], post_transform=\"LOGISTIC\"}",
+     {17, 2, -1},
+     NO,
+     1e-6},
+    {"l, s = ai.onnx.ml.LinearClassifier(x) {coefficients=[1.0, -2.0, 3.0, 4.0], "
+     "classlabels_ints=[3, 5]}\n  y = Cast(l) {to=1}",
+     {40, 2, -1},
+     NO,
+     0},
 };
 
 static int rank_of(const int64_t *d)
@@ -135,8 +216,8 @@ static void open_case(fixture *f, const call_case *t, const us_session_opts *o)
     write_input(x, sizeof x, "x", t->x);
     write_input(z, sizeof z, "z", t->z);
     (void)snprintf(text, sizeof text,
-                   "model ir=10 opset=20\ngraph main(%s%s%s) -> (y) {\n  %s\n}\n", x,
-                   two ? ", " : "", two ? z : "", t->body);
+                   "model ir=10 opset=20,ai.onnx.ml:3\ngraph main(%s%s%s) -> (y) {\n  %s\n}\n",
+                   x, two ? ", " : "", two ? z : "", t->body);
     fixture_begin(f);
     us_plan_opts po = {.no_passes = true}; /* each operator by itself */
     fixture_open(f, text, &po, o);
