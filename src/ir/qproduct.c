@@ -11,6 +11,7 @@
 enum {
     QUAD = 4,
     MOST_PARTS = 16,
+    CHUNK_PANELS = 2,
     BLOCK_BYTES = 64 * 1024, /* rows that are multiplied by one panel after the other */
 };
 #define PART_PRODUCTS 4e6 /* some 20 us */
@@ -68,8 +69,8 @@ static us_err pack_group(us_eval *k, const us_int8_kernels *f, const us_int8_wei
         return us_eval_fail(k, US_LIMIT, "weights are too large");
     US_TRY(us_eval_keep(k, US_MAX(bytes, (size_t)1), &packed));
     US_TRY(us_eval_keep(k, n_up * sizeof(int32_t), &sums));
-    f->pack(&f->layout, w, packed);
-    us_int8_col_sums(&f->layout, w->n, w->k, packed, sums);
+    f->pack(w, packed);
+    f->col_sums(w->n, w->k, packed, sums);
     if (any_zero(zero) || (!zero && w->flip)) {
         US_TRY(us_eval_keep(k, n_up * sizeof(int32_t), &zeros));
         spread_zero(zero, w->flip, j0, w->n, zeros);
@@ -194,30 +195,33 @@ typedef struct arrays {
     float *scale, *bias;
 } arrays;
 
-static size_t array_bytes(const us_qproduct *p)
+static size_t array_bytes(size_t n)
 {
-    size_t groups = p->w ? p->w->n_groups : 1;
-    return 4 * groups * p->n_up * sizeof(int32_t);
+    return 4 * n * sizeof(int32_t);
 }
 
-static arrays arrays_in(const us_qproduct *p, void *mem)
+static arrays arrays_in(void *mem, size_t n)
 {
-    size_t all = array_bytes(p) / 4 / sizeof(int32_t);
     int32_t *i = mem;
-    float *f = (float *)(void *)(i + 2 * all);
-    return (arrays){i, i + all, f, f + all};
+    float *f = (float *)(void *)(i + 2 * n);
+    return (arrays){i, i + n, f, f + n};
 }
 
-static void fill_group(const us_eval *k, const us_qproduct *p, const us_qweights *w, size_t g,
-                       const arrays *to)
+static bool is_biased(const us_eval *k, const us_qterms *t)
+{
+    return t->bias >= 0 && (size_t)t->bias < k->n_in && k->in[t->bias];
+}
+
+/* Columns of w, which are those from `col` on, at `at` in the arrays. */
+static void fill_columns(const us_eval *k, const us_qproduct *p, const us_qweights *w,
+                         size_t col, size_t at, const arrays *to)
 {
     const us_qterms *t = &p->terms;
-    const bool biased = t->bias >= 0 && (size_t)t->bias < k->n_in && k->in[t->bias];
+    const bool biased = is_biased(k, t);
     const int32_t za = t->a_zero >= 0 && (size_t)t->a_zero < k->n_in && k->in[t->a_zero]
                            ? zero_at(k, t->a_zero, true)
-                           : (p->flip ? 128 : 0);
-    for (size_t j = 0; j < p->n; j++) {
-        size_t at = g * p->n_up + j, col = g * p->n + j;
+                           : p->flip;
+    for (size_t j = 0; j < w->n; j++, at++, col++) {
         int32_t zw = w->zero ? w->zero[j] : 0;
         uint32_t add = wrap((int32_t)p->k * za, zw) - wrap(za, w->col_sums[j]);
         if (biased && k->in[t->bias]->t.dtype == US_I32)
@@ -232,62 +236,72 @@ static void fill_group(const us_eval *k, const us_qproduct *p, const us_qweights
     }
 }
 
-static void fill_end(const us_eval *k, const us_qproduct *p, const us_qweights *w, void *mem,
-                     us_int8_end *end)
+static us_int8_end end_of(const us_eval *k, const us_qproduct *p, const arrays *a, bool zeros)
 {
-    const us_qterms *t = &p->terms;
-    arrays to = arrays_in(p, mem);
-    size_t groups = p->w ? p->w->n_groups : 1;
+    us_int8_end end = p->end;
+    end.add = a->add;
+    end.by_row = zeros ? a->by_row : NULL;
+    end.scale = a->scale;
+    end.bias =
+        is_biased(k, &p->terms) && k->in[p->terms.bias]->t.dtype == US_F32 ? a->bias : NULL;
+    if (p->end.type == US_INT8_BYTE) end.zero = zero_at(k, p->terms.y_zero, false);
+    return end;
+}
+
+/* Of packed weights, all groups. */
+static us_int8_end fill_end(const us_eval *k, const us_qproduct *p, void *mem)
+{
+    arrays to = arrays_in(mem, p->w->n_groups * p->n_up);
     bool zeros = false;
-    memset(mem, 0, array_bytes(p));
-    for (size_t g = 0; g < groups; g++) {
-        fill_group(k, p, w + g, g, &to);
-        zeros = zeros || w[g].zero;
+    memset(mem, 0, array_bytes(p->w->n_groups * p->n_up));
+    for (size_t g = 0; g < p->w->n_groups; g++) {
+        fill_columns(k, p, &p->w->group[g], g * p->n, g * p->n_up, &to);
+        zeros = zeros || p->w->group[g].zero;
     }
-    const bool biased = t->bias >= 0 && (size_t)t->bias < k->n_in && k->in[t->bias];
-    *end = p->end;
-    end->add = to.add;
-    end->by_row = zeros ? to.by_row : NULL;
-    end->scale = to.scale;
-    end->bias = biased && k->in[t->bias]->t.dtype == US_F32 ? to.bias : NULL;
-    if (p->end.type == US_INT8_BYTE) end->zero = zero_at(k, t->y_zero, false);
+    return end_of(k, p, &to, zeros);
 }
 
 /* --- cutting -------------------------------------------------------------------------------------------- */
 
+/* Rows in blocks of about BLOCK_BYTES, lower where there would be too few for the threads; then columns in parts. */
 static void cut(us_qproduct *p)
 {
     size_t mr = p->kernels->mr, nr = p->kernels->layout.nr, groups = p->w ? p->w->n_groups : 1;
     double work = (double)p->m * (double)p->n * (double)p->k * (double)groups;
-    p->k4 = up(p->k, QUAD);
-    size_t rows = US_MAX(BLOCK_BYTES / p->k4 / mr, (size_t)1) * mr;
-    p->block = US_MIN(rows, up(p->m, mr));
-    p->n_blocks = (p->m + p->block - 1) / p->block;
     size_t worth = (size_t)US_MIN(US_MAX(work / PART_PRODUCTS, 1.0), (double)MOST_PARTS);
-    if (worth > p->n_blocks * groups &&
-        p->m >= 2 * mr * worth) { /* lower blocks, one for each part */
+    p->k4 = up(p->k, QUAD);
+    p->block = US_MIN(US_MAX(BLOCK_BYTES / US_MAX(p->k4, (size_t)1) / mr, (size_t)1) * mr,
+                      up(p->m, mr));
+    if (p->w && worth > (p->m + p->block - 1) / p->block * groups && p->m >= 2 * mr * worth)
         p->block = up((p->m + worth - 1) / worth, mr);
-        p->n_blocks = (p->m + p->block - 1) / p->block;
-    }
+    p->n_blocks = (p->m + p->block - 1) / p->block;
     p->part_cols = p->n;
-    if (worth > p->n_blocks * groups && p->n > nr)
-        p->part_cols = up((p->n + worth - 1) / worth, nr);
+    if (!p->w)
+        p->part_cols = US_MIN(p->n, CHUNK_PANELS * nr);
+    else if (worth > p->n_blocks * groups && p->n > nr)
+        p->part_cols = US_MIN(p->n, up((p->n + worth - 1) / worth, nr));
     p->n_col_parts = (p->n + p->part_cols - 1) / p->part_cols;
-    p->n_parts = US_MIN(p->n_blocks * p->n_col_parts * groups, worth);
+    p->n_parts = US_MIN(p->n_col_parts * (p->w ? p->n_blocks * groups : 1), worth);
 }
 
+static size_t n_groups(const us_qproduct *p)
+{
+    return p->w ? p->w->n_groups : 1;
+}
+
+/* Beside its block of rows a part has, for weights packed as it goes, a chunk of them and all that belongs to its columns. */
 static bool lay_scratch(us_qproduct *p, size_t *bytes)
 {
-    size_t packed = 0, at = 0;
-    if (!p->is_settled) at += up(array_bytes(p), 64);
-    p->at_packed = at;
+    size_t packed = 0, each = up(p->part_cols, p->kernels->layout.vw) * sizeof(int32_t);
+    p->at_parts = p->is_settled || !p->w ? 0 : up(array_bytes(p->w->n_groups * p->n_up), 64);
+    p->at_sums = up(p->block * p->k4, 64);
+    p->at_chunk = p->at_sums + up(p->block * sizeof(int32_t), 64);
+    p->part_bytes = p->at_chunk;
     if (!p->w) {
-        if (!us_int8_pack_bytes(&p->kernels->layout, p->n, p->k, &packed)) return false;
-        at += up(packed, 64) + 2 * up(p->n_up * sizeof(int32_t), 64);
+        if (!us_int8_pack_bytes(&p->kernels->layout, p->part_cols, p->k, &packed)) return false;
+        p->part_bytes += up(packed, 64) + up(6 * each, 64);
     }
-    p->at_parts = at;
-    p->part_bytes = up(p->block * p->k4, 64) + up(p->block * sizeof(int32_t), 64);
-    *bytes = at + p->n_parts * p->part_bytes;
+    *bytes = p->at_parts + p->n_parts * p->part_bytes;
     return true;
 }
 
@@ -296,8 +310,7 @@ static bool lay_scratch(us_qproduct *p, size_t *bytes)
 typedef struct job {
     const us_qproduct *p;
     us_eval *k;
-    const us_qweights *w;
-    const us_int8_end *end;
+    const us_int8_end *end; /* of packed weights */
     char *scratch;
     size_t n_units, per_part;
 } job;
@@ -310,85 +323,109 @@ static void copy_rows(const us_qproduct *p, const us_eval *k, size_t i0, size_t 
         p->kernels->flip(a + i * p->k, p->k, p->flip, room + i * p->k4);
 }
 
-static void run_unit(const job *j, size_t unit, char *scratch)
+/* A block of rows by columns g->j0.. of g->w, whose end starts at its first; g->c is where that column is in row 0 of all. */
+static void multiply(const job *j, us_int8_args *g, size_t group, size_t block, char *scratch)
+{
+    const us_qproduct *p = j->p;
+    size_t i0 = block * p->block, each = p->end.type == US_INT8_BYTE ? 1 : 4;
+    uint8_t *room = (uint8_t *)scratch;
+    int32_t *sums = (int32_t *)(void *)(scratch + p->at_sums);
+    g->m = US_MIN(p->block, p->m - i0);
+    g->k = p->k;
+    g->a = room;
+    g->lda = p->k4;
+    g->row_sums = sums;
+    g->ldc = p->n * n_groups(p);
+    g->c = (char *)g->c + i0 * g->ldc * each;
+    if (p->fetch)
+        p->fetch(p->fetch_state, j->k, group, i0, g->m, room, p->k4);
+    else if (p->k != p->k4 || p->flip)
+        copy_rows(p, j->k, i0, g->m, room);
+    else
+        g->a = (const uint8_t *)j->k->in[p->terms.a]->t.data + i0 * p->k;
+    if (g->end->by_row) p->kernels->row_sums(g->m, p->k, g->a, g->lda, sums);
+    p->kernels->gemm(g);
+}
+
+/* Packed before: a unit is a block of rows by a part of the columns of a group. */
+static void run_packed(const job *j, size_t unit, char *scratch)
 {
     const us_qproduct *p = j->p;
     size_t cols = unit % p->n_col_parts, rest = unit / p->n_col_parts,
-           block = rest % p->n_blocks, group = rest / p->n_blocks, i0 = block * p->block,
-           rows = US_MIN(p->block, p->m - i0), ldc = p->n * (p->w ? p->w->n_groups : 1),
-           each = p->end.type == US_INT8_BYTE ? 1 : 4;
-    uint8_t *room = (uint8_t *)scratch;
-    int32_t *sums = (int32_t *)(void *)(scratch + up(p->block * p->k4, 64));
+           group = rest / p->n_blocks, each = p->end.type == US_INT8_BYTE ? 1 : 4;
     us_int8_end end = *j->end;
     end.add += group * p->n_up;
     end.scale += group * p->n_up;
     if (end.by_row) end.by_row += group * p->n_up;
     if (end.bias) end.bias += group * p->n_up;
-    us_int8_args g = {.m = rows,
-                      .n = p->n,
-                      .k = p->k,
+    us_int8_args g = {.n = p->n,
                       .j0 = cols * p->part_cols,
-                      .a = room,
-                      .lda = p->k4,
-                      .row_sums = sums,
-                      .w = j->w[group].w,
+                      .w = p->w->group[group].w,
                       .end = &end,
-                      .c = (char *)j->k->out[0]->t.data + (i0 * ldc + group * p->n) * each,
-                      .ldc = ldc};
+                      .c = (char *)j->k->out[0]->t.data + group * p->n * each};
     g.j1 = US_MIN(p->n, g.j0 + p->part_cols);
-    if (p->fetch) {
-        p->fetch(p->fetch_state, j->k, group, i0, rows, room, p->k4);
-    } else if (p->k != p->k4 || p->flip) {
-        copy_rows(p, j->k, i0, rows, room);
-    } else {
-        g.a = (const uint8_t *)j->k->in[p->terms.a]->t.data + i0 * p->k;
+    multiply(j, &g, group, rest % p->n_blocks, scratch);
+}
+
+static const us_tensor *given(const us_eval *k, int i)
+{
+    return i >= 0 && (size_t)i < k->n_in && k->in[i] ? &k->in[i]->t : NULL;
+}
+
+/* Packed as we go: a unit is some columns, packed and multiplied while they are in the cache. */
+static void run_unpacked(const job *j, size_t unit, char *scratch)
+{
+    const us_qproduct *p = j->p;
+    const us_tensor *b = &j->k->in[p->b]->t, *zero = given(j->k, p->b_zero);
+    size_t j0 = unit * p->part_cols, n = US_MIN(p->part_cols, p->n - j0),
+           n_up = up(n, p->kernels->layout.vw), each = p->end.type == US_INT8_BYTE ? 1 : 4;
+    int32_t *sums = (int32_t *)(void *)(scratch + p->at_chunk), *zeros = sums + n_up;
+    int8_t *packed =
+        (int8_t *)(scratch + p->at_chunk +
+                   up(6 * up(p->part_cols, p->kernels->layout.vw) * sizeof *sums, 64));
+    us_int8_weights from = {
+        .n = n, .k = p->k, .b = (const char *)b->data + j0, .ldb = p->n, .flip = p->b_flip};
+    bool some = any_zero(zero) || (!zero && p->b_flip);
+    p->kernels->pack(&from, packed);
+    p->kernels->col_sums(n, p->k, packed, sums);
+    if (some) spread_zero(zero, p->b_flip, j0, n, zeros);
+    us_qweights w = {
+        .n = n, .k = p->k, .w = packed, .col_sums = sums, .zero = some ? zeros : NULL};
+    arrays to = arrays_in(zeros + n_up, n_up);
+    memset(zeros + n_up, 0, array_bytes(n_up));
+    fill_columns(j->k, p, &w, j0, 0, &to);
+    us_int8_end end = end_of(j->k, p, &to, some);
+    for (size_t i = 0; i < p->n_blocks; i++) {
+        us_int8_args g = {.n = n,
+                          .j1 = n,
+                          .w = packed,
+                          .end = &end,
+                          .c = (char *)j->k->out[0]->t.data + j0 * each};
+        multiply(j, &g, 0, i, scratch);
     }
-    if (end.by_row) p->kernels->row_sums(rows, p->k, g.a, g.lda, sums);
-    p->kernels->gemm(&g);
 }
 
 static void run_parts(void *arg, size_t x0, size_t x1)
 {
     const job *j = arg;
     for (size_t x = x0; x < x1; x++)
-        for (size_t u = x * j->per_part; u < US_MIN(j->n_units, (x + 1) * j->per_part); u++)
-            run_unit(j, u, j->scratch + x * j->p->part_bytes);
-}
-
-static void pack_now(const us_qproduct *p, const us_eval *k, char *scratch, us_qweights *w)
-{
-    const us_tensor *b = &k->in[p->b]->t,
-                    *zero = p->b_zero >= 0 && (size_t)p->b_zero < k->n_in && k->in[p->b_zero]
-                                ? &k->in[p->b_zero]->t
-                                : NULL;
-    const us_int8_layout *l = &p->kernels->layout;
-    us_int8_weights from = {.n = p->n, .k = p->k, .b = b->data, .ldb = p->n, .flip = p->b_flip};
-    size_t each = up(p->n_up * sizeof(int32_t), 64);
-    int32_t *sums = (int32_t *)(void *)scratch, *zeros = (int32_t *)(void *)(scratch + each);
-    int8_t *packed = (int8_t *)(scratch + 2 * each);
-    p->kernels->pack(l, &from, packed);
-    us_int8_col_sums(l, p->n, p->k, packed, sums);
-    bool some = any_zero(zero) || (!zero && p->b_flip);
-    if (some) spread_zero(zero, p->b_flip, 0, p->n, zeros);
-    *w = (us_qweights){
-        .n = p->n, .k = p->k, .w = packed, .col_sums = sums, .zero = some ? zeros : NULL};
+        for (size_t u = x * j->per_part; u < US_MIN(j->n_units, (x + 1) * j->per_part); u++) {
+            char *scratch = j->scratch + x * j->p->part_bytes;
+            if (j->p->w)
+                run_packed(j, u, scratch);
+            else
+                run_unpacked(j, u, scratch);
+        }
 }
 
 static us_err run(us_eval *k, const void *state, void *scratch)
 {
     const us_qproduct *p = state;
-    us_qweights now;
     us_int8_end end = p->end;
-    char *room = scratch;
-    if (!p->w) pack_now(p, k, room + p->at_packed, &now);
-    job j = {.p = p,
-             .k = k,
-             .w = p->w ? p->w->group : &now,
-             .end = &end,
-             .scratch = room + p->at_parts,
-             .n_units = p->n_blocks * p->n_col_parts * (p->w ? p->w->n_groups : 1)};
-    if (!p->is_settled) fill_end(k, p, j.w, room, &end);
+    job j = {.p = p, .k = k, .end = &end, .scratch = (char *)scratch + p->at_parts};
+    j.n_units = p->n_col_parts * (p->w ? p->n_blocks * p->w->n_groups : 1);
     j.per_part = (j.n_units + p->n_parts - 1) / p->n_parts;
+    if (p->w && !p->is_settled) end = fill_end(k, p, scratch);
     if (p->n_parts == 1)
         run_parts(&j, 0, 1);
     else
@@ -413,7 +450,7 @@ static bool all_constant(us_eval *k, const us_qproduct *p)
 
 static bool all_finite(const us_qproduct *p)
 {
-    for (size_t i = 0, n = array_bytes(p) / 4 / sizeof(int32_t); i < n; i++)
+    for (size_t i = 0; i < p->w->n_groups * p->n_up; i++)
         if (!isfinite(p->end.scale[i])) return false;
     return true;
 }
@@ -459,8 +496,8 @@ us_err us_qproduct_bind(us_eval *k, us_qproduct *p, us_call *call)
         return US_OK;
     }
     if (p->is_settled) {
-        US_TRY(us_eval_keep(k, array_bytes(p), &mem));
-        fill_end(k, p, p->w->group, mem, &p->end);
+        US_TRY(us_eval_keep(k, array_bytes(p->w->n_groups * p->n_up), &mem));
+        p->end = fill_end(k, p, mem);
     }
     if (p->end.type == US_INT8_BYTE && (!p->is_settled || !all_finite(p))) {
         decline(call, "scales that are not constant, or not finite");
@@ -479,7 +516,7 @@ us_err us_qproduct_dw_end(us_eval *k, const us_qterms *t, const us_int8_kernels 
                           const int32_t *sums, us_int8_end *end, const char **why)
 {
     size_t block = us_int8_dw_block(&f->layout), wide = up(c, block);
-    us_qproduct p = {.terms = *t, .n = c, .kernels = f, .n_up = wide};
+    us_qproduct p = {.terms = *t, .n = c};
     const us_tensor *y = us_eval_opt_out(k, 0);
     void *mem;
     *why = refuse_terms(k, &p);
@@ -488,8 +525,8 @@ us_err us_qproduct_dw_end(us_eval *k, const us_qterms *t, const us_int8_kernels 
     const int inputs[] = {t->a_zero, t->a_scale, t->b_scale, t->y_scale, t->y_zero, t->bias};
     for (size_t i = 0; i < US_LEN(inputs); i++)
         if (!is_constant(k, inputs[i])) return US_OK;
-    US_TRY(us_eval_keep(k, array_bytes(&p), &mem));
-    arrays to = arrays_in(&p, mem);
+    US_TRY(us_eval_keep(k, array_bytes(wide), &mem));
+    arrays to = arrays_in(mem, wide);
     int32_t za = zero_at(k, t->a_zero, true);
     const us_tensor *bias = is_given(k, t->bias) ? us_eval_opt(k, (size_t)t->bias) : NULL;
     for (size_t i = 0; i < c; i++) {

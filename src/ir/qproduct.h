@@ -59,7 +59,7 @@ typedef struct us_qproduct {
     bool b_flip, is_settled; /* is_settled: end's arrays are there */
     size_t n_up;             /* from group to group in end's arrays */
     size_t block, n_blocks, part_cols, n_col_parts, n_parts, k4;
-    size_t at_end, at_packed, at_parts, part_bytes; /* in the scratch */
+    size_t at_parts, part_bytes, at_sums, at_chunk; /* in the scratch, and in that of a part */
     const us_int8_kernels *kernels;
 } us_qproduct;
 

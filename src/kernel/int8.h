@@ -86,7 +86,9 @@ typedef struct us_int8_kernels {
     us_int8_layout layout;
     size_t mr; /* rows of a tile: multiples of it are good places to split M */
     void (*gemm)(const us_int8_args *g);
-    void (*pack)(const us_int8_layout *l, const us_int8_weights *w, int8_t *to);
+    void (*pack)(const us_int8_weights *w, int8_t *to);
+    /* sums[j] of column j of packed weights, for n rounded up to vw. */
+    void (*col_sums)(size_t n, size_t k, const int8_t *w, int32_t *sums);
     void (*dw)(const us_int8_dw_args *g);
     /* y = x with the bits of mask flipped; y may be x. */
     void (*flip)(const uint8_t *x, size_t n, uint8_t mask, uint8_t *y);
@@ -113,10 +115,6 @@ typedef struct us_int8_kernels {
 
 /* Bytes of packed weights; false when they are past all bounds. */
 bool us_int8_pack_bytes(const us_int8_layout *l, size_t n, size_t k, size_t *bytes) US_MUST;
-/* sums[j] of column j of packed weights, for n rounded up to vw. */
-void us_int8_col_sums(const us_int8_layout *l, size_t n, size_t k, const int8_t *w,
-                      int32_t *sums);
-
 /* Depthwise weights [channels][taps] (flip: unsigned) in the order of the level: blocks of 16 * lanes channels, in a block [taps/4][16 * lanes][4]. */
 static inline size_t us_int8_dw_block(const us_int8_layout *l)
 {

@@ -24,7 +24,6 @@ us_i16_rows_fn us_i16_rows__ref, us_i16_rows__avx2;
 
 extern const us_cell_kernels us_cells__ref, us_cells__avx2, us_cells__avx512;
 extern const us_int8_kernels us_int8__ref, us_int8__avx2, us_int8__avx512, us_int8__vnni;
-void us_int8_pack__ref(const us_int8_layout *l, const us_int8_weights *w, int8_t *to);
 
 extern const us_conv_kernels us_conv__ref, us_conv__avx2, us_conv__avx512;
 

@@ -34,6 +34,7 @@ static const us_pass passes[] = {
     { US_LIST_DEFAULT, "fuse-gemm",   US_FACT_TYPES, US_FACT_TYPES,                 us_pass_fuse_gemm,   "make MatMul and Add of a constant bias, and Transpose and Gemm, one Gemm" },
     { US_LIST_DEFAULT, "dce",         0,             0,                             us_pass_dce,         "remove nodes nobody uses" },
     /* What only this processor wants: operators of its own (domain "usta"), its layouts. Rows of US_LIST_CPU stand below. */
+    { US_LIST_CPU,     "fuse-int",      US_FACT_TYPES, US_FACT_ORDER | US_FACT_TYPES, us_pass_fuse_int,    "products of integers and what makes floats of them as one operator" },
     { US_LIST_CPU,     "quant-layout",  US_FACT_TYPES, US_FACT_TYPES,               us_pass_quant_layout,  "8-bit convolutions and what stands between them with channels last" },
     { US_LIST_CPU,     "block-layout",  US_FACT_TYPES, US_FACT_TYPES,               us_pass_block_layout,  "convolutions and what stands between them on channels in blocks, reorders at the borders" },
     { US_LIST_CPU,     "fuse-conv-add", US_FACT_TYPES, US_FACT_TYPES,               us_pass_fuse_conv_add, "make Add of a tensor of the same shape the residual of the convolution before it" },

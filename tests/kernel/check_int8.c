@@ -153,7 +153,7 @@ static void gemm_one(const us_int8_kernels *k, const gemm_case *t, us_rng *r)
     int8_t *w = malloc(bytes);
     us_int8_weights from = {
         .n = t->n, .k = t->k, .b = b, .ldb = ldb, .trans = t->trans, .flip = t->flip};
-    k->pack(&k->layout, &from, w);
+    k->pack(&from, w);
     k->row_sums(t->m, t->k, a, lda, rows);
     us_int8_args g = {.m = t->m,
                       .n = t->n,
@@ -234,7 +234,7 @@ static void extremes(const us_int8_kernels *k)
         size_t bytes;
         CHECK(us_int8_pack_bytes(&k->layout, N, K, &bytes));
         int8_t *w = malloc(bytes);
-        k->pack(&k->layout, &(us_int8_weights){.n = N, .k = K, .b = b, .ldb = N}, w);
+        k->pack(&(us_int8_weights){.n = N, .k = K, .b = b, .ldb = N}, w);
         us_int8_end e = {.type = US_INT8_I32, .add = add};
         k->gemm(&(us_int8_args){.m = 1,
                                 .n = N,
@@ -249,7 +249,7 @@ static void extremes(const us_int8_kernels *k)
         for (size_t j = 0; j < N; j++)
             CHECK_EQ_I64(c[j], K * 255 * (side ? -128 : 127));
         int32_t sums[48];
-        us_int8_col_sums(&k->layout, N, K, w, sums);
+        k->col_sums(N, K, w, sums);
         CHECK_EQ_I64(sums[N - 1], K * (side ? -128 : 127));
         free(w);
     }

@@ -27,8 +27,9 @@ static size_t panel_width(const us_int8_layout *l, size_t n, size_t j0)
     return round_up(US_MIN(l->nr, n - j0), l->vw);
 }
 
-void us_int8_pack__ref(const us_int8_layout *l, const us_int8_weights *w, int8_t *to)
+static void pack(const us_int8_weights *w, int8_t *to)
 {
+    const us_int8_layout *l = &us_int8__ref.layout;
     size_t k4 = round_up(w->k, QUAD), step_p = w->trans ? 1 : w->ldb,
            step_j = w->trans ? w->ldb : 1;
     const uint8_t flip = w->flip ? 0x80 : 0, *b = w->b;
@@ -43,9 +44,9 @@ void us_int8_pack__ref(const us_int8_layout *l, const us_int8_weights *w, int8_t
     }
 }
 
-void us_int8_col_sums(const us_int8_layout *l, size_t n, size_t k, const int8_t *w,
-                      int32_t *sums)
+static void col_sums(size_t n, size_t k, const int8_t *w, int32_t *sums)
 {
+    const us_int8_layout *l = &us_int8__ref.layout;
     size_t k4 = round_up(k, QUAD);
     for (size_t j0 = 0; j0 < n; j0 += l->nr) {
         size_t wide = panel_width(l, n, j0);
@@ -236,7 +237,8 @@ const us_int8_kernels us_int8__ref = {.name = "us_int8_gemm__ref",
                                       .layout = {.nr = NR, .vw = NR, .lanes = 1},
                                       .mr = 4,
                                       .gemm = gemm,
-                                      .pack = us_int8_pack__ref,
+                                      .pack = pack,
+                                      .col_sums = col_sums,
                                       .dw = dw,
                                       .flip = flip,
                                       .row_sums = row_sums,
