@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "ir/params.h"
+#include "ir/params_ms.h"
 
 typedef struct recipe_args {
     us_ew_writer *w;
@@ -207,15 +208,42 @@ static int gelu_erf(args *a)
     return half_times_1_plus(a, emit1(a, US_EW_ERF, t));
 }
 /* k (x + c x^3) = x (k + k c x^2) */
-static int gelu(args *a)
+static int gelu_tanh(args *a)
 {
-    const us_p_gelu *p = a->params;
-    if (us_sv_is(p->approximate, "none")) return gelu_erf(a);
     const double k = 0.79788456080286535588;
     int x = a->in[0], s = emit2(a, US_EW_MUL, x, x);
     int t = emit3(a, US_EW_FMA, s, imm(a, (float)(k * 0.044715)), imm(a, (float)k));
     return half_times_1_plus(a, emit1(a, US_EW_TANH, emit2(a, US_EW_MUL, x, t)));
 }
+static int gelu(args *a)
+{
+    const us_p_gelu *p = a->params;
+    return us_sv_is(p->approximate, "none") ? gelu_erf(a) : gelu_tanh(a);
+}
+
+/* --- com.microsoft ---------------------------------------------------------------------------------- */
+
+/* Input 0 with the bias, which may be left out, in its place. */
+static args *biased(args *a)
+{
+    if (a->n_in > 1 && a->in[1] != US_EW_ABSENT) a->in[0] = add(a);
+    return a;
+}
+static int bias_gelu(args *a)
+{
+    return gelu_erf(biased(a));
+}
+static int fast_gelu(args *a)
+{
+    return gelu_tanh(biased(a));
+}
+static int quick_gelu(args *a)
+{
+    const us_p_ms_quick_gelu *p = a->params;
+    return times_sigmoid(a, p->alpha);
+}
+
+/* --- the rest ---------------------------------------------------------------------------------------- */
 
 static int shrink(args *a)
 {
@@ -296,7 +324,9 @@ static const recipe recipes[US_OP_N] = {
     [US_OP_LESS] = {less, C},                [US_OP_GREATER_OR_EQUAL] = {greater_equal, C},
     [US_OP_LESS_OR_EQUAL] = {less_equal, C}, [US_OP_WHERE] = {where, S},
     [US_OP_IS_NAN] = {is_nan, C},            [US_OP_IS_INF] = {is_inf, C},
-    [US_OP_CAST] = {cast, K},
+    [US_OP_CAST] = {cast, K},                [US_OP_MS_GELU] = {gelu_erf, F},
+    [US_OP_MS_BIAS_GELU] = {bias_gelu, F},   [US_OP_MS_FAST_GELU] = {fast_gelu, F},
+    [US_OP_MS_QUICK_GELU] = {quick_gelu, F}, [US_OP_MS_BIAS_ADD] = {sum, F},
 };
 /* clang-format on */
 

@@ -47,6 +47,12 @@ static const call_case table[] = {
     {"y = Gelu(x) {approximate=\"tanh\"}", X6, NO, 1e-6},
     {"y = Mish(x)", X6, NO, 1e-6},
     {"y = HardSwish(x)", X6, NO, 1e-6},
+    {"y = com.microsoft.Gelu(x)", X6, NO, 1e-6},
+    {"y = com.microsoft.BiasGelu(x, z)", BIG, {60, -1}, 1e-6},
+    {"y = com.microsoft.FastGelu(x)", X6, NO, 1e-6},
+    {"y = com.microsoft.FastGelu(x, z)", BIG, {60, -1}, 1e-6},
+    {"y = com.microsoft.QuickGelu(x) {alpha=1.25}", X6, NO, 1e-6},
+    {"y = com.microsoft.BiasAdd(x, z, x)", {3, 50, 60, -1}, {60, -1}, 1e-6},
     {"y = HardSigmoid(x)", X6, NO, 1e-6},
     {"y = Shrink(x) {bias=0.1, lambd=0.3}", X6, NO, 1e-6},
     {"y = ThresholdedRelu(x) {alpha=0.2}", X6, NO, 0},
@@ -216,7 +222,8 @@ static void open_case(fixture *f, const call_case *t, const us_session_opts *o)
     write_input(x, sizeof x, "x", t->x);
     write_input(z, sizeof z, "z", t->z);
     (void)snprintf(text, sizeof text,
-                   "model ir=10 opset=20,ai.onnx.ml:3\ngraph main(%s%s%s) -> (y) {\n  %s\n}\n",
+                   "model ir=10 opset=20,ai.onnx.ml:3,com.microsoft:1\ngraph main(%s%s%s) -> "
+                   "(y) {\n  %s\n}\n",
                    x, two ? ", " : "", two ? z : "", t->body);
     fixture_begin(f);
     us_plan_opts po = {.no_passes = true}; /* each operator by itself */
