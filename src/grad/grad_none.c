@@ -123,6 +123,7 @@ US_NO_GRAD(ms_sampling)
 /* Made for a plan, after gradients. */
 US_NO_GRAD(usta_map)
 US_NO_GRAD(blocked_conv)
+US_NO_GRAD(blocked_deconv)
 US_NO_GRAD(reorder_in)
 US_NO_GRAD(reorder_out)
 US_NO_GRAD(usta_gemm)

@@ -227,6 +227,8 @@ enum {
     US_OP_SHAPE_ONLY = 128, /* reads only the shape of input 0 (Shape, Size) */
     US_OP_COMPOSITE = 256,  /* set by the row's macro */
     US_OP_IMAGES = 512,     /* needs env->images */
+    US_OP_EXPANDS =
+        2048, /* plans expand it although it has an eval: other passes know its parts */
     US_OP_INTERNAL =
         1024 /* of domain "usta": made by passes for a plan, never read from a file or written to one */
 };

@@ -18,4 +18,10 @@ static inline int64_t us_blocks_of(int64_t channels, int64_t block)
 void us_block_tensor(const us_tensor *x, us_tensor *y);
 void us_unblock_tensor(const us_tensor *y, us_tensor *x);
 
+/* Dims of a convolution's output from those of the plain one; the rank. */
+int us_blocked_out(int rank, const int64_t *plain, int64_t block, bool plain_out, int64_t *out);
+/* Output 0 from the plain one: the residual (input 3, if there is one) added, clamped, in blocks unless plain_out. */
+us_err us_blocked_finish(us_eval *k, const us_tensor *plain, int64_t block, bool plain_out,
+                         float lo, float hi) US_MUST;
+
 #endif

@@ -22,7 +22,8 @@ static const us_attr_row blocked_conv_attrs[] = {
     US_AS(P, conv.auto_pad, "auto_pad", "NOTSET"), US_AI(P, block, "block", 16), US_AIS(P, conv.dilations, "dilations"),
     US_AI(P, conv.group, "group", 1), US_AF(P, hi, "hi", INFINITY), US_AIS(P, hint, "hint"),
     US_AIS(P, conv.kernel_shape, "kernel_shape"), US_AF(P, lo, "lo", -INFINITY),
-    US_AIS(P, conv.pads, "pads"), US_AI(P, plain, "plain", 0), US_AIS(P, conv.strides, "strides"), US_ATTR_END};
+    US_AIS(P, conv.pads, "pads"), US_AI(P, plain, "plain", 0),
+    US_AI(P, plain_out, "plain_out", 0), US_AIS(P, conv.strides, "strides"), US_ATTR_END};
 #undef P
 const us_schema blocked_conv_schemas[] = {
     {1, blocked_conv_in, blocked_conv_out, blocked_conv_attrs, sizeof(us_p_blocked_conv), NULL},
@@ -46,13 +47,13 @@ us_err blocked_conv_infer(us_infer *k)
 {
     const us_p_blocked_conv *p = k->params;
     const us_type *x = us_infer_ranked(k, 0), *w = us_infer_ranked(k, 1);
-    if (!x || !w) return us_infer_rank(k, 0, US_F32, 5);
+    if (!x || !w) return us_infer_out(k, 0, US_F32, -1, NULL);
     if (w->rank < 3 || w->rank > 4 || x->rank != (p->plain ? w->rank : 5) || p->block < 1)
         return us_infer_fail(k, US_SHAPE, "input and weight do not fit each other");
     int n = w->rank - 2, at = space_at(p, w->rank);
     int64_t in[2], kernel[2];
     for (int i = 0; i < n; i++) {
-        if (!us_dim_known(w->dims[2 + i])) return us_infer_rank(k, 0, US_F32, 5);
+        if (!us_dim_known(w->dims[2 + i])) return us_infer_out(k, 0, US_F32, -1, NULL);
         kernel[i] = w->dims[2 + i].add;
         in[i] = us_dim_known(x->dims[at + i]) ? x->dims[at + i].add : -1;
     }
@@ -60,19 +61,19 @@ us_err blocked_conv_infer(us_infer *k)
     us_window_attrs a = window_attrs(&p->conv, (us_ints){kernel, (size_t)n});
     const char *bad = us_window_set(&win, n, in, &a);
     if (bad) return us_infer_fail(k, US_SHAPE, bad);
+    int first = p->plain_out ? 2 : 4 - n;
     us_dim d[5] = {x->dims[0], w->dims[0], US_DIM(1), US_DIM(1), US_DIM(p->block)};
-    if (us_dim_known(d[1]))
+    if (!p->plain_out && us_dim_known(d[1]))
         d[1] = US_DIM(us_blocks_of(d[1].add, p->block));
-    else
+    else if (!p->plain_out)
         US_TRY(us_infer_fresh(k, &d[1]));
     for (int i = 0; i < n; i++) {
-        us_dim *to = &d[4 - n + i];
         if (win.out[i] >= 0)
-            *to = US_DIM(win.out[i]);
+            d[first + i] = US_DIM(win.out[i]);
         else
-            US_TRY(us_infer_fresh(k, to));
+            US_TRY(us_infer_fresh(k, &d[first + i]));
     }
-    return us_infer_out(k, 0, US_F32, 5, d);
+    return us_infer_out(k, 0, US_F32, p->plain_out ? w->rank : 5, d);
 }
 
 /* --- as it is meant -------------------------------------------------------------------------------------- */
@@ -103,8 +104,7 @@ static us_err plain_input(us_eval *k, const us_tensor *w, us_tensor *out)
 us_err blocked_conv_eval(us_eval *k)
 {
     const us_p_blocked_conv *p = k->params;
-    us_tensor x, w, z, plain, *y;
-    const us_tensor *res = us_eval_opt(k, 3);
+    us_tensor x, w, plain;
     US_TRY(us_eval_in_dense(k, 1, &w));
     if (w.rank < 3 || w.rank > 4 || p->block < 1 || p->block > 64)
         return us_eval_fail(k, US_SHAPE, "weight of rank %d, blocks of %lld", w.rank,
@@ -112,26 +112,7 @@ us_err blocked_conv_eval(us_eval *k)
     US_TRY(plain_input(k, &w, &x));
     const us_tensor *in[3] = {&x, &w, us_eval_opt(k, 2)};
     US_TRY(us_eval_inner(k, conv_eval, &p->conv, 3, in, &plain));
-    int64_t d[5] = {plain.dims[0], us_blocks_of(plain.dims[1], p->block),
-                    plain.rank == 4 ? plain.dims[2] : 1, plain.dims[plain.rank - 1], p->block};
-    if (res) {
-        US_TRY(us_eval_in_dense(k, 3, &z));
-        for (int i = 0; i < 5; i++)
-            if (z.rank != 5 || z.dims[i] != d[i])
-                return us_eval_fail(k, US_SHAPE,
-                                    "a residual that is not of the output's shape");
-    }
-    US_TRY(us_eval_out(k, 0, US_F32, 5, d, &y));
-    int64_t n = us_tensor_count(y);
-    if (n == 0) return US_OK;
-    us_block_tensor(&plain, y);
-    float *to = y->data;
-    for (int64_t i = 0; i < n; i++) {
-        float v = res ? to[i] + ((const float *)z.data)[i] : to[i];
-        v = v < p->lo ? p->lo : v;
-        to[i] = v > p->hi ? p->hi : v;
-    }
-    return US_OK;
+    return us_blocked_finish(k, &plain, p->block, p->plain_out != 0, p->lo, p->hi);
 }
 
 /* --- prepared and bound ------------------------------------------------------------------------------------ */
@@ -186,7 +167,7 @@ us_err blocked_conv_prepare(us_eval *k, const void **out)
     us_conv_dims s = dims_of(p, w);
     us_conv_choice choice;
     us_conv_choose(f, &s, &choice);
-    if (!choice.algo) return US_OK;
+    if (!choice.algo || (p->plain_out && !us_conv_plain_out(&choice))) return US_OK;
     void *mem, *packed;
     US_TRY(us_eval_keep(k, sizeof(ready), &mem));
     US_TRY(us_eval_keep_raw(k, choice.floats * sizeof(float), &packed));
@@ -224,7 +205,7 @@ static bool settle(us_eval *k, const us_tensor *x, const us_tensor *w, const us_
     const us_p_blocked_conv *p = k->params;
     const us_tensor *z = us_eval_opt(k, 3);
     int n = w->rank - 2, at = space_at(p, w->rank);
-    if (x->rank != (p->plain ? w->rank : 5) || y->rank != 5) return false;
+    if (x->rank != (p->plain ? w->rank : 5)) return false;
     us_window win;
     us_window_attrs a = window_attrs(&p->conv, (us_ints){w->dims + 2, (size_t)n});
     if (us_window_set(&win, n, x->dims + at, &a)) return false;
@@ -236,11 +217,12 @@ static bool settle(us_eval *k, const us_tensor *x, const us_tensor *w, const us_
     s->ow = (size_t)win.out[n - 1];
     s->top = n == 2 ? (ptrdiff_t)win.begin[0] : 0;
     s->left = (ptrdiff_t)win.begin[n - 1];
-    int64_t c = (int64_t)s->c, blocks = us_blocks_of((int64_t)s->m, p->block);
-    int64_t want[5] = {x->dims[0], blocks, (int64_t)s->oh, (int64_t)s->ow, p->block};
-    for (int i = 0; i < 5; i++)
-        if (y->dims[i] != want[i] || (z && (z->rank != 5 || z->dims[i] != want[i])))
-            return false;
+    int64_t c = (int64_t)s->c, d[4] = {x->dims[0], (int64_t)s->m, win.out[0], win.out[n - 1]},
+            want[5];
+    int rank = us_blocked_out(w->rank, d, p->block, p->plain_out != 0, want);
+    if (y->rank != rank || (z && z->rank != rank)) return false;
+    for (int i = 0; i < rank; i++)
+        if (y->dims[i] != want[i] || (z && z->dims[i] != want[i])) return false;
     return x->dims[1] == (p->plain ? c : us_blocks_of(c, p->block)) &&
            (p->plain || (x->dims[4] == p->block && (n == 2 || x->dims[2] == 1)));
 }
@@ -260,7 +242,9 @@ us_err blocked_conv_bind(us_eval *k, us_call *call)
     US_TRY(us_eval_keep(k, s.kh * s.kw * sizeof(ptrdiff_t), &taps));
     bound *b = mem;
     call->kernel = "the padded input is too large";
-    if (!us_conv_open(r->f, &s, &r->choice, taps, &b->cv)) return US_OK;
+    us_conv_grid all = {
+        .h = s.oh, .w = s.ow, .row_step = 1, .col_step = 1, .plain = p->plain_out != 0};
+    if (!us_conv_open_grid(r->f, &s, &r->choice, &all, taps, &b->cv)) return US_OK;
     b->packed = r->packed;
     b->lo = p->lo;
     b->hi = p->hi;

@@ -187,9 +187,8 @@ us_err conv_eval(us_eval *k)
 
 /* --- ConvTranspose ------------------------------------------------------------------------------- */
 
-/* out[] of w holds the output's sizes, in[] the input's; begin[] what is cut off at the front. */
-static const char *transpose_window(const us_p_conv_transpose *p, int n, const int64_t *in,
-                                    us_ints kernel, us_window *w)
+const char *us_transposed_window(us_window *w, int n, const int64_t *in, us_ints kernel,
+                                 const us_p_conv_transpose *p)
 {
     size_t m = (size_t)n;
     if (kernel.n != m || (p->strides.n && p->strides.n != m) ||
@@ -240,9 +239,9 @@ static const char *transpose_window(const us_p_conv_transpose *p, int n, const i
 }
 
 /* The output of an axis whose size is a symbol. */
-static us_err transposed_symbol(us_infer *k, const us_window *w, int i, us_dim in, us_dim *out)
+static us_err transposed_symbol(us_infer *k, const us_p_conv_transpose *p, const us_window *w,
+                                int i, us_dim in, us_dim *out)
 {
-    const us_p_conv_transpose *p = k->params;
     us_syms *s = &k->m->syms;
     int64_t more = (p->output_padding.n ? p->output_padding.p[i] : 0) - w->stride[i] +
                    (w->kernel[i] - 1) * w->dilation[i] + 1 - w->begin[i] - w->end[i];
@@ -256,31 +255,41 @@ static us_err transposed_symbol(us_infer *k, const us_window *w, int i, us_dim i
     return us_dim_add(k->c, s, *out, US_DIM(more), out);
 }
 
+us_err us_transposed_dims(us_infer *k, const us_p_conv_transpose *p, int n, const us_dim *x,
+                          const us_dim *kernel, us_dim *out, bool *known)
+{
+    int64_t in[US_MAX_RANK] = {0}, size[US_MAX_RANK] = {0};
+    us_window win;
+    *known = false;
+    for (int i = 0; i < n; i++) {
+        if (!us_dim_known(kernel[i])) return US_OK;
+        in[i] = us_dim_known(x[i]) ? x[i].add : -1;
+        size[i] = kernel[i].add;
+    }
+    const char *bad = us_transposed_window(&win, n, in, (us_ints){size, (size_t)n}, p);
+    if (bad) return us_infer_fail(k, US_SHAPE, bad);
+    *known = true;
+    for (int i = 0; i < n; i++) {
+        if (win.out[i] >= 0)
+            out[i] = US_DIM(win.out[i]);
+        else
+            US_TRY(transposed_symbol(k, p, &win, i, x[i], &out[i]));
+    }
+    return US_OK;
+}
+
 us_err conv_transpose_infer(us_infer *k)
 {
     const us_p_conv_transpose *p = k->params;
     const us_type *x = us_infer_ranked(k, 0), *w = us_infer_ranked(k, 1);
     if (!x || !w || x->rank < 3 || w->rank != x->rank)
         return us_infer_out(k, 0, US_DT_NONE, -1, NULL);
-    int64_t in[US_MAX_RANK], kernel[US_MAX_RANK];
-    us_window win;
     us_dim d[US_MAX_RANK];
-    for (int i = 2; i < x->rank; i++) {
-        if (!us_dim_known(w->dims[i])) return us_infer_rank(k, 0, US_DT_NONE, x->rank);
-        in[i - 2] = us_dim_known(x->dims[i]) ? x->dims[i].add : -1;
-        kernel[i - 2] = w->dims[i].add;
-    }
-    const char *bad =
-        transpose_window(p, x->rank - 2, in, (us_ints){kernel, (size_t)x->rank - 2}, &win);
-    if (bad) return us_infer_fail(k, US_SHAPE, bad);
+    bool known;
+    US_TRY(us_transposed_dims(k, p, x->rank - 2, x->dims + 2, w->dims + 2, d + 2, &known));
+    if (!known) return us_infer_rank(k, 0, US_DT_NONE, x->rank);
     d[0] = x->dims[0];
     US_TRY(us_dim_mul(k->c, &k->m->syms, w->dims[1], US_DIM(p->group), &d[1]));
-    for (int i = 2; i < x->rank; i++) {
-        if (win.out[i - 2] >= 0)
-            d[i] = US_DIM(win.out[i - 2]);
-        else
-            US_TRY(transposed_symbol(k, &win, i - 2, x->dims[i], &d[i]));
-    }
     return us_infer_out(k, 0, US_DT_NONE, x->rank, d);
 }
 
@@ -395,7 +404,7 @@ us_err conv_transpose_eval(us_eval *k)
         v.w.dims[0] != v.x.dims[1] || p->group < 1 || v.x.dims[1] % p->group)
         return us_eval_fail(k, US_SHAPE, "input, weight and group do not fit together");
     us_ints kernel = {v.w.dims + 2, (size_t)v.w.rank - 2};
-    const char *bad = transpose_window(p, v.x.rank - 2, v.x.dims + 2, kernel, &v.d.win);
+    const char *bad = us_transposed_window(&v.d.win, v.x.rank - 2, v.x.dims + 2, kernel, p);
     if (bad) return us_eval_fail(k, US_SHAPE, "%s", bad);
     v.d.n = v.x.dims[0];
     v.d.c = v.x.dims[1];

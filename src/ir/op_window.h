@@ -38,6 +38,15 @@ void us_window_at(int n, const int64_t *dims, int64_t at, int64_t *pos);
 /* The next position, in row-major order. */
 void us_window_next(int n, const int64_t *dims, int64_t *pos);
 
+/* --- transposed convolutions --------------------------------------------------------------------------- */
+
+/* out[] of w holds the output's sizes, in[] the input's; begin[] what is cut off at the front. NULL, or what is wrong. */
+const char *us_transposed_window(us_window *w, int n, const int64_t *in, us_ints kernel,
+                                 const us_p_conv_transpose *p);
+/* The output's n dims of space from the input's and the kernel's; *known false: the kernel's are symbols. */
+us_err us_transposed_dims(us_infer *k, const us_p_conv_transpose *p, int n, const us_dim *x,
+                          const us_dim *kernel, us_dim *out, bool *known) US_MUST;
+
 /* --- convolutions ------------------------------------------------------------------------------------ */
 
 /* Of x [n, c, in...] with weights [m, c / groups, kernel...]. */

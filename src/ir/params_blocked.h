@@ -7,11 +7,19 @@
 typedef struct us_p_blocked_conv { /* usta.Conv */
     us_p_conv conv;                /* first: Conv's functions read it as their own */
     int64_t block;
-    int64_t plain; /* X is [N, C, ...], else [N, C/block, H, W, block] */
-    float lo, hi;  /* clamp of the result */
+    int64_t plain;     /* X is [N, C, ...], else [N, C/block, H, W, block] */
+    int64_t plain_out; /* likewise Y; no residual then */
+    float lo, hi;      /* clamp of the result */
     us_ints
         hint; /* height and width of the output where they are known: for the choice of a kernel */
 } us_p_blocked_conv;
+
+typedef struct us_p_blocked_deconv { /* usta.ConvTranspose */
+    us_p_conv_transpose conv;        /* first, likewise */
+    int64_t block;
+    int64_t plain_out; /* Y is [N, M, ...] */
+    float lo, hi;
+} us_p_blocked_deconv;
 
 typedef struct us_p_reorder { /* usta.ReorderIn, usta.ReorderOut */
     int64_t block;

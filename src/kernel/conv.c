@@ -11,18 +11,34 @@
 static const us_conv_algo *const algos[] = {&us_conv_direct, &us_conv_narrow,
                                             &us_conv_depthwise};
 
-void us_conv_choose(const us_conv_kernels *f, const us_conv_dims *s, us_conv_choice *out)
+static void choose(const us_conv_kernels *f, const us_conv_dims *s, bool grid,
+                   us_conv_choice *out)
 {
     double best = 0;
     *out = (us_conv_choice){0};
     for (size_t i = 0; i < US_LEN(algos); i++) {
         size_t q = 1;
-        if (!algos[i]->fits(f, s)) continue;
+        if ((grid && !algos[i]->grid) || !algos[i]->fits(f, s)) continue;
         double cost = algos[i]->cost(f, s, &q);
         if (out->algo && cost >= best) continue;
         best = cost;
         *out = (us_conv_choice){algos[i], q, algos[i]->floats(f, s)};
     }
+}
+
+void us_conv_choose(const us_conv_kernels *f, const us_conv_dims *s, us_conv_choice *out)
+{
+    choose(f, s, false, out);
+}
+
+void us_conv_choose_grid(const us_conv_kernels *f, const us_conv_dims *s, us_conv_choice *out)
+{
+    choose(f, s, true, out);
+}
+
+bool us_conv_plain_out(const us_conv_choice *choice)
+{
+    return choice->algo && choice->algo->plain_y;
 }
 
 void us_conv_pack(const us_conv_kernels *f, const us_conv_dims *s, const us_conv_choice *choice,
@@ -37,12 +53,27 @@ void us_conv_pack(const us_conv_kernels *f, const us_conv_dims *s, const us_conv
 bool us_conv_open(const us_conv_kernels *f, const us_conv_dims *s, const us_conv_choice *choice,
                   ptrdiff_t *taps, us_conv *cv)
 {
+    us_conv_grid all = {.h = s->oh, .w = s->ow, .row_step = 1, .col_step = 1};
+    return us_conv_open_grid(f, s, choice, &all, taps, cv);
+}
+
+bool us_conv_open_grid(const us_conv_kernels *f, const us_conv_dims *s,
+                       const us_conv_choice *choice, const us_conv_grid *grid, ptrdiff_t *taps,
+                       us_conv *cv)
+{
+    size_t blocks = us_conv_blocks(s->m, f->block), b = grid->plain ? 1 : f->block;
     *cv = (us_conv){.f = f,
                     .choice = *choice,
                     .s = *s,
                     .taps = taps,
                     .name = choice->algo->name,
-                    .out_blocks = us_conv_blocks(s->m, f->block)};
+                    .out_blocks = blocks,
+                    .y_first = (grid->first_row * grid->w + grid->first_col) * b,
+                    .y_step = grid->col_step * b,
+                    .y_row = grid->row_step * grid->w * b,
+                    .y_plane = grid->h * grid->w * b,
+                    .y_image = (grid->plain ? s->m : blocks) * grid->h * grid->w * b,
+                    .plain_y = grid->plain};
     cv->work = 2.0 * (double)s->n * (double)s->m * (double)s->oh * (double)s->ow *
                (double)(s->c / s->groups) * (double)s->kh * (double)s->kw;
     choice->algo->open(cv);

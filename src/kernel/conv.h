@@ -48,11 +48,13 @@ typedef struct us_conv_tile {
     const float *w;
     size_t w_block; /* floats of one whole input block */
     float *y;
-    size_t y_plane;    /* floats from an output block to the next */
+    size_t y_step,
+        y_plane; /* floats from an output pixel to the next, from an output block to the next */
     const float *bias; /* q * B; NULL: the sum goes on from y */
     const float *res;  /* as y, or NULL */
     float lo, hi;
-    bool more; /* the sum is not finished: neither residual nor clamp */
+    bool more;    /* the sum is not finished: neither residual nor clamp */
+    bool plain_y; /* narrow tile: y_plane goes from an output to the next; no residual */
 } us_conv_tile;
 typedef void us_conv_tile_fn(const us_conv_tile *t);
 
@@ -136,14 +138,25 @@ typedef struct us_conv_choice {
     size_t floats;            /* of the packed weights and bias */
 } us_conv_choice;
 void us_conv_choose(const us_conv_kernels *f, const us_conv_dims *s, us_conv_choice *out);
+void us_conv_choose_grid(const us_conv_kernels *f, const us_conv_dims *s, us_conv_choice *out);
+bool us_conv_plain_out(const us_conv_choice *choice); /* it can write [n, m, h, w] */
 /* w is [m][c / groups][kh][kw], bias [m] or NULL; to: choice->floats, aligned to 64 bytes. */
 void us_conv_pack(const us_conv_kernels *f, const us_conv_dims *s, const us_conv_choice *choice,
                   const float *w, const float *bias, float *to);
+
+/* Where the output lies: in rows first_row, first_row + row_step ... and columns likewise of an image of h x w. */
+typedef struct us_conv_grid {
+    size_t h, w, first_row, first_col, row_step, col_step;
+    bool plain; /* y is [n, m, h, w] */
+} us_conv_grid;
 
 typedef struct us_conv {
     const us_conv_kernels *f;
     us_conv_choice choice;
     us_conv_dims s;
+    size_t y_first, y_step, y_row, y_plane,
+        y_image; /* of the output, in floats: where it begins, steps */
+    bool plain_y;
     const char *name;
     size_t scratch; /* bytes that a run needs, 64-byte aligned */
     double work;    /* multiplications and additions */
@@ -165,6 +178,11 @@ typedef struct us_conv {
 bool us_conv_open(const us_conv_kernels *f, const us_conv_dims *s, const us_conv_choice *choice,
                   ptrdiff_t *taps, us_conv *cv);
 
+/* The same with an output that lies apart; only for a choice by us_conv_choose_grid. */
+bool us_conv_open_grid(const us_conv_kernels *f, const us_conv_dims *s,
+                       const us_conv_choice *choice, const us_conv_grid *grid, ptrdiff_t *taps,
+                       us_conv *cv);
+
 typedef struct us_conv_args {
     const float *x;
     const float *packed;
@@ -174,6 +192,37 @@ typedef struct us_conv_args {
     void *scratch;
 } us_conv_args;
 void us_conv_run(const us_conv *cv, const us_conv_args *a, struct us_pool *pool);
+
+/* --- transposed -----------------------------------------------------------------------------------------------
+
+ * With strides of sh and sw the outputs fall into sh * sw phases: row oy takes taps (oy + top) % sh, + sh, + 2 sh ... only. Each phase is a
+ * convolution without stride by its own taps, turned round, whose outputs lie sh and sw apart. Nothing is
+ * multiplied by zero and nothing added twice. In s: kernel, strides and padding as ConvTranspose has them, dilation 1. */
+enum { US_CONV_MAX_PHASES = 64 };
+typedef struct us_deconv_choice {
+    size_t n; /* phases; 0: no kernel here takes it */
+    us_conv_choice phase[US_CONV_MAX_PHASES];
+    size_t floats;      /* of the packed weights and biases */
+    size_t work_floats; /* that packing may write */
+} us_deconv_choice;
+void us_deconv_choose(const us_conv_kernels *f, const us_conv_dims *s, us_deconv_choice *out);
+bool us_deconv_plain_out(const us_deconv_choice *choice);
+/* w is [c][m / groups][kh][kw]. */
+void us_deconv_pack(const us_conv_kernels *f, const us_conv_dims *s,
+                    const us_deconv_choice *choice, const float *w, const float *bias,
+                    float *work, float *to);
+
+typedef struct us_deconv {
+    size_t n;
+    us_conv *phase;
+    size_t scratch;
+    double work;
+} us_deconv;
+/* phase: room for choice->n; taps: for s->kh * s->kw + choice->n numbers; both live as long as dv. */
+bool us_deconv_open(const us_conv_kernels *f, const us_conv_dims *s,
+                    const us_deconv_choice *choice, bool plain_y, us_conv *phase,
+                    ptrdiff_t *taps, us_deconv *dv);
+void us_deconv_run(const us_deconv *dv, const us_conv_args *a, struct us_pool *pool);
 
 /* --- layouts -------------------------------------------------------------------------------------------------- */
 

@@ -6,6 +6,8 @@
 
 struct us_conv_algo {
     const char *name;
+    bool grid;    /* writes outputs that lie apart */
+    bool plain_y; /* and without blocks */
     bool (*fits)(const us_conv_kernels *f, const us_conv_dims *s);
     double (*cost)(const us_conv_kernels *f, const us_conv_dims *s, size_t *q); /* cycles */
     size_t (*floats)(const us_conv_kernels *f, const us_conv_dims *s);

@@ -247,7 +247,7 @@ static void open_direct(us_conv *cv)
 {
     us_conv_dims *s = &cv->s;
     size_t b = cv->f->block, cg = s->c / s->groups;
-    if (is_flat(s)) {
+    if (is_flat(s) && cv->y_row == s->ow * cv->y_step) {
         s->w = s->ow = s->w * s->h;
         s->h = s->oh = 1;
     }
@@ -344,8 +344,9 @@ static void run_part(const job *j, const part *p)
     const us_conv_args *a = j->a;
     size_t b = cv->f->block, k0, k1, taps = s->kh * s->kw, cg = s->c / s->groups;
     us_conv_tap_rows(s, p->y, &k0, &k1);
-    size_t pixels = s->oh * s->ow, block = p->g * cv->g_out + p->b0;
-    float *y = a->y + ((j->image * cv->out_blocks + block) * pixels + p->y * s->ow) * b;
+    size_t block = p->g * cv->g_out + p->b0;
+    float *y =
+        a->y + cv->y_first + j->image * cv->y_image + block * cv->y_plane + p->y * cv->y_row;
     const float *res = a->res ? a->res + (y - a->y) : NULL;
     const float *base = cv->packs ? (const float *)a->scratch : j->x;
     ptrdiff_t row =
@@ -364,7 +365,9 @@ static void run_part(const job *j, const part *p)
                       .w_block = taps * cv->lanes * p->q * b,
                       .w = a->packed + cv->out_blocks * b + block * b * cg * taps +
                            p->c0 * taps * cv->lanes * p->q * b,
-                      .y_plane = pixels * b,
+                      .y_step = cv->y_step,
+                      .y_plane = cv->y_plane,
+                      .plain_y = cv->plain_y,
                       .bias = p->c0 == 0 ? a->packed + block * b : NULL,
                       .lo = a->lo,
                       .hi = a->hi,
@@ -382,8 +385,8 @@ static void run_part(const job *j, const part *p)
     for (size_t i = 0, at = p->x0; i < n; i++, at += t.p) {
         t.p = (p->x1 - at + (n - i) - 1) / (n - i);
         t.x = x + at * cv->step;
-        t.y = y + at * b;
-        t.res = res ? res + at * b : NULL;
+        t.y = y + at * cv->y_step;
+        t.res = res ? res + at * cv->y_step : NULL;
         (narrow ? narrow : cv->f->tile(p->q, t.p, s->plain))(&t);
     }
 }
@@ -436,6 +439,7 @@ static void run(const us_conv *cv, const us_conv_args *a, us_pool *pool)
 }
 
 const us_conv_algo us_conv_direct = {.name = "conv direct",
+                                     .grid = true,
                                      .fits = fits,
                                      .cost = cost,
                                      .floats = floats,
@@ -444,6 +448,8 @@ const us_conv_algo us_conv_direct = {.name = "conv direct",
                                      .run = run};
 
 const us_conv_algo us_conv_narrow = {.name = "conv few outputs",
+                                     .grid = true,
+                                     .plain_y = true,
                                      .fits = narrow_fits,
                                      .cost = narrow_cost,
                                      .floats = narrow_floats,

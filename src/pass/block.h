@@ -42,6 +42,8 @@ us_err us_block_const(us_blocker *b, us_dtype t, int rank, const int64_t *dims,
                       const void *data, us_vid *out) US_MUST;
 /* The node's output 0 is y now, in blocks. */
 void us_block_done(us_blocker *b, us_vid y, int64_t channels, int32_t rank);
+/* The node's output 0 is y, which lies as it did: few channels would mostly be padding. */
+us_err us_block_done_plain(us_blocker *b, us_vid y) US_MUST;
 
 /* A row per operator: makes the node at hand one over blocks, or leaves b->replaced US_NIL. */
 typedef us_err us_block_fn(us_blocker *b, const us_node *n);
@@ -51,6 +53,7 @@ typedef struct us_block_row {
 } us_block_row;
 /* NULL: the operator is not in the table and not elementwise. */
 us_block_fn *us_block_find(const us_node *n);
-us_block_fn us_block_conv; /* block_conv.c */
+us_block_fn us_block_conv, us_block_deconv, us_block_slice,
+    us_block_split; /* block_conv.c, block_deconv.c, block_cut.c */
 
 #endif

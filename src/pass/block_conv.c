@@ -42,11 +42,12 @@ static bool dims_of(const us_blocker *b, const us_node *n, const us_tensor *w, u
     return true;
 }
 
-static bool takes(const us_blocker *b, us_conv_dims s, bool plain)
+static bool takes(const us_blocker *b, us_conv_dims s, bool plain, bool *plain_out)
 {
     us_conv_choice choice;
     s.plain = plain;
     us_conv_choose(b->f, &s, &choice);
+    *plain_out = us_conv_plain_out(&choice);
     return choice.algo != NULL;
 }
 
@@ -79,9 +80,10 @@ us_err us_block_conv(us_blocker *b, const us_node *n)
     if (alone(b, n, &s)) return US_OK;
     const us_blocked *have = us_block_of(b, n->in[0]);
     if (have && have->channels != (int64_t)s.c) return US_OK;
-    bool few = s.c < (size_t)b->size, plain = !have && few && takes(b, s, true);
-    if (!plain && !takes(b, s, false)) {
-        if (!takes(b, s, true)) return US_OK;
+    bool few = s.c < (size_t)b->size, plain_out,
+         plain = !have && few && takes(b, s, true, &plain_out);
+    if (!plain && !takes(b, s, false, &plain_out)) {
+        if (!takes(b, s, true, &plain_out)) return US_OK;
         plain = true;
     }
     us_vid in[3] = {n->in[0], n->in[1], has_bias ? n->in[2] : US_NIL}, y;
@@ -96,6 +98,7 @@ us_err us_block_conv(us_blocker *b, const us_node *n)
     }
     US_TRY(us_block_node(b, "usta", "Conv", has_bias ? 3 : 2, in, &y));
     US_TRY(set_attrs(b, n, &s, plain));
+    if (plain_out) return us_block_done_plain(b, y);
     us_block_done(b, y, (int64_t)s.m, w->rank);
     return US_OK;
 }

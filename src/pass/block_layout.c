@@ -117,6 +117,18 @@ void us_block_done(us_blocker *b, us_vid y, int64_t channels, int32_t rank)
     b->plain[old] = false;
 }
 
+us_err us_block_done_plain(us_blocker *b, us_vid y)
+{
+    us_node *n = &b->g->nodes.at[b->replaced];
+    us_vid old = b->g->nodes.at[b->at].out[0];
+    n->out[0] = old; /* the value keeps its name */
+    b->g->vals.at[y].def = US_NIL;
+    b->g->vals.at[old].def = b->replaced;
+    b->g->vals.at[old].def_out = 0;
+    b->g->nodes.at[b->at].out[0] = US_NIL;
+    return us_block_attr_int(b, "plain_out", 1);
+}
+
 /* --- the sweep ------------------------------------------------------------------------------------------------ */
 
 /* Captured values are read as they were. */
@@ -196,7 +208,8 @@ us_err us_pass_block_layout(us_ctx *c, us_model *m, us_graph *g, bool *changed)
     us_arena *a;
     bool any = false;
     for (size_t i = 0; i < g->order.n && !any; i++)
-        any = us_is_op(&g->nodes.at[g->order.at[i]], "", "Conv");
+        any = us_is_op(&g->nodes.at[g->order.at[i]], "", "Conv") ||
+              us_is_op(&g->nodes.at[g->order.at[i]], "", "ConvTranspose");
     if (!any) return US_OK;
     us_blocker b = {.c = c, .m = m, .g = g, .f = us_kernels_get(c)->conv};
     b.size = (int64_t)b.f->block;

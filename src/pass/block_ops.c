@@ -429,6 +429,7 @@ static const us_block_row rows[] = {
     {"BatchNormalization", batch_norm},
     {"Concat", concat},
     {"Conv", us_block_conv},
+    {"ConvTranspose", us_block_deconv},
     {"GlobalAveragePool", global_average},
     {"GlobalMaxPool", global_max},
     {"InstanceNormalization", instance_norm},
@@ -437,6 +438,8 @@ static const us_block_row rows[] = {
     {"ReduceMax", reduce},
     {"ReduceMean", reduce},
     {"Resize", resize},
+    {"Slice", us_block_slice},
+    {"Split", us_block_split},
 };
 
 us_block_fn *us_block_find(const us_node *n)

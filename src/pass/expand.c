@@ -1,7 +1,7 @@
 /* pass/expand.c - composite operators become the operators they are defined by.
  *
  * Who takes what is the caller's legality table: `keep` says of an operator whether it stays whole. The pass of the CPU plan
- * keeps whatever has an evaluation function; the check of the expansions keeps nothing. Expansions may contain composites
+ * keeps whatever has an evaluation function, but for operators that say no (US_OP_EXPANDS); the check of the expansions keeps nothing. Expansions may contain composites
  * again, so rounds repeat until nothing is left, a bounded number of times, with types inferred between them: an
  * expansion looks at the types of what it replaces.
  */
@@ -74,7 +74,7 @@ us_err us_expand_model(us_ctx *c, us_model *m, us_keep_fn *keep, us_expanded *su
 
 static bool has_kernel(const us_op *op)
 {
-    return op->eval != NULL;
+    return op->eval != NULL && !(op->flags & US_OP_EXPANDS);
 }
 
 us_err us_pass_expand(us_ctx *c, us_model *m, us_graph *g, bool *changed)

@@ -28,7 +28,7 @@ static const us_node *conv_of(const fuser *f, us_vid v)
     const us_val *val = &f->g->vals.at[v];
     if (val->storage != US_ST_TEMP || val->def == US_NIL) return NULL;
     const us_node *n = &f->g->nodes.at[val->def];
-    return us_is_op(n, "usta", "Conv") ? n : NULL;
+    return us_is_op(n, "usta", "Conv") || us_is_op(n, "usta", "ConvTranspose") ? n : NULL;
 }
 
 static bool open_range(const us_node *conv)

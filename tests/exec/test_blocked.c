@@ -122,6 +122,73 @@ static bool pool(net *t, val x, val *y)
     return true;
 }
 
+static bool transposed(net *t, val x, val *y)
+{
+    static const int64_t outs[] = {1, 5, 16, 24, 32};
+    size_t n = t->rank == 3 ? 1 : 2;
+    int64_t groups = 1, m = outs[below(t, 5)], k[2], s[2], p[4], extra[2];
+    if (x.c % 16 == 0 && below(t, 3) == 0) {
+        groups = x.c / 16;
+        m = 16 * groups * (1 + below(t, 2));
+    }
+    for (size_t i = 0; i < 2; i++) {
+        k[i] = 1 + below(t, 4);
+        s[i] = 1 + below(t, 3);
+        p[i] = below(t, k[i]);
+        p[2 + i] = below(t, k[i]);
+        extra[i] = below(t, s[i]);
+    }
+    if (x.h > 20 || x.w > 24) return false;
+    size_t f = 2 - n; /* where the dimensions there are begin */
+    int64_t dims[4] = {x.c, m / groups, k[f], k[1]}, line[2] = {p[1], p[3]};
+    y->h = t->rank == 3 ? 1 : (x.h - 1) * s[0] + k[0] - p[0] - p[2] + extra[0];
+    y->w = (x.w - 1) * s[1] + k[1] - p[1] - p[3] + extra[1];
+    if (y->h < 3 || y->w < 3) return false;
+    us_vid w = weights(t, t->rank, dims);
+    if (below(t, 2))
+        y->v = us_b2(&t->b, "ConvTranspose", x.v, w);
+    else
+        y->v = us_b3(&t->b, "ConvTranspose", x.v, w, weights(t, 1, (int64_t[]){m}));
+    us_b_int(&t->b, "group", groups);
+    us_b_ints(&t->b, "kernel_shape", n, k + f);
+    us_b_ints(&t->b, "strides", n, s + f);
+    us_b_ints(&t->b, "output_padding", n, extra + f);
+    us_b_ints(&t->b, "pads", 2 * n, t->rank == 3 ? line : p);
+    y->c = m;
+    return true;
+}
+
+/* Of space, of channels, or both. */
+static bool sliced(net *t, val x, val *y)
+{
+    int64_t last = t->rank - 1, from[2] = {1, 0}, to[2] = {-1, below(t, 2) ? 100 : INT64_MAX},
+            axes[2] = {-1, 1}, steps[2] = {1 + below(t, 2), 1};
+    if (x.w < 6 || x.c < 17) return false;
+    if (below(t, 2)) axes[0] = last;
+    from[1] = below(t, 3) * 8;
+    if (from[1] >= x.c) return false;
+    size_t n = 1 + (size_t)below(t, 2);
+    y->w = (x.w - 2 + steps[0] - 1) / steps[0];
+    if (n == 2) y->c = x.c - from[1];
+    us_vid in[5] = {x.v, us_b_i64s(&t->b, n, from), us_b_i64s(&t->b, n, to),
+                    us_b_i64s(&t->b, n, axes), us_b_i64s(&t->b, n, steps)};
+    y->v = us_b_node(&t->b, "", "Slice", 5, in, 1, NULL);
+    return true;
+}
+
+static bool split(net *t, val x, val *y)
+{
+    if (x.c < 17) return false;
+    int64_t size[2] = {below(t, 2) ? 16 : 8, 0};
+    size[1] = x.c - size[0];
+    us_vid in[2] = {x.v, us_b_i64s(&t->b, 2, size)}, out[2];
+    us_b_node(&t->b, "", "Split", 2, in, 2, out);
+    us_b_int(&t->b, "axis", 1);
+    y->v = out[below(t, 2)];
+    y->c = y->v == out[0] ? size[0] : size[1];
+    return true;
+}
+
 static bool unary(net *t, val x, val *y)
 {
     static const char *const ops[] = {"Relu",      "Sigmoid", "HardSwish",
@@ -232,8 +299,9 @@ static bool turned(net *t, val x, val *y)
 static const struct {
     bool (*fn)(net *, val, val *);
     int weight;
-} makers[] = {{conv, 8},   {unary, 4},  {binary, 5}, {pool, 3},     {joined, 2},
-              {scaled, 1}, {padded, 1}, {normal, 1}, {instance, 1}, {turned, 1}};
+} makers[] = {{conv, 8},       {unary, 4},  {binary, 5}, {pool, 3},     {joined, 2},
+              {scaled, 1},     {padded, 1}, {normal, 1}, {instance, 1}, {turned, 1},
+              {transposed, 3}, {sliced, 1}, {split, 1}};
 
 static void grow(net *t)
 {

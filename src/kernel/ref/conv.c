@@ -33,7 +33,7 @@ static void add_lanes(float *sum, const float *x, const float *w, size_t lanes, 
 
 static void tile_at(const us_conv_tile *t, size_t p, size_t q, size_t step)
 {
-    float sum[B], *y = t->y + q * t->y_plane + p * B;
+    float sum[B], *y = t->y + q * t->y_plane + p * t->y_step;
     memcpy(sum, t->bias ? t->bias + q * B : y, sizeof sum);
     const float *x = t->x + p * step, *w = t->w + q * B;
     size_t wide = t->q * B;
@@ -46,7 +46,7 @@ static void tile_at(const us_conv_tile *t, size_t p, size_t q, size_t step)
     if (t->more)
         memcpy(y, sum, sizeof sum);
     else
-        finish(sum, t->res ? t->res + q * t->y_plane + p * B : NULL, t->lo, t->hi, y);
+        finish(sum, t->res ? t->res + q * t->y_plane + p * t->y_step : NULL, t->lo, t->hi, y);
 }
 
 static void tile_blocked(const us_conv_tile *t)

@@ -1,0 +1,227 @@
+/* ir/op_blocked_deconv.c - usta.ConvTranspose: ConvTranspose on channels in blocks, with a residual and a clamp.
+ *
+ * Y = min(hi, max(lo, ConvTranspose(X, W, B) + Z)); X, Y and Z lie in blocks, one or two dimensions of space. The kernels take it phase
+ * by phase (kernel/conv.h), weights packed once per plan. The plain form takes everything apart and runs ConvTranspose.
+ */
+#include <math.h>
+
+#include "base/ctx.h"
+#include "ir/op_blocked.h"
+#include "ir/op_window.h"
+#include "kernel/conv.h"
+
+/* clang-format off */
+static const us_param blocked_deconv_in[] = {
+    {"X", '\0', US_M(F32), 0}, {"W", '\0', US_M(F32), 0}, {"B", '\0', US_M(F32), US_P_OPTIONAL},
+    {"Z", '\0', US_M(F32), US_P_OPTIONAL}, US_PARAM_END};
+static const us_param blocked_deconv_out[] = {{"Y", '\0', US_M(F32), 0}, US_PARAM_END};
+#define P us_p_blocked_deconv
+static const us_attr_row blocked_deconv_attrs[] = {
+    US_AS(P, conv.auto_pad, "auto_pad", "NOTSET"), US_AI(P, block, "block", 16), US_AIS(P, conv.dilations, "dilations"),
+    US_AI(P, conv.group, "group", 1), US_AF(P, hi, "hi", INFINITY), US_AIS(P, conv.kernel_shape, "kernel_shape"),
+    US_AF(P, lo, "lo", -INFINITY), US_AIS(P, conv.output_padding, "output_padding"),
+    US_AIS(P, conv.output_shape, "output_shape"), US_AIS(P, conv.pads, "pads"),
+    US_AI(P, plain_out, "plain_out", 0), US_AIS(P, conv.strides, "strides"), US_ATTR_END};
+#undef P
+const us_schema blocked_deconv_schemas[] = {
+    {1, blocked_deconv_in, blocked_deconv_out, blocked_deconv_attrs, sizeof(us_p_blocked_deconv), NULL},
+    {0}};
+/* clang-format on */
+
+_Static_assert(offsetof(us_p_blocked_deconv, conv) == 0, "conv must be first");
+
+us_err blocked_deconv_infer(us_infer *k)
+{
+    const us_p_blocked_deconv *p = k->params;
+    const us_type *x = us_infer_ranked(k, 0), *w = us_infer_ranked(k, 1);
+    if (!x || !w) return us_infer_out(k, 0, US_F32, -1, NULL);
+    if (w->rank < 3 || w->rank > 4 || x->rank != 5 || p->block < 1)
+        return us_infer_fail(k, US_SHAPE, "input and weight do not fit each other");
+    int n = w->rank - 2, first = p->plain_out ? 2 : 4 - n;
+    bool known;
+    us_dim d[5] = {x->dims[0], US_DIM(1), US_DIM(1), US_DIM(1), US_DIM(p->block)};
+    US_TRY(us_transposed_dims(k, &p->conv, n, x->dims + 4 - n, w->dims + 2, d + first, &known));
+    if (!known) return us_infer_out(k, 0, US_F32, -1, NULL);
+    if (us_dim_known(w->dims[1]) && p->conv.group > 0) {
+        int64_t m = w->dims[1].add * p->conv.group;
+        d[1] = US_DIM(p->plain_out ? m : us_blocks_of(m, p->block));
+    } else {
+        US_TRY(us_infer_fresh(k, &d[1]));
+    }
+    return us_infer_out(k, 0, US_F32, p->plain_out ? w->rank : 5, d);
+}
+
+/* --- as it is meant -------------------------------------------------------------------------------------- */
+
+/* Input 0 as ConvTranspose reads it. */
+static us_err plain_input(us_eval *k, const us_tensor *w, us_tensor *out)
+{
+    us_tensor x;
+    US_TRY(us_eval_in_dense(k, 0, &x));
+    int64_t c = w->dims[0];
+    if (x.rank != 5 || x.dims[1] != us_blocks_of(c, x.dims[4]) ||
+        (w->rank == 3 && x.dims[2] != 1))
+        return us_eval_fail(k, US_SHAPE, "input of rank %d is not %lld blocked channels",
+                            x.rank, (long long)c);
+    int64_t d[4] = {x.dims[0], c, x.dims[2], x.dims[3]};
+    if (w->rank == 3) d[2] = x.dims[3];
+    US_TRY(us_tensor_init(k->c, out, US_F32, w->rank, d, NULL));
+    US_TRY(us_eval_scratch(k, us_tensor_bytes(out), &out->data));
+    if (us_tensor_count(out)) us_unblock_tensor(&x, out);
+    return US_OK;
+}
+
+us_err blocked_deconv_eval(us_eval *k)
+{
+    const us_p_blocked_deconv *p = k->params;
+    us_tensor x, w, plain;
+    US_TRY(us_eval_in_dense(k, 1, &w));
+    if (w.rank < 3 || w.rank > 4 || p->block < 1 || p->block > 64)
+        return us_eval_fail(k, US_SHAPE, "weight of rank %d, blocks of %lld", w.rank,
+                            (long long)p->block);
+    US_TRY(plain_input(k, &w, &x));
+    const us_tensor *in[3] = {&x, &w, us_eval_opt(k, 2)};
+    US_TRY(us_eval_inner(k, conv_transpose_eval, &p->conv, 3, in, &plain));
+    return us_blocked_finish(k, &plain, p->block, p->plain_out != 0, p->lo, p->hi);
+}
+
+/* --- prepared and bound ------------------------------------------------------------------------------------ */
+
+typedef struct ready {
+    const us_conv_kernels *f;
+    us_deconv_choice choice;
+    float *packed;
+} ready;
+
+static size_t entry(us_ints a, int n, int i)
+{
+    return a.n == (size_t)n ? (size_t)a.p[i] : 1;
+}
+
+/* What the weights say; sizes of the input are not known yet. */
+static us_conv_dims dims_of(const us_p_blocked_deconv *p, const us_tensor *w)
+{
+    const us_p_conv_transpose *a = &p->conv;
+    int n = w->rank - 2;
+    bool two = n == 2;
+    return (us_conv_dims){.groups = (size_t)a->group,
+                          .m = (size_t)(w->dims[1] * a->group),
+                          .c = (size_t)w->dims[0],
+                          .kh = two ? (size_t)w->dims[2] : 1,
+                          .kw = (size_t)w->dims[w->rank - 1],
+                          .sh = two ? entry(a->strides, n, 0) : 1,
+                          .sw = entry(a->strides, n, n - 1),
+                          .dh = two ? entry(a->dilations, n, 0) : 1,
+                          .dw = entry(a->dilations, n, n - 1)};
+}
+
+static bool weights_fit(const us_p_blocked_deconv *p, const us_tensor *w, const us_tensor *b)
+{
+    const us_p_conv_transpose *a = &p->conv;
+    if (w->dtype != US_F32 || w->rank < 3 || w->rank > 4 || !us_tensor_contiguous(w) ||
+        us_tensor_count(w) <= 0 || a->group < 1 || w->dims[0] % a->group)
+        return false;
+    for (size_t i = 0; i < a->strides.n; i++)
+        if (a->strides.p[i] < 1 || a->strides.p[i] > US_CONV_MAX_PHASES) return false;
+    for (size_t i = 0; i < a->dilations.n; i++)
+        if (a->dilations.p[i] < 1) return false;
+    return !b || (us_tensor_contiguous(b) && us_tensor_count(b) == w->dims[1] * a->group);
+}
+
+us_err blocked_deconv_prepare(us_eval *k, const void **out)
+{
+    const us_p_blocked_deconv *p = k->params;
+    const us_conv_kernels *f = us_kernels_get(k->c)->conv;
+    const us_tensor *w = us_eval_opt(k, 1), *b = us_eval_opt(k, 2);
+    bool has_bias = k->n->n_in > 2 && k->n->in[2] != US_NIL;
+    if (!w || (has_bias && !b) || !weights_fit(p, w, b) || (size_t)p->block != f->block)
+        return US_OK;
+    us_conv_dims s = dims_of(p, w);
+    void *mem, *packed, *work;
+    US_TRY(us_eval_keep(k, sizeof(ready), &mem));
+    ready *r = mem;
+    r->f = f;
+    us_deconv_choose(f, &s, &r->choice);
+    if (!r->choice.n || (p->plain_out && !us_deconv_plain_out(&r->choice))) return US_OK;
+    US_TRY(us_eval_keep(k, r->choice.floats * sizeof(float), &packed));
+    US_TRY(us_eval_scratch(k, r->choice.work_floats * sizeof(float), &work));
+    us_deconv_pack(f, &s, &r->choice, w->data, b ? b->data : NULL, work, packed);
+    r->packed = packed;
+    *out = r;
+    return US_OK;
+}
+
+typedef struct bound {
+    us_deconv dv;
+    const float *packed;
+    float lo, hi;
+} bound;
+
+static us_err run_bound(us_eval *k, const void *state, void *scratch)
+{
+    const bound *b = state;
+    us_conv_args a = {.x = k->in[0]->t.data,
+                      .packed = b->packed,
+                      .res = k->n_in > 3 && k->in[3] ? k->in[3]->t.data : NULL,
+                      .y = k->out[0]->t.data,
+                      .lo = b->lo,
+                      .hi = b->hi,
+                      .scratch = scratch};
+    us_deconv_run(&b->dv, &a, k->c->pool);
+    return US_OK;
+}
+
+/* Everything that depends on shapes; false: they do not fit. */
+static bool settle(us_eval *k, const us_tensor *x, const us_tensor *w, const us_tensor *y,
+                   us_conv_dims *s)
+{
+    const us_p_blocked_deconv *p = k->params;
+    const us_tensor *z = us_eval_opt(k, 3);
+    int n = w->rank - 2;
+    us_window win;
+    if (x->rank != 5 || us_transposed_window(&win, n, x->dims + 4 - n,
+                                             (us_ints){w->dims + 2, (size_t)n}, &p->conv))
+        return false;
+    *s = dims_of(p, w);
+    s->n = (size_t)x->dims[0];
+    s->h = n == 2 ? (size_t)win.in[0] : 1;
+    s->w = (size_t)win.in[n - 1];
+    s->oh = n == 2 ? (size_t)win.out[0] : 1;
+    s->ow = (size_t)win.out[n - 1];
+    s->top = n == 2 ? (ptrdiff_t)win.begin[0] : 0;
+    s->left = (ptrdiff_t)win.begin[n - 1];
+    int64_t d[4] = {x->dims[0], (int64_t)s->m, win.out[0], win.out[n - 1]}, want[5];
+    int rank = us_blocked_out(w->rank, d, p->block, p->plain_out != 0, want);
+    if (y->rank != rank || (z && z->rank != rank)) return false;
+    for (int i = 0; i < rank; i++)
+        if (y->dims[i] != want[i] || (z && z->dims[i] != want[i])) return false;
+    return x->dims[1] == us_blocks_of((int64_t)s->c, p->block) && x->dims[4] == p->block &&
+           (n == 2 || x->dims[2] == 1);
+}
+
+us_err blocked_deconv_bind(us_eval *k, us_call *call)
+{
+    const us_p_blocked_deconv *p = k->params;
+    const ready *r = k->prepared;
+    const us_tensor *x = us_eval_opt(k, 0), *w = us_eval_opt(k, 1), *y = us_eval_opt_out(k, 0);
+    us_conv_dims s;
+    call->kernel = "weights are not constant, or no kernel takes their groups";
+    if (!r || !x || !w || !y) return US_OK;
+    call->kernel = "shapes do not fit";
+    if (!settle(k, x, w, y, &s)) return US_OK;
+    void *mem, *phases, *taps;
+    US_TRY(us_eval_keep(k, sizeof(bound), &mem));
+    US_TRY(us_eval_keep(k, r->choice.n * sizeof(us_conv), &phases));
+    US_TRY(us_eval_keep(k, (s.kh * s.kw + r->choice.n) * sizeof(ptrdiff_t), &taps));
+    bound *b = mem;
+    call->kernel = "the padded input is too large";
+    if (!us_deconv_open(r->f, &s, &r->choice, p->plain_out != 0, phases, taps, &b->dv))
+        return US_OK;
+    b->packed = r->packed;
+    b->lo = p->lo;
+    b->hi = p->hi;
+    US_TRY(us_eval_work(k, b->dv.work));
+    *call = (us_call){
+        .run = run_bound, .state = b, .scratch = b->dv.scratch, .kernel = "conv in phases"};
+    return US_OK;
+}
