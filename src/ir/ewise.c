@@ -204,8 +204,7 @@ static int half_times_1_plus(args *a, int y)
 }
 static int gelu_erf(args *a)
 {
-    int t = emit2(a, US_EW_MUL, a->in[0], imm(a, 0.70710678118654752440F));
-    return half_times_1_plus(a, emit1(a, US_EW_ERF, t));
+    return emit1(a, US_EW_GELU, a->in[0]);
 }
 /* k (x + c x^3) = x (k + k c x^2) */
 static int gelu_tanh(args *a)

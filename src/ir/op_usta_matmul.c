@@ -25,8 +25,7 @@ const us_schema usta_matmul_schemas[] = {
 
 enum { MOST_ITEMS = 1 << 16 };
 
-/* perm as axes of a tensor of this rank; false: it is no permutation. */
-static bool axes_of(const us_ints *perm, int rank, int *out)
+bool us_perm_axes(const us_ints *perm, int rank, int *out)
 {
     unsigned seen = 0;
     if (perm->n && perm->n != (size_t)rank) return false;
@@ -46,8 +45,8 @@ us_err usta_matmul_infer(us_infer *k)
     int pa[US_MAX_RANK], pb[US_MAX_RANK], py[US_MAX_RANK];
     if (!a || !b) return us_infer_out(k, 0, US_DT_NONE, -1, NULL);
     int r = a->rank;
-    if (r < 2 || r > US_MAX_RANK || b->rank != r || !axes_of(&p->permA, r, pa) ||
-        !axes_of(&p->permB, r, pb) || !axes_of(&p->permY, r, py))
+    if (r < 2 || r > US_MAX_RANK || b->rank != r || !us_perm_axes(&p->permA, r, pa) ||
+        !us_perm_axes(&p->permB, r, pb) || !us_perm_axes(&p->permY, r, py))
         return us_infer_fail(k, US_SHAPE, "ranks and permutations do not fit");
     us_dim d[US_MAX_RANK], y[US_MAX_RANK], one = US_DIM(1);
     for (int i = 0; i + 2 < r; i++) {
@@ -62,8 +61,7 @@ us_err usta_matmul_infer(us_infer *k)
     return us_infer_out(k, 0, US_DT_NONE, r, y);
 }
 
-/* Dims and steps of a dense tensor's axes in another order. */
-static void view(int rank, const int64_t *from, const int *perm, int64_t *dims, size_t *steps)
+void us_perm_view(int rank, const int64_t *from, const int *perm, int64_t *dims, size_t *steps)
 {
     size_t at = 1, own[US_MAX_RANK];
     for (int i = rank - 1; i >= 0; i--) {
@@ -92,10 +90,11 @@ static bool make_views(us_eval *k, views *v)
         !us_tensor_contiguous(b))
         return false;
     int r = v->rank = a->rank;
-    if (!axes_of(&p->permA, r, pa) || !axes_of(&p->permB, r, pb) || !axes_of(&p->permY, r, py))
+    if (!us_perm_axes(&p->permA, r, pa) || !us_perm_axes(&p->permB, r, pb) ||
+        !us_perm_axes(&p->permY, r, py))
         return false;
-    view(r, a->dims, pa, v->a, v->sa);
-    view(r, b->dims, pb, v->b, v->sb);
+    us_perm_view(r, a->dims, pa, v->a, v->sa);
+    us_perm_view(r, b->dims, pb, v->b, v->sb);
     for (int i = 0; i + 2 < r; i++) {
         if (v->a[i] != v->b[i] && v->a[i] != 1 && v->b[i] != 1) return false;
         v->d[i] = v->a[i] == 1 ? v->b[i] : v->a[i];

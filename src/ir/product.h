@@ -41,6 +41,16 @@ typedef struct us_p_usta_matmul { /* usta.MatMul */
     us_ints permA, permB, permY; /* as Transpose has them; empty: as it lies */
 } us_p_usta_matmul;
 
+typedef struct us_p_usta_attention { /* usta.Attention */
+    float alpha;
+    us_ints permQ, permK, permV, permY;
+} us_p_usta_attention;
+
+/* perm (empty: as it lies) as axes of a tensor of this rank; false: it is no permutation. */
+bool us_perm_axes(const us_ints *perm, int rank, int *out);
+/* Dims and steps of a dense tensor's axes in another order. */
+void us_perm_view(int rank, const int64_t *from, const int *perm, int64_t *dims, size_t *steps);
+
 /* Called on each finished piece of the result; state is the product's own. */
 typedef void us_product_tail_fn(const void *state, us_eval *k, void *scratch, size_t i0,
                                 size_t rows, size_t j0, size_t cols, float *c, size_t ldc);

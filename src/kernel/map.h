@@ -42,6 +42,7 @@ enum {
     X(SIN, 1, 2)        X(COS, 1, 2)        X(TAN, 1, 2)        X(ASIN, 1, 1)                  \
     X(ACOS, 1, 1)       X(ATAN, 1, 1)       X(SINH, 1, 3)       X(COSH, 1, 3)                  \
     X(ASINH, 1, 3)      X(ACOSH, 1, 3)      X(ATANH, 1, 3)                                     \
+    X(GELU, 1, 4) /* a/2 (1 + erf(a/sqrt 2)); in ULP of a: below 0 the sum cancels */          \
     X(ADD, 2, 0)        X(SUB, 2, 0)        X(MUL, 2, 0)        X(DIV, 2, 0)                   \
     X(MIN, 2, 0)        X(MAX, 2, 0)        X(POW, 2, 1)        X(MOD, 2, 0) /* of b's sign */ \
     X(FMOD, 2, 0)       X(PRELU, 2, 0) /* a < 0 ? a * b : a */                                 \

@@ -12,6 +12,11 @@ static inline float softplus(float x)
 {
     return log1pf(expf(-fabsf(x))) + (x > 0 || x != x ? x : 0);
 }
+static inline float gelu(float x)
+{
+    float h = 0.5F * x;
+    return fmaf(h, erff(0.70710678118654752440F * x), h);
+}
 /* Python's sign rule: the result has the divisor's sign. */
 static inline float modulo(float x, float y)
 {
@@ -42,6 +47,7 @@ static inline float greatest(float a, float b)
     X(TAN, tanf(a))                  X(ASIN, asinf(a))                X(ACOS, acosf(a))        \
     X(ATAN, atanf(a))                X(SINH, sinhf(a))                X(COSH, coshf(a))        \
     X(ASINH, asinhf(a))              X(ACOSH, acoshf(a))              X(ATANH, atanhf(a))      \
+    X(GELU, gelu(a))                                                                           \
     X(ADD, a + b)                    X(SUB, a - b)                    X(MUL, a * b)            \
     X(DIV, a / b)                    X(MIN, least(a, b))              X(MAX, greatest(a, b))   \
     X(POW, powf(a, b))               X(MOD, modulo(a, b))             X(FMOD, fmodf(a, b))     \
