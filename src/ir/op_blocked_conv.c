@@ -1,6 +1,8 @@
-/* ir/op_blocked_conv.c - usta.Conv: Conv with its result in blocks of channels, a residual and a clamp.
+/* ir/op_blocked_conv.c - usta.Conv: Conv with its result in blocks of channels, a residual, a clamp and a program.
  *
- * Y = min(hi, max(lo, Conv(X, W, B) + Z)), where Z lies as Y does. X is blocked or plain. Weights are packed once per plan,
+ * Y = program(min(hi, max(lo, Conv(X, W, B) + Z)), E...), where Z lies as Y does. The program, if there is one, is elementwise (ir/ewise.h) and
+ * runs over each row of a block while that is in the first-level cache; its further inputs E have Y's shape, or a number per channel.
+ * X is blocked or plain. Weights are packed once per plan,
  * geometry is settled once per binding, a run computes (kernel/conv.h). The plain form takes everything apart and runs
  * Conv: it is the meaning.
  */
@@ -8,6 +10,7 @@
 #include <string.h>
 
 #include "base/ctx.h"
+#include "ir/ewise.h"
 #include "ir/op_blocked.h"
 #include "ir/op_window.h"
 #include "kernel/conv.h"
@@ -15,12 +18,15 @@
 /* clang-format off */
 static const us_param blocked_conv_in[] = {
     {"X", '\0', US_M(F32), 0}, {"W", '\0', US_M(F32), 0}, {"B", '\0', US_M(F32), US_P_OPTIONAL},
-    {"Z", '\0', US_M(F32), US_P_OPTIONAL}, US_PARAM_END};
+    {"Z", '\0', US_M(F32), US_P_OPTIONAL},
+    {"E", '\0', US_M(F32), US_P_OPTIONAL | US_P_VARIADIC}, US_PARAM_END};
 static const us_param blocked_conv_out[] = {{"Y", '\0', US_M(F32), 0}, US_PARAM_END};
 #define P us_p_blocked_conv
 static const us_attr_row blocked_conv_attrs[] = {
-    US_AS(P, conv.auto_pad, "auto_pad", "NOTSET"), US_AI(P, block, "block", 16), US_AIS(P, conv.dilations, "dilations"),
+    US_AS(P, conv.auto_pad, "auto_pad", "NOTSET"), US_AI(P, block, "block", 16), US_AIS(P, code, "code"),
+    US_AIS(P, conv.dilations, "dilations"),
     US_AI(P, conv.group, "group", 1), US_AF(P, hi, "hi", INFINITY), US_AIS(P, hint, "hint"),
+    US_AFS(P, imm, "imm"),
     US_AIS(P, conv.kernel_shape, "kernel_shape"), US_AF(P, lo, "lo", -INFINITY),
     US_AIS(P, conv.pads, "pads"), US_AI(P, plain, "plain", 0),
     US_AI(P, plain_out, "plain_out", 0), US_AIS(P, conv.strides, "strides"), US_ATTR_END};
@@ -101,6 +107,38 @@ static us_err plain_input(us_eval *k, const us_tensor *w, us_tensor *out)
     return US_OK;
 }
 
+enum { FIRST_E = 4 };
+
+static bool program_of(const us_eval *k, us_ew_prog *prog)
+{
+    const us_p_blocked_conv *p = k->params;
+    size_t n_in = k->n_in > FIRST_E ? k->n_in - FIRST_E + 1 : 1;
+    return n_in <= US_EW_IN && us_ew_read(n_in, p->code.n, p->code.p, p->imm.n, p->imm.p, prog);
+}
+
+/* Over all of the output, which is its input 0, too. */
+static us_err run_program(us_eval *k)
+{
+    us_ew_prog prog;
+    us_ew_walk w;
+    us_tensor dense[US_EW_IN], *y = &k->out[0]->t;
+    const us_tensor *in[US_EW_IN] = {y};
+    const void *data[US_EW_IN] = {y->data};
+    void *scratch = NULL;
+    if (us_tensor_count(y) == 0) return US_OK;
+    bool ok = program_of(k, &prog);
+    for (size_t i = 1; ok && i < prog.n_in; i++) {
+        US_TRY(us_eval_in_dense(k, FIRST_E + i - 1, &dense[i]));
+        in[i] = &dense[i];
+        data[i] = dense[i].data;
+    }
+    if (!ok || !us_ew_walk_init(&w, us_kernels_get(k->c)->map, &prog, in, y))
+        return us_eval_fail(k, US_SHAPE, "its program does not fit");
+    if (w.scratch) US_TRY(us_eval_scratch(k, w.scratch, &scratch));
+    us_ew_walk_run(&w, NULL, data, y->data, scratch);
+    return US_OK;
+}
+
 us_err blocked_conv_eval(us_eval *k)
 {
     const us_p_blocked_conv *p = k->params;
@@ -112,7 +150,8 @@ us_err blocked_conv_eval(us_eval *k)
     US_TRY(plain_input(k, &w, &x));
     const us_tensor *in[3] = {&x, &w, us_eval_opt(k, 2)};
     US_TRY(us_eval_inner(k, conv_eval, &p->conv, 3, in, &plain));
-    return us_blocked_finish(k, &plain, p->block, p->plain_out != 0, p->lo, p->hi);
+    US_TRY(us_blocked_finish(k, &plain, p->block, p->plain_out != 0, p->lo, p->hi));
+    return p->code.n ? run_program(k) : US_OK;
 }
 
 /* --- prepared and bound ------------------------------------------------------------------------------------ */
@@ -178,11 +217,62 @@ us_err blocked_conv_prepare(us_eval *k, const void **out)
     return US_OK;
 }
 
+/* The program's inputs from 1 on: Y's shape, or a number per channel. */
+typedef struct tail {
+    us_ew_ready prog;
+    size_t blocks, block; /* of an image; numbers in a block */
+} tail;
+
 typedef struct bound {
     us_conv cv;
     const float *packed;
     float lo, hi;
+    bool has_tail;
+    tail tail;
 } bound;
+
+typedef struct tail_run {
+    const tail *t;
+    const float *in[US_EW_IN];
+} tail_run;
+
+static void run_tail(const void *arg, size_t block, size_t at, float *y, size_t n)
+{
+    const tail_run *r = arg;
+    const tail *t = r->t;
+    const float *in[US_EW_IN] = {y};
+    _Alignas(64) char scratch[US_CONV_TAIL_SCRATCH];
+    for (size_t i = 1; i < t->prog.prog.n_in; i++)
+        in[i] = r->in[i] + (t->prog.repeats[i] ? block % t->blocks * t->block : at);
+    us_ew_ready_run(&t->prog, n, y, in, scratch);
+}
+
+/* False: its inputs do not lie so, or it is too large. */
+static bool set_tail(us_eval *k, const us_tensor *y, tail *t)
+{
+    const us_p_blocked_conv *p = k->params;
+    const us_ew_kernels *map = us_kernels_get(k->c)->map;
+    us_ew_prog prog;
+    if (!program_of(k, &prog) || us_ew_ready_scratch(&prog) > US_CONV_TAIL_SCRATCH)
+        return false;
+    us_ew_ready_init(&t->prog, map, &prog);
+    t->block = (size_t)p->block;
+    t->blocks = (size_t)y->dims[1];
+    for (size_t i = 1; i < prog.n_in; i++) {
+        const us_tensor *x = us_eval_opt(k, FIRST_E + i - 1);
+        int64_t steps[US_MAX_RANK];
+        if (!x || x->dtype != US_F32 || !us_tensor_contiguous(x) || x->rank > y->rank ||
+            !us_ew_strides(y->rank, y->dims, x->rank, x->dims, steps))
+            return false;
+        int axis = x->rank - y->rank + 1;
+        bool channel = us_tensor_count(x) == (int64_t)(t->blocks * t->block) && axis >= 0 &&
+                       x->dims[axis] == y->dims[1] && t->block % map->width == 0;
+        t->prog.repeats[i] = us_tensor_count(x) != us_tensor_count(y);
+        if (t->prog.repeats[i] && (p->plain_out || !channel || t->block != map->width))
+            return false;
+    }
+    return true;
+}
 
 static us_err run_bound(us_eval *k, const void *state, void *scratch)
 {
@@ -194,6 +284,13 @@ static us_err run_bound(us_eval *k, const void *state, void *scratch)
                       .lo = b->lo,
                       .hi = b->hi,
                       .scratch = scratch};
+    tail_run r = {.t = &b->tail};
+    if (b->has_tail) {
+        for (size_t i = 1; i < b->tail.prog.prog.n_in; i++)
+            r.in[i] = k->in[FIRST_E + i - 1]->t.data;
+        a.tail = run_tail;
+        a.tail_arg = &r;
+    }
     us_conv_run(&b->cv, &a, k->c->pool);
     return US_OK;
 }
@@ -245,10 +342,13 @@ us_err blocked_conv_bind(us_eval *k, us_call *call)
     us_conv_grid all = {
         .h = s.oh, .w = s.ow, .row_step = 1, .col_step = 1, .plain = p->plain_out != 0};
     if (!us_conv_open_grid(r->f, &s, &r->choice, &all, taps, &b->cv)) return US_OK;
+    call->kernel = "a program that does not go along";
+    b->has_tail = p->code.n > 0;
+    if (b->has_tail && !set_tail(k, y, &b->tail)) return US_OK;
     b->packed = r->packed;
     b->lo = p->lo;
     b->hi = p->hi;
-    US_TRY(us_eval_work(k, b->cv.work));
+    US_TRY(us_eval_work(k, b->cv.work / 2)); /* products, as others count */
     *call =
         (us_call){.run = run_bound, .state = b, .scratch = b->cv.scratch, .kernel = b->cv.name};
     return US_OK;

@@ -220,7 +220,7 @@ us_err blocked_deconv_bind(us_eval *k, us_call *call)
     b->packed = r->packed;
     b->lo = p->lo;
     b->hi = p->hi;
-    US_TRY(us_eval_work(k, b->dv.work));
+    US_TRY(us_eval_work(k, b->dv.work / 2)); /* products, as others count */
     *call = (us_call){
         .run = run_bound, .state = b, .scratch = b->dv.scratch, .kernel = "conv in phases"};
     return US_OK;

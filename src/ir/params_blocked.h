@@ -4,12 +4,18 @@
 
 #include "ir/params.h"
 
+enum {
+    US_CONV_TAIL_SCRATCH = 24 << 10
+}; /* bytes of a program behind a convolution, on a thread's stack */
+
 typedef struct us_p_blocked_conv { /* usta.Conv */
     us_p_conv conv;                /* first: Conv's functions read it as their own */
     int64_t block;
     int64_t plain;     /* X is [N, C, ...], else [N, C/block, H, W, block] */
     int64_t plain_out; /* likewise Y; no residual then */
     float lo, hi;      /* clamp of the result */
+    us_ints code;      /* program of what follows (ir/ewise.h); none: empty */
+    us_floats imm;
     us_ints
         hint; /* height and width of the output where they are known: for the choice of a kernel */
 } us_p_blocked_conv;

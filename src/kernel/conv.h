@@ -117,6 +117,9 @@ typedef struct us_conv_kernels {
     uint8_t max_p[US_CONV_MAX_Q + 1]; /* widest tile of q blocks; 0: there is none */
     /* tile of q blocks and p pixels that are `block` floats apart, or one float (plain input) */
     us_conv_tile_fn *(*tile)(size_t q, size_t p, bool plain);
+    /* tile of p pixels (at most max_p[1]) of one block of which half the lanes are padding, at half the price where vectors of that
+     * size have one; weights as for q = 1, the other lanes of y become 0. NULL: none */
+    us_conv_tile_fn *(*half)(size_t p, bool plain);
     /* At most US_CONV_NARROW_P pixels of q <= US_CONV_NARROW_M outputs (not blocks), of one block of outputs: lanes of the input are
      * summed side by side and added up at the end. Weights [input block][all taps][q][B]; the other lanes of y become 0. NULL: none */
     us_conv_tile_fn *narrow;
@@ -162,7 +165,9 @@ typedef struct us_conv {
     double work;    /* multiplications and additions */
     /* what an algorithm keeps */
     bool narrow; /* a few outputs only: the narrow tile */
-    bool packs;  /* rows of the input are copied, padded, into the scratch */
+    size_t
+        full; /* output blocks of a group before the one that is half padding; all, where there is none */
+    bool packs; /* rows of the input are copied, padded, into the scratch */
     ptrdiff_t *taps;
     size_t in_blocks, g_blocks, out_blocks, g_out; /* blocks: all and of a group */
     size_t lanes, last_lanes, step;                /* step: floats from a pixel to the next */
@@ -183,6 +188,10 @@ bool us_conv_open_grid(const us_conv_kernels *f, const us_conv_dims *s,
                        const us_conv_choice *choice, const us_conv_grid *grid, ptrdiff_t *taps,
                        us_conv *cv);
 
+/* Called on each finished run of outputs while it is in the first-level cache: n floats from y, which stand at y - args.y, all of one
+ * block, whole pixels (of a plain output: of one channel). `block` counts blocks (channels) of all images. */
+typedef void us_conv_tail_fn(const void *arg, size_t block, size_t at, float *y, size_t n);
+
 typedef struct us_conv_args {
     const float *x;
     const float *packed;
@@ -190,6 +199,8 @@ typedef struct us_conv_args {
     float *y;
     float lo, hi; /* -inf, inf: none */
     void *scratch;
+    us_conv_tail_fn *tail; /* NULL: none. Not with outputs that lie apart */
+    const void *tail_arg;
 } us_conv_args;
 void us_conv_run(const us_conv *cv, const us_conv_args *a, struct us_pool *pool);
 

@@ -85,6 +85,7 @@ static void run_rows(const job *j, size_t image_block, size_t y0, size_t y1)
         t.res = a->res ? a->res + at : NULL;
         bool two = pairs && y + 1 < y1 && row >= 0 && k1 - k0 == 3 && (size_t)row + 4 <= s->h;
         (two ? cv->f->dw_two_rows : fn)(&t);
+        if (a->tail) a->tail(a->tail_arg, image_block, at, t.y, (1u + two) * s->ow * b);
         y += two;
     }
 }

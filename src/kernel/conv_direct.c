@@ -40,6 +40,14 @@ static bool is_flat(const us_conv_dims *s)
            s->left == 0 && s->oh == s->h && s->ow == s->w;
 }
 
+/* Output blocks of a group that take whole vectors: one that is half padding or more goes by itself, last. */
+static size_t full_blocks(const us_conv_kernels *f, const us_conv_dims *s)
+{
+    size_t mg = s->m / s->groups, over = mg % f->block;
+    bool half = f->half && over > 0 && over <= f->block / 2;
+    return half ? mg / f->block : us_conv_blocks(mg, f->block);
+}
+
 /* Cycles that one lane of one tap takes for `blocks` output blocks and a row of `ow` pixels: multiplications, loads, and
  * what a chain of sums too short for the latency loses. */
 static double step_cost(const us_conv_kernels *f, size_t q, size_t ow, size_t blocks)
@@ -64,10 +72,11 @@ static double cost(const us_conv_kernels *f, const us_conv_dims *s, size_t *q)
         oh = 1;
     }
     double best = 0;
-    size_t blocks = us_conv_blocks(s->m / s->groups, f->block);
+    size_t blocks = full_blocks(f, s);
+    bool half = blocks < us_conv_blocks(s->m / s->groups, f->block);
     for (size_t i = 1; i <= US_CONV_MAX_Q; i++) {
         if (f->max_p[i] == 0) continue;
-        double now = step_cost(f, i, ow, blocks);
+        double now = step_cost(f, i, ow, blocks) + (half ? step_cost(f, 1, ow, 1) : 0);
         if (i > 1 && now >= best) continue;
         best = now;
         *q = i;
@@ -118,9 +127,11 @@ static void pack_group(const us_conv_kernels *f, const us_conv_dims *s, size_t q
                        const float *w, float *to)
 {
     size_t cg = s->c / s->groups, mg = s->m / s->groups, taps = s->kh * s->kw, b = f->block;
-    size_t blocks = us_conv_blocks(mg, b), deep = s->plain ? 1 : b, ld = cg * taps;
-    for (size_t j = 0; j < blocks; j += q) {
-        size_t wide = US_MIN(q, blocks - j) * b, m0 = j * b;
+    size_t blocks = us_conv_blocks(mg, b), full = full_blocks(f, s), deep = s->plain ? 1 : b,
+           ld = cg * taps;
+    for (size_t j = 0, now; j < blocks; j += now) {
+        now = j < full ? US_MIN(q, full - j) : 1;
+        size_t wide = now * b, m0 = j * b;
         for (size_t r = 0; r < wide; r += ROWS) {
             size_t rows = m0 + r < mg ? US_MIN(mg - m0 - r, (size_t)ROWS) : 0;
             for (size_t c = 0; c < cg; c += deep) {
@@ -219,7 +230,7 @@ static void set_items(us_conv *cv)
     size_t q = cv->choice.q, taps = s->kh * s->kw, deep = cv->lanes;
     size_t group_bytes = q * cv->f->block * (s->c / s->groups) * taps * sizeof(float);
     size_t most = cv->f->max_p[q], tiles = (s->ow + most - 1) / most;
-    cv->q_groups = (cv->g_out + q - 1) / q;
+    cv->q_groups = (cv->full + q - 1) / q + (cv->g_out - cv->full);
     cv->super = US_MIN(cv->q_groups, US_MAX(SUPER_BYTES / US_MAX(group_bytes, 1), 1));
     cv->supers = (cv->q_groups + cv->super - 1) / cv->super;
     cv->chunk = US_MAX(cv->g_blocks, 1);
@@ -256,6 +267,7 @@ static void open_direct(us_conv *cv)
     cv->in_blocks = us_conv_blocks(s->c, cv->lanes);
     cv->g_blocks = us_conv_blocks(cg, cv->lanes);
     cv->g_out = us_conv_blocks(s->m / s->groups, b);
+    cv->full = cv->narrow ? cv->g_out : full_blocks(cv->f, s);
     cv->last_lanes = cg ? cg - (cv->g_blocks - 1) * cv->lanes : 0;
     if (s->n == 0 || s->m == 0 || s->oh == 0 || s->ow == 0) return;
     cv->packs = !columns_inside(s);
@@ -380,6 +392,7 @@ static void run_part(const job *j, const part *p)
         t.w_block = taps * s->m * b;
         t.w = a->packed + b;
     }
+    const bool half = p->b0 == cv->full;
     size_t most = narrow ? US_CONV_NARROW_P : cv->f->max_p[p->q];
     size_t n = (p->x1 - p->x0 + most - 1) / most;
     for (size_t i = 0, at = p->x0; i < n; i++, at += t.p) {
@@ -387,7 +400,23 @@ static void run_part(const job *j, const part *p)
         t.x = x + at * cv->step;
         t.y = y + at * cv->y_step;
         t.res = res ? res + at * cv->y_step : NULL;
-        (narrow ? narrow : cv->f->tile(p->q, t.p, s->plain))(&t);
+        us_conv_tile_fn *tile =
+            half ? cv->f->half(t.p, s->plain) : cv->f->tile(p->q, t.p, s->plain);
+        (narrow ? narrow : tile)(&t);
+    }
+}
+
+/* What follows, on the row or part of one that is done. */
+static void run_tail(const job *j, const part *p)
+{
+    const us_conv *cv = j->cv;
+    const us_conv_args *a = j->a;
+    size_t runs = cv->plain_y ? cv->s.m : p->q,
+           first = j->image * (cv->plain_y ? cv->s.m : cv->out_blocks) +
+                   (cv->plain_y ? 0 : p->g * cv->g_out + p->b0);
+    for (size_t i = first; i < first + runs; i++) {
+        size_t at = i * cv->y_plane + p->y * cv->y_row + p->x0 * cv->y_step;
+        a->tail(a->tail_arg, i, at, a->y + at, (p->x1 - p->x0) * cv->y_step);
     }
 }
 
@@ -405,14 +434,16 @@ static void run_items(void *arg, size_t i0, size_t i1)
         size_t y0 = j->y0 + rows * cv->rows, y1 = US_MIN(y0 + cv->rows, j->y1);
         part p = {.g = g, .x0 = cols * cv->cols, .x1 = US_MIN(s->ow, (cols + 1) * cv->cols)};
         for (size_t k = j0; k < j1; k++) {
-            p.b0 = k * q;
-            p.q = US_MIN(q, cv->g_out - p.b0);
+            p.b0 = US_MIN(k * q, cv->full);
+            p.q = p.b0 < cv->full ? US_MIN(q, cv->full - p.b0) : 1;
             size_t c = 0;
             do {
                 p.c0 = c;
                 p.c1 = US_MIN(c + cv->chunk, cv->g_blocks);
-                for (p.y = y0; p.y < y1; p.y++)
+                for (p.y = y0; p.y < y1; p.y++) {
                     run_part(j, &p);
+                    if (j->a->tail && p.c1 == cv->g_blocks) run_tail(j, &p);
+                }
                 c = p.c1;
             } while (c < cv->g_blocks);
         }

@@ -144,6 +144,19 @@ typedef struct us_ew_kernels {
     us_ew_code_fn *const codes[US_EW_N]; /* one per code, none missing */
 } us_ew_kernels;
 
+/* The same for whoever calls it on many short runs, as an epilogue: everything but the operands is settled once. Inputs are floats, input i n of
+ * them, or, where `repeats`, one vector (of width numbers) again and again; n is a multiple of the width then. */
+typedef struct us_ew_ready {
+    const us_ew_kernels *kernels;
+    us_ew_prog prog;
+    bool repeats[US_EW_IN];
+    float splat[US_EW_IMM][US_EW_SPLAT];
+} us_ew_ready;
+void us_ew_ready_init(us_ew_ready *r, const us_ew_kernels *k, const us_ew_prog *prog);
+size_t us_ew_ready_scratch(const us_ew_prog *p); /* bytes */
+void us_ew_ready_run(const us_ew_ready *r, size_t n, float *out, const float *const *in,
+                     void *scratch);
+
 size_t
 us_ew_scratch(const us_ew_prog *p); /* bytes that this one needs: at most US_EW_SCRATCH */
 void us_ew_run(const us_ew_kernels *k, const us_ew_args *a);

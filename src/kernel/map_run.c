@@ -223,10 +223,58 @@ void us_ew_run(const us_ew_kernels *k, const us_ew_args *a)
         long_rows(&w, 1, flat.n);
         return;
     }
-    bool is_short = a->n <= US_EW_TILE / 2;
+    /* one instruction needs no tile, and whole vectors no copies */
+    bool direct = a->prog->n_ins == 1 && a->n % k->width == 0 && a->out_type == US_EW_F32;
+    bool is_short = a->n <= US_EW_TILE / 2 && !direct;
     place_slots(&w, is_short);
     if (is_short)
         short_rows(&w);
     else
         long_rows(&w, a->rows, a->n);
+}
+
+/* --- settled before -------------------------------------------------------------------------------------- */
+
+void us_ew_ready_init(us_ew_ready *r, const us_ew_kernels *k, const us_ew_prog *prog)
+{
+    *r = (us_ew_ready){.kernels = k, .prog = *prog};
+    for (size_t i = 0; i < prog->n_imm; i++)
+        spread(r->splat[i], prog->imm[i]);
+}
+
+size_t us_ew_ready_scratch(const us_ew_prog *p)
+{
+    return sizeof(float) * US_EW_TILE * p->n_regs;
+}
+
+void us_ew_ready_run(const us_ew_ready *r, size_t n, float *out, const float *const *in,
+                     void *scratch)
+{
+    const us_ew_prog *p = &r->prog;
+    const size_t width = r->kernels->width, first = p->n_in, regs = first + p->n_imm;
+    const float *at[US_EW_SLOTS];
+    size_t step[US_EW_SLOTS];
+    for (size_t k = 0; k < first; k++) {
+        at[k] = in[k];
+        step[k] = r->repeats[k] ? 0 : width;
+    }
+    for (size_t k = first; k < regs; k++) {
+        at[k] = r->splat[k - first];
+        step[k] = 0;
+    }
+    for (size_t k = 0; k < p->n_regs; k++) {
+        at[regs + k] = (const float *)scratch + k * US_EW_TILE;
+        step[regs + k] = width;
+    }
+    for (size_t i = 0; i < n; i += US_EW_TILE) {
+        const size_t m = US_MIN(n - i, (size_t)US_EW_TILE);
+        for (size_t s = 0; s < p->n_ins; s++) {
+            const us_ew_ins *c = &p->ins[s];
+            float *to = s + 1 == p->n_ins ? out + i : (float *)(uintptr_t)at[c->to];
+            r->kernels->codes[c->code](m, to, at[c->arg[0]], step[c->arg[0]], at[c->arg[1]],
+                                       step[c->arg[1]], at[c->arg[2]], step[c->arg[2]]);
+        }
+        for (size_t k = 0; k < first; k++)
+            at[k] += r->repeats[k] ? 0 : US_EW_TILE;
+    }
 }

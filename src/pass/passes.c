@@ -49,6 +49,7 @@ static const us_pass passes[] = {
     { US_LIST_CPU,     "fuse-gemm-add", US_FACT_TYPES, US_FACT_TYPES,               us_pass_fuse_gemm_add, "put Add of a value of the same shape into the product before it" },
     { US_LIST_CPU,     "fuse-gemm-act", US_FACT_TYPES, US_FACT_TYPES,               us_pass_fuse_gemm_act, "put Relu and Clip into the product before them" },
     { US_LIST_CPU, "fuse-map",        US_FACT_TYPES, US_FACT_TYPES,                 us_pass_fuse_map,    "run chains of elementwise operators as one pass over memory" },
+    { US_LIST_CPU,     "fuse-conv-map", US_FACT_TYPES, US_FACT_TYPES,               us_pass_fuse_conv_map, "run elementwise programs over the rows of the convolution before them" },
     { US_LIST_CPU,     "fuse-gemm-map", US_FACT_TYPES, US_FACT_TYPES,               us_pass_fuse_gemm_map, "run elementwise programs over the tiles of the product before them" },
 };
 /* clang-format on */

@@ -7,7 +7,8 @@
 
 typedef us_err us_pass_fn(us_ctx *c, us_model *m, us_graph *g, bool *changed);
 us_pass_fn us_pass_fuse_norm, us_pass_fuse_gelu, us_pass_own_attention;
-us_pass_fn us_pass_block_layout, us_pass_fuse_conv_add, us_pass_fuse_conv_act;
+us_pass_fn us_pass_block_layout, us_pass_fuse_conv_add, us_pass_fuse_conv_act,
+    us_pass_fuse_conv_map;
 us_pass_fn us_pass_inline, us_pass_upgrade, us_pass_expand, us_pass_fold_const,
     us_pass_if_const, us_pass_concat, us_pass_fold_pad, us_pass_cancel, us_pass_static_reshape,
     us_pass_identity, us_pass_cse, us_pass_fold_bn, us_pass_fold_scale, us_pass_chain,

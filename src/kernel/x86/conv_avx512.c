@@ -39,6 +39,72 @@
 
 #include "kernel/x86/conv.inc"
 
+/* --- half a block: vectors of 32 bytes, which some processors do two of in the time of one of 64 ----------------------------- */
+
+#define HALF_START(i)                                                                          \
+    __m256 h##i = _mm256_setzero_ps();                                                         \
+    if ((i) < p) h##i = _mm256_loadu_ps(t->bias ? t->bias : t->y + (i)*t->y_step);
+#define HALF_PIXEL(i)                                                                          \
+    if ((i) < p) h##i = _mm256_fmadd_ps(w0, _mm256_set1_ps(x[(i)*step]), h##i);
+#define HALF_RES(i)                                                                            \
+    if ((i) < p) h##i = _mm256_add_ps(h##i, _mm256_loadu_ps(t->res + (i)*t->y_step));
+#define HALF_CLAMP(i)                                                                          \
+    if ((i) < p) h##i = _mm256_min_ps(hi, _mm256_max_ps(lo, h##i));
+#define HALF_PUT(i)                                                                            \
+    if ((i) < p) _mm512_storeu_ps(t->y + (i)*t->y_step, _mm512_zextps256_ps512(h##i));
+
+INLINE void half_body(const us_conv_tile *t, const int p, const size_t step)
+{
+    EACH_P(HALF_START)
+    const float *w_block = t->w, *x_block = t->x;
+    for (size_t i = t->n_blocks; i > 0; i--, w_block += t->w_block, x_block += t->plane) {
+        size_t lanes = i > 1 ? t->lanes : t->last_lanes;
+        const float *w = w_block + t->skip * lanes * LANES;
+        for (size_t k = 0; k < t->n_taps; k++) {
+            const float *x = x_block + t->taps[k];
+            size_t l = step == 1 ? 1 : lanes; /* plain input: one lane */
+            do {
+                const __m256 w0 = _mm256_loadu_ps(w);
+                EACH_P(HALF_PIXEL)
+                w += LANES;
+                x++;
+            } while (--l > 0);
+        }
+    }
+    if (!t->more) {
+        const __m256 lo = _mm256_set1_ps(t->lo), hi = _mm256_set1_ps(t->hi);
+        if (t->res) {
+            EACH_P(HALF_RES)
+        }
+        EACH_P(HALF_CLAMP)
+    }
+    EACH_P(HALF_PUT)
+}
+
+/* clang-format off */
+#define HALVES(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14)
+/* clang-format on */
+#define DEFINE_HALF(p)                                                                         \
+    static __attribute__((noinline)) void tile_conv_half_##p##_blocked__avx512(                \
+        const us_conv_tile *t)                                                                 \
+    {                                                                                          \
+        half_body(t, p, LANES);                                                                \
+    }                                                                                          \
+    static __attribute__((noinline)) void tile_conv_half_##p##_plain__avx512(                  \
+        const us_conv_tile *t)                                                                 \
+    {                                                                                          \
+        half_body(t, p, 1);                                                                    \
+    }
+HALVES(DEFINE_HALF)
+
+static us_conv_tile_fn *half(size_t p, bool plain)
+{
+#define ROW(p) [p] = {tile_conv_half_##p##_blocked__avx512, tile_conv_half_##p##_plain__avx512},
+    static us_conv_tile_fn *const fns[US_CONV_MAX_P + 1][2] = {HALVES(ROW)};
+#undef ROW
+    return fns[p][plain];
+}
+
 /* --- layouts ------------------------------------------------------------------------------------------------------------- */
 
 /* 16 rows of 16 turned: row i of the result is column i. */
@@ -99,6 +165,7 @@ const us_conv_kernels us_conv__avx512 = {.name = "avx512",
                                          .block = LANES,
                                          .max_p = {0, 14, 14, 9, 6},
                                          .tile = tile,
+                                         .half = half,
                                          .narrow = narrow,
                                          .dw = dw,
                                          .dw_two_rows = dw_two_rows,
