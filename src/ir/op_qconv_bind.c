@@ -36,13 +36,15 @@ static const us_tensor *held(us_eval *k, size_t i)
     return t && t->data && us_tensor_contiguous(t) && us_tensor_count(t) > 0 ? t : NULL;
 }
 
-static bool is_depthwise(const us_tensor *w, int64_t groups, const us_tensor *zero)
+static bool is_depthwise(const us_tensor *w, int64_t groups)
 {
-    bool plain =
-        us_tensor_count(zero) == 1 && (w->dtype == US_U8 ? *(const uint8_t *)zero->data == 128
-                                                         : *(const int8_t *)zero->data == 0);
-    return plain && groups > 1 && w->dims[1] == 1 && w->dims[0] == groups &&
+    return groups > 1 && w->dims[1] == 1 && w->dims[0] == groups &&
            us_dims_product(w->dims, 2, w->rank) <= TAPS;
+}
+
+static int number_at(const us_tensor *t, size_t i)
+{
+    return t->dtype == US_U8 ? ((const uint8_t *)t->data)[i] : ((const int8_t *)t->data)[i];
 }
 
 /* [M, C, taps] as [M, taps, C]. */
@@ -54,18 +56,25 @@ static void turn(const uint8_t *w, int64_t m, int64_t c, int64_t taps, uint8_t *
                 *to++ = w[j * taps + t];
 }
 
-static us_err prepare_depthwise(us_eval *k, const us_tensor *w, ready *r)
+/* Weights less their zero points, as long as those are 8 bits again. */
+static us_err prepare_depthwise(us_eval *k, const us_tensor *w, const us_tensor *zero, ready *r)
 {
     const us_int8_layout *l = &r->kernels->layout;
     size_t c = (size_t)w->dims[0], taps = (size_t)us_dims_product(w->dims, 2, w->rank),
-           block = us_int8_dw_block(l), wide = (c + block - 1) / block * block;
-    void *packed, *sums;
+           block = us_int8_dw_block(l), wide = (c + block - 1) / block * block,
+           n_zero = (size_t)us_tensor_count(zero);
+    void *packed, *sums, *centred;
+    if (n_zero != 1 && n_zero != c) return US_OK;
     US_TRY(us_eval_keep(k, wide * ((taps + 3) / 4 * 4), &packed));
     US_TRY(us_eval_keep(k, c * sizeof(int32_t), &sums));
-    us_int8_dw_pack(l, c, taps, w->data, w->dtype == US_U8, packed);
-    const uint8_t *from = w->data;
-    for (size_t i = 0; i < c * taps; i++)
-        ((int32_t *)sums)[i / taps] += (int8_t)(from[i] ^ (w->dtype == US_U8 ? 0x80 : 0));
+    US_TRY(us_eval_scratch(k, c * taps, &centred));
+    for (size_t i = 0; i < c * taps; i++) {
+        int v = number_at(w, i) - number_at(zero, n_zero == 1 ? 0 : i / taps);
+        if (v < -128 || v > 127) return US_OK;
+        ((int8_t *)centred)[i] = (int8_t)v;
+        ((int32_t *)sums)[i / taps] += v;
+    }
+    us_int8_dw_pack(l, c, taps, centred, false, packed);
     r->dw = packed;
     r->sums = sums;
     return US_OK;
@@ -83,7 +92,7 @@ us_err ms_qlinear_conv_prepare(us_eval *k, const void **out)
     ready *r = mem;
     r->kernels = us_kernels_get(k->c)->int8;
     *out = r;
-    if (is_depthwise(w, p->conv.group, zero)) return prepare_depthwise(k, w, r);
+    if (is_depthwise(w, p->conv.group)) return prepare_depthwise(k, w, zero, r);
     int64_t taps = us_dims_product(w->dims, 2, w->rank);
     US_TRY(us_eval_scratch(k, us_tensor_bytes(w), &turned));
     turn(w->data, w->dims[0], w->dims[1], taps, turned);
@@ -336,6 +345,7 @@ static us_err bind_depthwise(us_eval *k, const ready *r, const us_conv_shape *d,
     US_TRY(us_eval_keep(k, (size_t)d->c, &zeros));
     depthwise *v = mem;
     *v = (depthwise){.d = *d, .r = r, .zeros = zeros};
+    v->d.win = as_two(&d->win);
     v->flip = us_eval_opt(k, 0)->dtype == US_I8 ? 0x80 : 0;
     memset(zeros, padding(k, terms->terms.a_zero), (size_t)d->c);
     US_TRY(us_qproduct_dw_end(k, &terms->terms, r->kernels, (size_t)d->c, r->sums, &v->end,
@@ -369,8 +379,12 @@ us_err ms_qlinear_conv_bind(us_eval *k, us_call *call)
     p.terms.y_scale = 6;
     p.terms.y_zero = 7;
     p.terms.bias = 8;
-    if (r->dw && d.win.n == 2) return bind_depthwise(k, r, &d, &p, call);
-    if (!r->product) return US_OK;
+    if (r->dw && d.win.n <= 2) return bind_depthwise(k, r, &d, &p, call);
+    if (!r->product) {
+        call->kernel =
+            "weights of single channels that less their zero point take more than 8 bits";
+        return US_OK;
+    }
     p.w = r->product;
     p.m = (size_t)(d.n * d.out_size);
     p.n = (size_t)d.mg;
