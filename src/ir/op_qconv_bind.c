@@ -351,7 +351,8 @@ static us_err bind_depthwise(us_eval *k, const ready *r, const us_conv_shape *d,
     US_TRY(us_qproduct_dw_end(k, &terms->terms, r->kernels, (size_t)d->c, r->sums, &v->end,
                               &call->kernel));
     if (call->kernel) return US_OK;
-    int64_t rows = d->n * d->win.out[0], each = ROWS_OF_PART / (d->c * d->win.out[1]) + 1;
+    const us_window *two = &v->d.win;
+    int64_t rows = d->n * two->out[0], each = ROWS_OF_PART / (d->c * two->out[1]) + 1;
     v->rows_each = each;
     v->n_parts = (size_t)((rows + each - 1) / each);
     *call = (us_call){.run = run_depthwise, .state = v, .kernel = r->kernels->dw_name};

@@ -448,10 +448,17 @@ static bool all_constant(us_eval *k, const us_qproduct *p)
            is_constant(k, t->y_zero) && is_constant(k, t->bias);
 }
 
-static bool all_finite(const us_qproduct *p)
+/* Results of 8 bits need to know it before: the kernels take no scale that is not finite. */
+static bool has_finite_scales(us_eval *k, const us_qproduct *p)
 {
-    for (size_t i = 0; i < p->w->n_groups * p->n_up; i++)
-        if (!isfinite(p->end.scale[i])) return false;
+    const us_qterms *t = &p->terms;
+    if (!is_constant(k, t->a_scale) || !is_constant(k, t->b_scale) ||
+        !is_constant(k, t->y_scale) || !is_constant(k, t->y_zero))
+        return false;
+    for (size_t j = 0; j < columns(p); j++)
+        if (!isfinite(t->alpha * float_at(k, t->a_scale, 0) * float_at(k, t->b_scale, j) /
+                      float_at(k, t->y_scale, 0)))
+            return false;
     return true;
 }
 
@@ -495,13 +502,13 @@ us_err us_qproduct_bind(us_eval *k, us_qproduct *p, us_call *call)
         decline(call, "sums that do not fit 32 bits");
         return US_OK;
     }
+    if (p->end.type == US_INT8_BYTE && !has_finite_scales(k, p)) {
+        decline(call, "scales that are not constant, or not finite");
+        return US_OK;
+    }
     if (p->is_settled) {
         US_TRY(us_eval_keep(k, array_bytes(p->w->n_groups * p->n_up), &mem));
         p->end = fill_end(k, p, mem);
-    }
-    if (p->end.type == US_INT8_BYTE && (!p->is_settled || !all_finite(p))) {
-        decline(call, "scales that are not constant, or not finite");
-        return US_OK;
     }
     cut(p);
     if (!lay_scratch(p, &bytes)) return US_OK;
