@@ -57,6 +57,9 @@ bool us_conv_open(const us_conv_kernels *f, const us_conv_dims *s, const us_conv
     return us_conv_open_grid(f, s, choice, &all, taps, cv);
 }
 
+/* Larger than the caches of most: written past them, a line is not read first. */
+#define STREAM_BYTES ((size_t)24 << 20)
+
 bool us_conv_open_grid(const us_conv_kernels *f, const us_conv_dims *s,
                        const us_conv_choice *choice, const us_conv_grid *grid, ptrdiff_t *taps,
                        us_conv *cv)
@@ -74,6 +77,8 @@ bool us_conv_open_grid(const us_conv_kernels *f, const us_conv_dims *s,
                     .y_plane = grid->h * grid->w * b,
                     .y_image = (grid->plain ? s->m : blocks) * grid->h * grid->w * b,
                     .plain_y = grid->plain};
+    cv->stream = f->fence && !grid->plain && s->n > 0 &&
+                 cv->y_image > STREAM_BYTES / sizeof(float) / s->n;
     cv->work = 2.0 * (double)s->n * (double)s->m * (double)s->oh * (double)s->ow *
                (double)(s->c / s->groups) * (double)s->kh * (double)s->kw;
     choice->algo->open(cv);

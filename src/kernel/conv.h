@@ -54,6 +54,7 @@ typedef struct us_conv_tile {
     const float *res;  /* as y, or NULL */
     float lo, hi;
     bool more;    /* the sum is not finished: neither residual nor clamp */
+    bool stream;  /* y is not read again soon: past the caches, y aligned to a vector */
     bool plain_y; /* narrow tile: y_plane goes from an output to the next; no residual */
 } us_conv_tile;
 typedef void us_conv_tile_fn(const us_conv_tile *t);
@@ -129,6 +130,8 @@ typedef struct us_conv_kernels {
     us_conv_pool_fn *pool_max, *pool_mean;
     us_conv_mix_fn *mix; /* Resize */
     us_conv_reorder_fn *block_in, *block_out;
+    void (*fence)(
+        void); /* after tiles that stream, before somebody else reads; NULL: tiles do not */
 } us_conv_kernels;
 
 /* --- the three steps ------------------------------------------------------------------------------------------- */
@@ -160,6 +163,7 @@ typedef struct us_conv {
     size_t y_first, y_step, y_row, y_plane,
         y_image; /* of the output, in floats: where it begins, steps */
     bool plain_y;
+    bool stream; /* the output is larger than caches are */
     const char *name;
     size_t scratch; /* bytes that a run needs, 64-byte aligned */
     double work;    /* multiplications and additions */

@@ -349,6 +349,11 @@ typedef struct part {
     size_t g, b0, q, y, x0, x1, c0, c1;
 } part;
 
+static bool streams(const us_conv *cv, const us_conv_args *a)
+{
+    return cv->stream && !a->tail && (uintptr_t)a->y % (cv->f->block * sizeof(float)) == 0;
+}
+
 static void run_part(const job *j, const part *p)
 {
     const us_conv *cv = j->cv;
@@ -383,7 +388,8 @@ static void run_part(const job *j, const part *p)
                       .bias = p->c0 == 0 ? a->packed + block * b : NULL,
                       .lo = a->lo,
                       .hi = a->hi,
-                      .more = !last};
+                      .more = !last,
+                      .stream = last && streams(cv, a)};
     const float *x = base + (p->g * cv->g_blocks + p->c0) * cv->plane +
                      row * (ptrdiff_t)cv->pitch + col * (ptrdiff_t)cv->step;
     us_conv_tile_fn *narrow = cv->narrow ? cv->f->narrow : NULL;
@@ -448,6 +454,7 @@ static void run_items(void *arg, size_t i0, size_t i1)
             } while (c < cv->g_blocks);
         }
     }
+    if (streams(cv, j->a)) cv->f->fence();
 }
 
 static void run(const us_conv *cv, const us_conv_args *a, us_pool *pool)

@@ -6,6 +6,7 @@
  */
 #include "kernel/map.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "base/ctx.h"
@@ -83,9 +84,82 @@ static void find_last(const us_ew_writer *w, int *last)
     }
 }
 
-bool us_ew_end(const us_ew_writer *w, us_ew_prog *out)
+/* --- known functions written out ------------------------------------------------------------------- */
+
+/* The instruction that makes value v, when it has this code; -1. */
+static int made_by(const us_ew_writer *w, int v, us_ew_code code)
 {
-    if (w->full || w->n_in == 0 || w->n_ins == 0) return false;
+    int i = v - w->n_in;
+    return v >= w->n_in && w->ins[i].code == code ? i : -1;
+}
+
+static bool is_imm(const us_ew_writer *w, int v, float want)
+{
+    return v < 0 && fabsf(w->imm[-1 - v] - want) <= 1e-6F * fabsf(want);
+}
+
+/* Is v clamp(low(x), 0, top)? Then low, else -1. */
+static int clamped(const us_ew_writer *w, int v, us_ew_code low, float top)
+{
+    int i = made_by(w, v, US_EW_CLAMP);
+    if (i < 0 || !is_imm(w, w->ins[i].arg[1], 0) || !is_imm(w, w->ins[i].arg[2], top))
+        return -1;
+    return made_by(w, w->ins[i].arg[0], low);
+}
+
+/* Is it x * clamp(x + 3, 0, 6), with one factor x? The other way round is the caller's. */
+static bool is_six_times(const us_ew_writer *w, int x, int v)
+{
+    int i = clamped(w, v, US_EW_ADD, 6);
+    if (i < 0) return false;
+    const int16_t *a = w->ins[i].arg;
+    return (a[0] == x && is_imm(w, a[1], 3)) || (a[1] == x && is_imm(w, a[0], 3));
+}
+
+static bool is_hard_sigmoid(const us_ew_writer *w, int x, int v)
+{
+    int i = clamped(w, v, US_EW_FMA, 1);
+    if (i < 0) return false;
+    const int16_t *a = w->ins[i].arg;
+    return ((a[0] == x && is_imm(w, a[1], 1.0F / 6)) ||
+            (a[1] == x && is_imm(w, a[0], 1.0F / 6))) &&
+           is_imm(w, a[2], 0.5F);
+}
+
+/* x * sigmoid(x) and the ways in which HardSwish is written become one instruction; what that leaves unread goes. */
+static void join_known(us_ew_writer *w)
+{
+    for (int i = 0; i < w->n_ins; i++) {
+        int16_t *a = w->ins[i].arg;
+        bool mul = w->ins[i].code == US_EW_MUL;
+        for (int k = 0; k < 2 && (mul || w->ins[i].code == US_EW_DIV); k++) {
+            int x = a[k], v = a[1 - k], s = made_by(w, v, US_EW_SIGMOID),
+                m = made_by(w, x, US_EW_MUL);
+            bool sixth = m >= 0 && (mul ? is_imm(w, v, 1.0F / 6) : k == 0 && is_imm(w, v, 6));
+            us_ew_code code = US_EW_N;
+            if (mul && s >= 0 && w->ins[s].arg[0] == x) code = US_EW_SILU;
+            if (mul && is_hard_sigmoid(w, x, v)) code = US_EW_HARDSWISH;
+            for (int j = 0; j < 2 && sixth; j++) {
+                const int16_t *f = w->ins[m].arg;
+                if (!is_six_times(w, f[j], f[1 - j])) continue;
+                code = US_EW_HARDSWISH;
+                x = f[j];
+                break;
+            }
+            if (code == US_EW_N) continue;
+            w->ins[i].code = (uint8_t)code;
+            a[0] = (int16_t)x;
+            break;
+        }
+    }
+}
+
+bool us_ew_end(const us_ew_writer *as_written, us_ew_prog *out)
+{
+    if (as_written->full || as_written->n_in == 0 || as_written->n_ins == 0) return false;
+    us_ew_writer joined = *as_written;
+    const us_ew_writer *w = &joined;
+    join_known(&joined);
     us_ew_prog m = {.n_in = w->n_in, .n_imm = w->n_imm};
     memcpy(m.imm, w->imm, sizeof m.imm);
     int last[US_EW_INS], reg_of[US_EW_INS];

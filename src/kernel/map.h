@@ -42,6 +42,8 @@ enum {
     X(SIN, 1, 2)        X(COS, 1, 2)        X(TAN, 1, 2)        X(ASIN, 1, 1)                  \
     X(ACOS, 1, 1)       X(ATAN, 1, 1)       X(SINH, 1, 3)       X(COSH, 1, 3)                  \
     X(ASINH, 1, 3)      X(ACOSH, 1, 3)      X(ATANH, 1, 3)                                     \
+    X(SILU, 1, 4) /* a sigmoid(a); in ULP of a */                                              \
+    X(HARDSWISH, 1, 4) /* a clamp(a/6 + 1/2, 0, 1); in ULP of a */                             \
     X(GELU, 1, 4) /* a/2 (1 + erf(a/sqrt 2)); in ULP of a: below 0 the sum cancels */          \
     X(ADD, 2, 0)        X(SUB, 2, 0)        X(MUL, 2, 0)        X(DIV, 2, 0)                   \
     X(MIN, 2, 0)        X(MAX, 2, 0)        X(POW, 2, 1)        X(MOD, 2, 0) /* of b's sign */ \
@@ -91,7 +93,7 @@ void us_ew_begin(us_ew_writer *w, size_t n_in);
 int us_ew_imm(us_ew_writer *w, float value);
 int us_ew_emit(us_ew_writer *w, us_ew_code code, int a, int b, int c); /* 0 where none */
 /* The program whose output is the last value written. What nothing reads is left out. False: it does not fit. */
-bool us_ew_end(const us_ew_writer *w, us_ew_prog *out) US_MUST;
+bool us_ew_end(const us_ew_writer *w, us_ew_prog *out) US_MUST; /* x sigmoid(x) and the like become one instruction */
 
 /* A program as numbers for an attribute (code, a, b, c per instruction, values numbered as above), and back. Reading checks everything.
  * us_ew_put: ints has room for 4 * US_EW_INS. */

@@ -92,7 +92,8 @@ static double fma_exact(double a, double b, double c)
     X(LOG, log(a)) X(TANH, tanh(a)) X(SIGMOID, sigmoid(a)) X(ERF, erf(a))                      \
     X(SOFTPLUS, softplus(a)) X(SIN, sin(a)) X(COS, cos(a)) X(TAN, tan(a)) X(ASIN, asin(a))     \
     X(ACOS, acos(a)) X(ATAN, atan(a)) X(SINH, sinh(a)) X(COSH, cosh(a)) X(ASINH, asinh(a))     \
-    X(ACOSH, acosh(a)) X(ATANH, atanh(a)) X(GELU, gelu(a)) X(ADD, a + b) X(SUB, a - b) X(MUL, a * b)            \
+    X(ACOSH, acosh(a)) X(ATANH, atanh(a)) X(GELU, gelu(a)) X(SILU, a * sigmoid(a)) \
+    X(HARDSWISH, a * fmin(fmax(a / 6 + 0.5, 0), 1)) X(ADD, a + b) X(SUB, a - b) X(MUL, a * b)            \
     X(DIV, a / b) X(MIN, b < a || isnan(b) ? b : a) X(MAX, b > a || isnan(b) ? b : a)          \
     X(POW, pow(a, b)) X(MOD, mod_sign(a, b)) X(FMOD, fmod(a, b)) X(PRELU, a < 0 ? a * b : a)   \
     X(EQ, a == b) X(GT, a > b) X(GE, a >= b) X(LT, a < b) X(LE, a <= b)                        \
@@ -155,7 +156,8 @@ static void measure(const level *l, int code, size_t n, const float *a, const fl
     for (size_t i = 0; i < n; i++) {
         double want = exact[code]((double)a[i], (double)b[i], (double)c[i]);
         double e = ulp_error(y[i], want);
-        if (code == US_EW_GELU && isfinite(want) && isfinite(y[i])) {
+        if ((code == US_EW_GELU || code == US_EW_SILU || code == US_EW_HARDSWISH) &&
+            isfinite(want) && isfinite(y[i])) {
             int exp2;
             frexp((double)a[i], &exp2);
             e = fabs((double)y[i] - want) / ldexp(1, exp2 - 24 < -149 ? -149 : exp2 - 24);

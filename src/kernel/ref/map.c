@@ -47,6 +47,8 @@ static inline float greatest(float a, float b)
     X(TAN, tanf(a))                  X(ASIN, asinf(a))                X(ACOS, acosf(a))        \
     X(ATAN, atanf(a))                X(SINH, sinhf(a))                X(COSH, coshf(a))        \
     X(ASINH, asinhf(a))              X(ACOSH, acoshf(a))              X(ATANH, atanhf(a))      \
+    X(SILU, a * sigmoid(a))                                                                    \
+    X(HARDSWISH, a * least(greatest(fmaf(a, 1.0F / 6, 0.5F), 0), 1))                           \
     X(GELU, gelu(a))                                                                           \
     X(ADD, a + b)                    X(SUB, a - b)                    X(MUL, a * b)            \
     X(DIV, a / b)                    X(MIN, least(a, b))              X(MAX, greatest(a, b))   \

@@ -1,16 +1,17 @@
 /* kernel/x86/conv_avx2.c - convolution tiles in AVX2: 16 registers, of which 12 are sums. */
 #include <immintrin.h>
 
-#define V            __m256
-#define LANES        8
-#define LD(p)        _mm256_loadu_ps(p)
-#define ST(p, v)     _mm256_storeu_ps((p), (v))
-#define SET1(x)      _mm256_set1_ps(x)
-#define BC(p)        _mm256_broadcast_ss(p)
-#define FMA(a, b, c) _mm256_fmadd_ps((a), (b), (c))
-#define ADD(a, b)    _mm256_add_ps((a), (b))
-#define MAX(a, b)    _mm256_max_ps((a), (b))
-#define MIN(a, b)    _mm256_min_ps((a), (b))
+#define V             __m256
+#define LANES         8
+#define LD(p)         _mm256_loadu_ps(p)
+#define ST(p, v)      _mm256_storeu_ps((p), (v))
+#define ST_PAST(p, v) _mm256_stream_ps((p), (v))
+#define SET1(x)       _mm256_set1_ps(x)
+#define BC(p)         _mm256_broadcast_ss(p)
+#define FMA(a, b, c)  _mm256_fmadd_ps((a), (b), (c))
+#define ADD(a, b)     _mm256_add_ps((a), (b))
+#define MAX(a, b)     _mm256_max_ps((a), (b))
+#define MIN(a, b)     _mm256_min_ps((a), (b))
 
 #define DIV(a, b)      _mm256_div_ps((a), (b))
 #define IN_REGISTER(x) __asm__("" : "+x"(x))
@@ -116,4 +117,5 @@ const us_conv_kernels us_conv__avx2 = {.name = "avx2",
                                        .pool_mean = pool_mean,
                                        .mix = mix,
                                        .block_in = block_in,
-                                       .block_out = block_out};
+                                       .block_out = block_out,
+                                       .fence = fence};

@@ -1,16 +1,17 @@
 /* kernel/x86/conv_avx512.c - convolution tiles in AVX-512: 32 registers, of which up to 28 are sums. */
 #include <immintrin.h>
 
-#define V            __m512
-#define LANES        16
-#define LD(p)        _mm512_loadu_ps(p)
-#define ST(p, v)     _mm512_storeu_ps((p), (v))
-#define SET1(x)      _mm512_set1_ps(x)
-#define BC(p)        _mm512_set1_ps(*(p))
-#define FMA(a, b, c) _mm512_fmadd_ps((a), (b), (c))
-#define ADD(a, b)    _mm512_add_ps((a), (b))
-#define MAX(a, b)    _mm512_max_ps((a), (b))
-#define MIN(a, b)    _mm512_min_ps((a), (b))
+#define V             __m512
+#define LANES         16
+#define LD(p)         _mm512_loadu_ps(p)
+#define ST(p, v)      _mm512_storeu_ps((p), (v))
+#define ST_PAST(p, v) _mm512_stream_ps((p), (v))
+#define SET1(x)       _mm512_set1_ps(x)
+#define BC(p)         _mm512_set1_ps(*(p))
+#define FMA(a, b, c)  _mm512_fmadd_ps((a), (b), (c))
+#define ADD(a, b)     _mm512_add_ps((a), (b))
+#define MAX(a, b)     _mm512_max_ps((a), (b))
+#define MIN(a, b)     _mm512_min_ps((a), (b))
 
 #define DIV(a, b)      _mm512_div_ps((a), (b))
 #define IN_REGISTER(x) __asm__("" : "+v"(x))
@@ -173,4 +174,5 @@ const us_conv_kernels us_conv__avx512 = {.name = "avx512",
                                          .pool_mean = pool_mean,
                                          .mix = mix,
                                          .block_in = block_in,
-                                         .block_out = block_out};
+                                         .block_out = block_out,
+                                         .fence = fence};
