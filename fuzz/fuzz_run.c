@@ -15,6 +15,8 @@ us_err fuzz_open(us_ctx *c, us_model *m, const us_plan_opts *opts, fuzz_runner *
                           .static_cap_bytes = MEMORY_CAP,
                           .max_steps = MAX_STEPS,
                           .max_work = MAX_WORK};
+    /* Without passes the plain reference is wanted, in which a folded and a computed value are the same to the bit. */
+    so.plain = opts && opts->no_passes;
     us_err e = us_plan_new(c, m, opts, &r->p);
     if (e != US_OK) {
         us_model_free(m);
