@@ -140,6 +140,8 @@ void us_arena_reset(us_arena *a, us_mark m)
     while (a->top != m.chunk) {
         chunk *k = a->top;
         a->top = k->prev;
+        if (a->next > CHUNK_MIN)
+            a->next /= 2; /* used again and again, an arena does not grow */
         (void)a->alloc.realloc_fn(a->alloc.ud, k, k->size, 0);
     }
     if (a->top) a->top->used = m.used;

@@ -464,6 +464,7 @@ static us_err known_constant(us_infer *k, vec *v)
 {
     const us_node *n = &k->g->nodes.at[k->n];
     const us_attr *one = us_node_attr(n, "value_int"), *all = us_node_attr(n, "value_ints");
+    if (n->n_attrs != 1) return US_OK; /* which is meant? */
     if (one && one->kind == US_AT_INT) return known_fill(k, v, US_DIM(one->i));
     if (!all || all->kind != US_AT_INTS || all->n > US_MAX_KNOWN) return US_OK;
     for (v->n = 0; v->n < all->n; v->n++)

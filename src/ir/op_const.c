@@ -99,13 +99,9 @@ const us_schema trilu_schemas[] = {
 
 /* --- Constant ------------------------------------------------------------------------------------ */
 
-/* The attribute that was given, as a tensor that borrows from the node. */
-static bool constant_of(const us_p_constant *p, us_ctx *c, us_tensor *t)
+/* How many attributes give a value; the last of them as a tensor that borrows from the node. */
+static int constant_of(us_ctx *c, const us_p_constant *p, us_tensor *t)
 {
-    if (p->value) {
-        *t = *p->value;
-        return true;
-    }
     const struct {
         bool given;
         us_dtype type;
@@ -119,24 +115,34 @@ static bool constant_of(const us_p_constant *p, us_ctx *c, us_tensor *t)
         {p->value_floats.n > 0, US_F32, 1, p->value_floats.n, p->value_floats.p},
         {p->value_ints.n > 0, US_I64, 1, p->value_ints.n, p->value_ints.p},
         {p->value_strings.n > 0, US_STRING, 1, p->value_strings.n, p->value_strings.p}};
+    int n = p->value != NULL;
+    if (p->value) *t = *p->value;
     for (size_t i = 0; i < US_LEN(forms); i++) {
         if (!forms[i].given) continue;
         union {
             const void *in;
             void *out;
         } borrowed = {.in = forms[i].data}; /* only read through the tensor */
-        return us_tensor_init(c, t, forms[i].type, forms[i].rank,
-                              (int64_t[]){(int64_t)forms[i].n}, borrowed.out) == US_OK;
+        n += us_tensor_init(c, t, forms[i].type, forms[i].rank,
+                            (int64_t[]){(int64_t)forms[i].n}, borrowed.out) == US_OK;
     }
-    return false;
+    return n;
+}
+
+/* Why a Constant cannot be told; NULL when it can. Two values would leave it open which is meant. */
+static const char *constant_why_not(int n)
+{
+    return n == 1 ? NULL
+           : n    ? "several attributes give its value, expected one"
+                  : "holds no dense value";
 }
 
 us_err constant_infer(us_infer *k)
 {
     us_tensor t;
     us_dim d[US_MAX_RANK];
-    if (!constant_of(k->params, k->c, &t))
-        return us_infer_fail(k, US_UNSUPP, "holds no dense value");
+    const char *why = constant_why_not(constant_of(k->c, k->params, &t));
+    if (why) return us_infer_fail(k, US_UNSUPP, why);
     for (int i = 0; i < t.rank; i++)
         d[i] = US_DIM(t.dims[i]);
     return us_infer_out(k, 0, t.dtype, t.rank, d);
@@ -145,8 +151,8 @@ us_err constant_infer(us_infer *k)
 us_err constant_eval(us_eval *k)
 {
     us_tensor t;
-    if (!constant_of(k->params, k->c, &t))
-        return us_eval_fail(k, US_UNSUPP, "holds no dense value");
+    const char *why = constant_why_not(constant_of(k->c, k->params, &t));
+    if (why) return us_eval_fail(k, US_UNSUPP, "%s", why);
     return us_eval_put_view(k, 0, &t);
 }
 

@@ -4,7 +4,8 @@
  * A body's values get values of the calling graph: parameters are the call's inputs, results the call's outputs, the rest
  * is made anew. An attribute that stands for a parameter of the function takes the call's attribute, else the
  * function's default, else it is left out. Sub-graphs in a body are copied, for a function may be called often.
- * Functions may call functions; the number of nodes made is limited, because a few lines can ask for 2^60.
+ * Functions may call functions, not themselves; what they come to is counted first and limited, because a few lines can ask for
+ * 2^60 nodes.
  */
 #include "pass/passes.h"
 
@@ -215,21 +216,77 @@ static us_err one_round(us_ctx *c, us_model *m, us_graph *g, us_arena *scratch, 
     return US_OK;
 }
 
+/* --- how much there will be, before any of it is made --------------------------------------------------- */
+
+/* Nodes that a call of a function becomes; 0: not counted yet. */
+typedef struct sizes {
+    us_ctx *c;
+    const us_model *m;
+    size_t *of;
+} sizes;
+
+#define UNDER_WAY SIZE_MAX
+
+static us_err size_of_function(sizes *s, const us_function *f, int depth, size_t *out);
+
+static us_err add_sizes(sizes *s, const us_graph *g, int depth, size_t *sum)
+{
+    for (size_t i = 0; i < g->order.n; i++) {
+        const us_node *n = &g->nodes.at[g->order.at[i]];
+        const us_function *f = find_function(s->m, n);
+        size_t one = 1;
+        if (f) US_TRY(size_of_function(s, f, depth + 1, &one));
+        *sum += one;
+        for (uint32_t k = 0; k < n->n_attrs; k++) {
+            const us_attr *a = &n->attrs[k];
+            if (a->kind != US_AT_GRAPH && a->kind != US_AT_GRAPHS) continue;
+            for (size_t j = 0; j < a->n; j++)
+                US_TRY(add_sizes(s, a->graphs[j], depth, sum));
+        }
+        if (*sum > MAX_MADE && depth > 0)
+            return us_fail(s->c, US_LIMIT, "functions of the model make more than %zu nodes",
+                           MAX_MADE);
+    }
+    return US_OK;
+}
+
+static us_err size_of_function(sizes *s, const us_function *f, int depth, size_t *out)
+{
+    size_t *size = &s->of[f - s->m->functions.at], sum = 1;
+    if (*size == UNDER_WAY)
+        return us_fail(s->c, US_FORMAT,
+                       "function '" US_SV_FMT "' calls itself, which ONNX forbids",
+                       US_SV_ARG(f->name));
+    if (depth > MAX_DEPTH)
+        return us_fail(s->c, US_LIMIT,
+                       "functions of the model call each other more than %d deep", MAX_DEPTH);
+    if (!*size) {
+        *size = UNDER_WAY;
+        US_TRY(add_sizes(s, f->body, depth, &sum));
+        *size = sum;
+    }
+    *out = *size;
+    return US_OK;
+}
+
+/* A few lines can ask for 2^60 nodes. */
+static us_err check_sizes(us_ctx *c, const us_model *m, const us_graph *g, us_arena *scratch)
+{
+    sizes s = {.c = c, .m = m, .of = us_new_n(scratch, size_t, m->functions.n)};
+    size_t sum = 0;
+    return s.of ? add_sizes(&s, g, 0, &sum) : us_arena_fail(c, scratch);
+}
+
 us_err us_pass_inline(us_ctx *c, us_model *m, us_graph *g, bool *changed)
 {
     if (m->functions.n == 0) return US_OK;
     us_arena *scratch;
     US_TRY(us_arena_new(c, "inline", (size_t)1 << 28, &scratch));
-    us_err e = US_OK;
+    us_err e = check_sizes(c, m, g, scratch);
     size_t made = 0;
-    bool any = true;
-    for (int round = 0; e == US_OK && any; round++) {
+    for (bool any = true; e == US_OK && any;) {
         any = false;
-        if (round > MAX_DEPTH)
-            e = us_fail(c, US_LIMIT, "functions of the model call each other more than %d deep",
-                        MAX_DEPTH);
-        else
-            e = one_round(c, m, g, scratch, &made, &any);
+        e = one_round(c, m, g, scratch, &made, &any);
         *changed = *changed || any;
     }
     us_arena_free(scratch);
