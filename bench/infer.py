@@ -347,8 +347,11 @@ def main():
     t = targets(rows, args.build)
     if not args.only:
         t.print()
+    load, processors = os.getloadavg()[0], os.cpu_count()
+    if load > processors:
+        print("the machine is busy (load %.1f on %d processors): read cpu for ratio, and neither first results nor two threads" % (load, processors))
     with open(os.path.join(args.build, "bench", "infer.json"), "w") as f:
-        json.dump({"threads": args.threads, "pairs": args.pairs, "onnxruntime": onnxruntime.__version__, "models": rows, "not_measured": refused, "targets": t.rows}, f, indent=1)
+        json.dump({"threads": args.threads, "pairs": args.pairs, "onnxruntime": onnxruntime.__version__, "load": load, "models": rows, "not_measured": refused, "targets": t.rows}, f, indent=1)
     print(summary(rows, refused, args))
     return 1 if any("FAILED" in x["why"] for x in refused) else 0
 

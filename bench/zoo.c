@@ -29,6 +29,7 @@ typedef struct zoo_row {
 static const zoo_row rows[] = {
     {"bert_mini",          zoo_bert_mini,          14, false, 0, 0},
     {"convtranspose_unet", zoo_convtranspose_unet, 17, false, 0, 0},
+    {"densenet_40",        zoo_densenet,           17, false, 0, 0},
     {"efficientnet_b0",    zoo_efficientnet_b0,    17, false, 0, 0},
     {"gru_2x128",          zoo_gru,                17, false, 0, 0},
     {"hardswish_paddle",   zoo_hardswish_paddle,   13, false, 0, 0},
@@ -43,8 +44,12 @@ static const zoo_row rows[] = {
     {"resize_pyramid",     zoo_resize_pyramid,     17, false, 0, 0},
     {"resnet18",           zoo_resnet18,           17, true,  0, 0},
     {"resnet50",           zoo_resnet50,           17, false, 0, 0},
-    {"squeezenet1_1",      zoo_squeezenet,         17, false, 0, 0},
+    {"resnext26",          zoo_resnext,            17, true,  0, 0},
+    {"shufflenet_v2",      zoo_shufflenet,         17, false, 0, 0},
+    {"squeezenet1_1",      zoo_squeezenet,         17, true,  0, 0},
+    {"tcn_8x64",           zoo_tcn,                17, false, 0, 0},
     {"trees_100x6",        zoo_trees,              17, false, 0, 0},
+    {"vit_tiny",           zoo_vit,                17, false, 0, 0},
 };
 /* clang-format on */
 

@@ -84,6 +84,8 @@ zoo_maker zoo_resnet18, zoo_resnet50, zoo_mobilenet_v2, zoo_efficientnet_b0, zoo
     zoo_kws;
 zoo_maker zoo_prelu_segment, zoo_hardswish_v3, zoo_hardswish_paddle, zoo_resize_pyramid,
     zoo_convtranspose_unet;
+/* zoo_more.c: others of the same kinds, which no target speaks of */
+zoo_maker zoo_resnext, zoo_densenet, zoo_shufflenet, zoo_tcn, zoo_vit;
 /* zoo_text.c */
 zoo_maker zoo_bert_mini, zoo_minilm;
 /* zoo_small.c */

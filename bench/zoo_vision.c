@@ -142,7 +142,7 @@ static us_vid fire(zoo_net *n, us_vid x, int64_t in, int64_t squeeze, int64_t ha
             (spec){.in = squeeze, .out = half, .k = i ? 3 : 1, .act = ZOO_RELU, .plain = true});
     us_vid both = us_b_node(&n->b, "", "Concat", 2, y, 1, NULL);
     us_b_int(&n->b, "axis", 1);
-    return both;
+    return zoo_point(n, both);
 }
 
 void zoo_squeezenet(zoo_net *n)
