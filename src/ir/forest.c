@@ -13,6 +13,7 @@ enum {
     TREES = 64, /* of one row at once */
     ROWS = 64,  /* of one tree at once, or fewer for KEYS */
     KEYS = 1 << 14,
+    COLUMNS = 4,
     MOST_PARTS = 16
 };
 #define PART_WALKS 2e4 /* that are worth a thread: some 100 us */
@@ -25,8 +26,9 @@ struct us_forest {
     size_t n_roots, n_out, n_features;
     size_t block; /* rows at once */
     bool any_nan;
-    bool single; /* one output, and one weight in every leaf: leaf i has values[i] */
+    bool single; /* one weight in every leaf, all of one output: leaf i has values[i] */
     bool dense;  /* every leaf has all outputs in order: leaf i has values[i * n_out ...] */
+    size_t only; /* single: that output */
     const double *values;
     const uint32_t *ids;     /* of each value */
     const uint32_t *leaf_at; /* leaf i has the values leaf_at[i] .. leaf_at[i + 1] */
@@ -233,7 +235,10 @@ static us_err put_values(us_eval *k, const packer *p, us_forest *f)
     f->values = values;
     f->ids = ids;
     f->leaf_at = at;
-    f->single = f->dense && f->n_out == 1;
+    f->single = n == p->n_leaves && n > 0;
+    f->only = n > 0 ? ((uint32_t *)ids)[0] : 0;
+    for (size_t i = 0; i < n && f->single; i++)
+        f->single = ((uint32_t *)at)[i] == i && ((uint32_t *)ids)[i] == f->only;
     return US_OK;
 }
 
@@ -270,13 +275,37 @@ static inline void add_leaf(const us_forest *f, uint32_t leaf, double *s)
         s[f->ids[w]] += f->values[w];
 }
 
-static inline void add_leaves(const us_forest *f, size_t n, const uint32_t *leaves, double *s)
+/* Column o, o + 1, ... of the leaves' values: sums in registers, for a sum in memory waits for itself. */
+static inline void add_columns(const us_forest *f, size_t n, const uint32_t *leaves, size_t o,
+                               size_t cols, double *s)
 {
-    double sum = s[0];
+    double sum[COLUMNS] = {0};
+    for (size_t c = 0; c < cols; c++)
+        sum[c] = s[o + c];
+    for (size_t j = 0; j < n; j++) {
+        const double *v = f->values + f->nodes[leaves[j]].more * f->n_out + o;
+        for (size_t c = 0; c < cols; c++)
+            sum[c] += v[c];
+    }
+    for (size_t c = 0; c < cols; c++)
+        s[o + c] = sum[c];
+}
+
+static void add_leaves(const us_forest *f, size_t n, const uint32_t *leaves, double *s)
+{
+    size_t o = 0;
+    double sum = s[f->only];
     for (size_t j = 0; j < n && f->single; j++)
         sum += f->values[f->nodes[leaves[j]].more];
-    s[0] = sum;
-    for (size_t j = 0; j < n && !f->single; j++)
+    if (f->single) {
+        s[f->only] = sum;
+        return;
+    }
+    for (; f->dense && o + COLUMNS <= f->n_out; o += COLUMNS)
+        add_columns(f, n, leaves, o, COLUMNS, s);
+    for (; f->dense && o < f->n_out; o++)
+        add_columns(f, n, leaves, o, 1, s);
+    for (size_t j = 0; j < n && !f->dense; j++)
         add_leaf(f, f->nodes[leaves[j]].more, s);
 }
 
@@ -310,7 +339,7 @@ static void sum_block(const us_forest *f, size_t rows, const float *x, size_t d,
         us_forest_walk_rows(f->nodes, nan, f->roots[i], f->depths[i], rows, keys, width,
                             leaves);
         for (size_t j = 0; j < rows && f->single; j++)
-            s[j] += f->values[f->nodes[leaves[j]].more];
+            s[j * f->n_out + f->only] += f->values[f->nodes[leaves[j]].more];
         for (size_t j = 0; j < rows && !f->single; j++)
             add_leaf(f, f->nodes[leaves[j]].more, s + j * f->n_out);
     }

@@ -76,15 +76,19 @@ us_err ml_zip_map_eval(us_eval *k)
     if (!maps) return us_arena_fail(k->c, a);
     for (int64_t j = 0; j < d; j++)
         us_labels_put(&l, (size_t)j, &labels, j);
-    for (int64_t i = 0; i < n; i++) {
+    us_tensor number, as;
+    US_TRY(us_tensor_init(k->c, &number, US_F32, 0, NULL, NULL));
+    US_TRY(us_eval_as(k, &x, US_F32, &as));
+    us_value one = us_value_of(&number);
+    float *f = us_new_n(a, float, (size_t)(n * d));
+    if (!f && n * d > 0) return us_arena_fail(k->c, a);
+    if (n * d > 0) memcpy(f, as.data, (size_t)(n * d) * sizeof *f);
+    for (int64_t i = 0; i < n; i++, f += d) {
         us_value *items = us_new_n(a, us_value, (size_t)d);
-        float *f = us_new_n(a, float, (size_t)d);
-        if (!items || !f) return us_arena_fail(k->c, a);
+        if (!items) return us_arena_fail(k->c, a);
         for (int64_t j = 0; j < d; j++) {
-            us_tensor one;
-            f[j] = (float)us_tensor_f64_at(&x, i * d + j);
-            US_TRY(us_tensor_init(k->c, &one, US_F32, 0, NULL, &f[j]));
-            items[j] = us_value_of(&one);
+            items[j] = one;
+            items[j].t.data = &f[j];
         }
         maps[i] =
             (us_value){.kind = US_KIND_MAP, .t = labels, .items = items, .n_items = (size_t)d};
