@@ -4,6 +4,7 @@
 
 #include "kernel/cells.h"
 #include "kernel/conv.h"
+#include "kernel/fft.h"
 #include "kernel/gemm.h"
 #include "kernel/int8.h"
 #include "kernel/map.h"
@@ -22,6 +23,7 @@ extern const us_gemm_kernels us_gemm__ref, us_gemm__avx2, us_gemm__avx512;
 us_i16_gemm_fn us_i16_gemm__ref, us_i16_gemm_4x16__avx2;
 us_i16_rows_fn us_i16_rows__ref, us_i16_rows__avx2;
 
+extern const us_fft_kernels us_fft__ref, us_fft__avx2, us_fft__avx512;
 extern const us_cell_kernels us_cells__ref, us_cells__avx2, us_cells__avx512;
 extern const us_int8_kernels us_int8__ref, us_int8__avx2, us_int8__avx512, us_int8__vnni;
 

@@ -149,6 +149,19 @@ static const call_case table[] = {
                  "f = Cast(e) {to=16}\n  g = Cast(f) {to=7}\n  i = Cast(g) {to=9}\n  "
                  "j = Cast(i) {to=6}\n  y = Cast(j) {to=1}",
      X6, X6, 0},
+    /* transforms */
+    {"const s: int64[] = {5}\n  const n: int64[] = {16}\n  y = STFT(x, s, _, n)",
+     {3, 200, -1},
+     NO,
+     1e-6},
+    {"const s: int64[] = {64}\n  y = STFT(x, s, z) {onesided=0}",
+     {2, 1000, 1, -1},
+     {128, -1},
+     3e-6},
+    {"const s: int64[] = {256}\n  y = STFT(x, s, z)", {1, 30000, -1}, {1024, -1}, 1e-5},
+    {"const s: int64[] = {1}\n  y = STFT(x, s, z)", {1, 4, 1, -1}, {4, -1}, 1e-6},
+    {"y = DFT(x) {onesided=1}", {5, 64, 1, -1}, NO, 3e-6},
+    {"const a: int64[] = {1}\n  y = DFT(x, _, a)", {40, 256, 1, -1}, NO, 1e-5},
     /* columns of ai.onnx.ml */
     {"y = ai.onnx.ml.Scaler(x) {offset=[0.5], scale=[2.0, 3.0, -1.0]}", {7, 3, -1}, NO, 0},
     {"y = ai.onnx.ml.Scaler(x) {offset=[0.5, 1.0, 2.0, 0.25, 1.5]}", {2, 3, 5, -1}, NO, 0},
