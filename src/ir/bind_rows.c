@@ -348,13 +348,11 @@ static size_t make_stages(reduce_state *s, runs *r, us_reduction what)
     return scratch * sizeof(float);
 }
 
-static us_err bind_reduce(us_eval *k, us_call *call, us_reduction what, ending end)
+static us_err bind_gone(us_eval *k, us_call *call, us_reduction what, ending end,
+                        const bool *gone)
 {
     const us_tensor *x = us_eval_opt(k, 0), *y = us_eval_opt_out(k, 0);
-    bool gone[US_MAX_RANK];
     runs r;
-    call->kernel = "not of float32, or axes not known";
-    if (!is_f32(x) || !is_f32(y) || !read_axes(k, x->rank, gone)) return US_OK;
     find_runs(x, gone, &r);
     void *mem;
     US_TRY(us_eval_keep(k, sizeof(reduce_state), &mem));
@@ -368,6 +366,37 @@ static us_err bind_reduce(us_eval *k, us_call *call, us_reduction what, ending e
     *call = (us_call){
         .run = run_reduce, .state = s, .scratch = scratch, .kernel = s->kernels->name};
     return US_OK;
+}
+
+static us_err bind_reduce(us_eval *k, us_call *call, us_reduction what, ending end)
+{
+    const us_tensor *x = us_eval_opt(k, 0), *y = us_eval_opt_out(k, 0);
+    bool gone[US_MAX_RANK];
+    call->kernel = "not of float32, or axes not known";
+    if (!is_f32(x) || !is_f32(y) || !read_axes(k, x->rank, gone)) return US_OK;
+    return bind_gone(k, call, what, end, gone);
+}
+
+/* All axes after the channels. */
+static us_err bind_global(us_eval *k, us_call *call, us_reduction what, ending end)
+{
+    const us_tensor *x = us_eval_opt(k, 0), *y = us_eval_opt_out(k, 0);
+    bool gone[US_MAX_RANK];
+    call->kernel = "not of float32";
+    if (!is_f32(x) || !is_f32(y) || x->rank < 3 || y->rank != x->rank) return US_OK;
+    for (int d = 0; d < x->rank; d++) {
+        gone[d] = d >= 2;
+        if (y->dims[d] != (gone[d] ? 1 : x->dims[d])) return US_OK;
+    }
+    return bind_gone(k, call, what, end, gone);
+}
+us_err global_average_pool_bind(us_eval *k, us_call *call)
+{
+    return bind_global(k, call, US_RED_SUM, DIVIDE);
+}
+us_err global_max_pool_bind(us_eval *k, us_call *call)
+{
+    return bind_global(k, call, US_RED_MAX, AS_IT_IS);
 }
 
 #define REDUCE(fn, what, end)                                                                  \

@@ -149,6 +149,27 @@ static const call_case table[] = {
                  "f = Cast(e) {to=16}\n  g = Cast(f) {to=7}\n  i = Cast(g) {to=9}\n  "
                  "j = Cast(i) {to=6}\n  y = Cast(j) {to=1}",
      X6, X6, 0},
+    {AS_INTS(7) "const d: int64[] = {5}\n  const v: float[2] = {0.25, 3}\n  c = Mod(a, d)\n  "
+                "y = OneHot(c, d, v) {axis=1}",
+     {6, 7, 3, -1},
+     {1, -1},
+     0},
+    {"y = GlobalAveragePool(x)", X6, NO, 1e-6},
+    {"y = GlobalMaxPool(x)", BIG, NO, 0},
+    {"const i: int64[2,3] = {0, 2, -1, 1, 2, 0}\n  y = ScatterElements(x, i, z)",
+     {4, 5, -1},
+     {2, 3, -1},
+     0},
+    {"const i: int64[2,3] = {0, 2, -1, 1, 2, 2}\n  y = ScatterElements(x, i, z) {axis=1, "
+     "reduction=\"add\"}",
+     {4, 5, -1},
+     {2, 3, -1},
+     0},
+    {"const i: int64[2,1,3] = {0, 2, -1, 1, 1, 1}\n  y = ScatterElements(x, i, z) {axis=1, "
+     "reduction=\"max\"}",
+     {4, 3, 5, -1},
+     {2, 1, 3, -1},
+     0},
     /* transforms */
     {"const s: int64[] = {5}\n  const n: int64[] = {16}\n  y = STFT(x, s, _, n)",
      {3, 200, -1},
