@@ -67,7 +67,7 @@ typedef struct us_kernels {
     const struct us_row_kernels *rows;  /* softmax, normalisations, reductions: kernel/rows.h */
     const struct us_move_kernels *move; /* transposes: kernel/move.h */
     const struct us_conv_kernels *conv; /* convolutions, channels in blocks: kernel/conv.h */
-    const struct us_fft_kernels *fft;    /* Fourier transforms: kernel/fft.h */
+    const struct us_fft_kernels *fft;   /* Fourier transforms: kernel/fft.h */
     const struct us_cell_kernels *cells; /* LSTM, GRU, RNN: kernel/cells.h */
     const struct us_int8_kernels *int8;  /* 8-bit products: kernel/int8.h */
     us_i16_gemm_fn *i16_gemm;
