@@ -421,7 +421,7 @@ static void run_part(const recurrence *u, us_eval *k, size_t d, size_t j0, char 
     a.len = u->lengths ? data_in(k, LENGTHS) : NULL;
     a.peep = u->peep ? (const float *)data_in(k, PEEP) + d * 3 * h : NULL;
     a.y = data_out(k, 0);
-    a.s = (float *)scratch; /* products write to aligned places */
+    a.s = (void *)scratch; /* products write to aligned places */
     a.z = a.s + u->rows * p->gates * h;
     a.h = a.z + u->block * u->rows * p->gates * h;
     a.c = a.h + u->rows * h;
