@@ -19,7 +19,8 @@
 static const struct {
     us_op_id op;
     uint32_t input;
-} packs[] = {{US_OP_BLOCKED_CONV, 1}, {US_OP_USTA_GEMM, 1}};
+} packs[] = {{US_OP_BLOCKED_CONV, 1}, {US_OP_USTA_GEMM, 1}, {US_OP_LSTM, 1}, {US_OP_LSTM, 2},
+             {US_OP_GRU, 1},          {US_OP_GRU, 2},       {US_OP_RNN, 1},  {US_OP_RNN, 2}};
 
 bool us_op_packs(const us_op *op, uint32_t i)
 {
