@@ -23,6 +23,8 @@ typedef struct fuzz_runner {
 
 /* Takes the model over, whatever comes of it. r is zeroed before, and closed by the caller in any case. */
 us_err fuzz_open(us_ctx *c, us_model *m, const us_plan_opts *opts, fuzz_runner *r) US_MUST;
+/* The same of a plan. */
+us_err fuzz_open_plan(us_ctx *c, us_plan *p, bool plain, fuzz_runner *r) US_MUST;
 us_err fuzz_run(us_ctx *c, fuzz_runner *r,
                 us_value *out) US_MUST; /* inputs by the model's property */
 void fuzz_close(fuzz_runner *r);

@@ -11,17 +11,24 @@
 
 us_err fuzz_open(us_ctx *c, us_model *m, const us_plan_opts *opts, fuzz_runner *r)
 {
-    us_session_opts so = {.dynamic_cap_bytes = MEMORY_CAP,
-                          .static_cap_bytes = MEMORY_CAP,
-                          .max_steps = MAX_STEPS,
-                          .max_work = MAX_WORK};
-    /* Without passes the plain reference is wanted, in which a folded and a computed value are the same to the bit. */
-    so.plain = opts && opts->no_passes;
-    us_err e = us_plan_new(c, m, opts, &r->p);
+    us_plan *p;
+    us_err e = us_plan_new(c, m, opts, &p);
     if (e != US_OK) {
         us_model_free(m);
         return e;
     }
+    /* Without passes the plain reference is wanted, in which a folded and a computed value are the same to the bit. */
+    return fuzz_open_plan(c, p, opts && opts->no_passes, r);
+}
+
+us_err fuzz_open_plan(us_ctx *c, us_plan *p, bool plain, fuzz_runner *r)
+{
+    us_session_opts so = {.dynamic_cap_bytes = MEMORY_CAP,
+                          .static_cap_bytes = MEMORY_CAP,
+                          .max_steps = MAX_STEPS,
+                          .max_work = MAX_WORK,
+                          .plain = plain};
+    r->p = p;
     US_TRY(us_arena_new(c, "fuzz", INPUTS_CAP, &r->a));
     return us_session_new(c, r->p, &so, &r->s);
 }

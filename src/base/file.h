@@ -11,12 +11,18 @@
 typedef struct us_file us_file;
 us_err us_file_open(struct us_ctx *c, const char *path, uint64_t max_bytes,
                     us_file **out) US_MUST;
+/* The same, mapped whatever its size: for files of which little is looked at. An empty one is read. */
+us_err us_file_map(struct us_ctx *c, const char *path, uint64_t max_bytes,
+                   us_file **out) US_MUST;
 void us_file_close(us_file *f);                /* NULL is fine */
 const uint8_t *us_file_data(const us_file *f); /* 64-byte aligned or page aligned */
 size_t us_file_size(const us_file *f);
 bool us_file_ok(const us_file *f);
 /* A mapped file's bytes take no memory until they are read again; of one that was read nothing happens. */
 void us_file_drop_pages(us_file *f);
+
+/* The first n bytes of a regular file, *got of them where it has fewer. */
+us_err us_file_peek(struct us_ctx *c, const char *path, void *p, size_t n, size_t *got) US_MUST;
 
 /* Whole file into a buffer (appended); "-" reads standard input. */
 us_err us_file_read(struct us_ctx *c, const char *path, us_buf *out) US_MUST;

@@ -137,7 +137,8 @@ static us_err map_whole(us_ctx *c, int fd, const char *path, us_file *f)
     return US_OK;
 }
 
-us_err us_file_open(us_ctx *c, const char *path, uint64_t max_bytes, us_file **out)
+static us_err open_file(us_ctx *c, const char *path, uint64_t max_bytes, size_t read_max,
+                        us_file **out)
 {
     char have[32], most[32];
     us_file *f = NULL;
@@ -165,7 +166,7 @@ us_err us_file_open(us_ctx *c, const char *path, uint64_t max_bytes, us_file **o
     }
     f->alloc = c->alloc;
     f->n = (size_t)st.st_size;
-    US_GO(f->n > US_FILE_READ_MAX ? map_whole(c, fd, path, f) : read_whole(c, fd, path, f));
+    US_GO(f->n > read_max ? map_whole(c, fd, path, f) : read_whole(c, fd, path, f));
     *out = f;
     mapped = f->g != NULL;
     f = NULL;
@@ -173,6 +174,38 @@ out:
     us_file_close(f);
     if (!mapped) (void)close(fd);
     return e;
+}
+
+us_err us_file_peek(us_ctx *c, const char *path, void *p, size_t n, size_t *got)
+{
+    struct stat st;
+    us_err e = US_OK;
+    size_t at = 0;
+    ssize_t k;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0)
+        return us_fail(c, errno == ENOENT ? US_NOTFOUND : US_IO, "%s: cannot open: %s", path,
+                       strerror(errno));
+    if (fstat(fd, &st) || !S_ISREG(st.st_mode))
+        e = us_fail(c, US_IO, "%s: is not a regular file", path);
+    while (e == US_OK && at < n && (k = read(fd, (char *)p + at, n - at)) != 0)
+        if (k > 0)
+            at += (size_t)k;
+        else if (errno != EINTR)
+            e = us_fail(c, US_IO, "%s: cannot read: %s", path, strerror(errno));
+    (void)close(fd);
+    if (e == US_OK) *got = at;
+    return e;
+}
+
+us_err us_file_open(us_ctx *c, const char *path, uint64_t max_bytes, us_file **out)
+{
+    return open_file(c, path, max_bytes, US_FILE_READ_MAX, out);
+}
+
+us_err us_file_map(us_ctx *c, const char *path, uint64_t max_bytes, us_file **out)
+{
+    return open_file(c, path, max_bytes, 0, out);
 }
 
 void us_file_close(us_file *f)

@@ -1,6 +1,7 @@
 /* capi/model.c - reading models, and what a file says besides its graphs. */
 #include "capi/capi.h"
 
+#include "exec/planfile.h"
 #include "onnx/onnx.h"
 #include "pass/facts.h"
 #include "pass/pass.h"
@@ -171,6 +172,29 @@ static us_err settle(us_ctx *c, const usta_model_settings *s, usta_model_setting
     return US_OK;
 }
 
+/* A compiled plan: its graph is what there is to look at. */
+static us_err plan_open(usta_env *env, const char *path, const usta_model_settings *set,
+                        usta_model **out)
+{
+    us_ctx *c = &env->c;
+    us_plan *p;
+    us_model *ir;
+    usta_model *m;
+    if (set->n_overrides)
+        return us_fail(c, US_ARG, "%s: overrides are chosen before a plan is compiled", path);
+    US_TRY(us_planfile_read(c, path, &p));
+    us_err e = us_model_clone(c, us_plan_model(p), &ir);
+    if (e == US_OK) e = model_new(env, ir, path, set, &m);
+    if (e != US_OK) {
+        us_plan_free(p);
+        return e;
+    }
+    m->compiled = true;
+    m->plan = p;
+    *out = m;
+    return US_OK;
+}
+
 static us_err model_open(usta_env *env, const char *path, const usta_model_settings *s,
                          usta_model **out)
 {
@@ -180,6 +204,9 @@ static us_err model_open(usta_env *env, const char *path, const usta_model_setti
     if (!path || !out) return us_fail(c, US_ARG, "path and out must not be NULL");
     US_TRY(settle(c, s, &own));
     us_onnx_opts o = {.descriptors_only = own.no_weights};
+    bool compiled;
+    US_TRY(us_planfile_find(c, path, &compiled));
+    if (compiled) return plan_open(env, path, &own, out);
     US_TRY(us_onnx_read(c, path, &o, &ir));
     return model_new(env, ir, path, &own, out);
 }
@@ -213,9 +240,10 @@ usta_err usta_model_parse(usta_env *env, const void *bytes, size_t n_bytes,
 void usta_model_free(usta_model *m)
 {
     if (!m) return;
-    us_plan_free(m->plan);
+    if (!m->compiled) us_plan_free(m->plan);
     us_model_free(m->inferred);
-    us_model_free(m->ir); /* last: the clones share its weights and names */
+    us_model_free(m->ir); /* after its clones: they share its weights and names */
+    if (m->compiled) us_plan_free(m->plan);
     us_arena_free(m->arena);
 }
 

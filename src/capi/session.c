@@ -20,9 +20,9 @@ static us_err plan_once(us_ctx *c, usta_model *m)
 {
     us_model *copy;
     uint64_t t0 = us_now_ns();
-    if (m->plan) return US_OK;
     if (m->no_weights)
         return us_fail(c, US_UNSUPP, "the model was opened without its weights (no_weights)");
+    if (m->plan) return US_OK;
     US_TRY(us_model_clone(c, m->ir, &copy));
     us_err e = us_plan_new(c, copy, &(us_plan_opts){.source = m->ir}, &m->plan);
     if (e != US_OK) {

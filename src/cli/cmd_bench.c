@@ -12,8 +12,8 @@
 #include "base/pool.h"
 #include "cli/bench_page.h"
 #include "cli/inputs.h"
+#include "exec/planfile.h"
 #include "kernel/kernels.h"
-#include "onnx/onnx.h"
 #include "store/store.h"
 
 #define SAMPLES_CAP                                                                            \
@@ -128,14 +128,8 @@ static us_err make_samples(bench *k)
 
 static us_err load(bench *k, const char *path)
 {
-    us_model *m;
     uint64_t t0 = us_now_ns();
-    US_TRY(us_onnx_read(k->c, path, NULL, &m));
-    us_err e = us_plan_new(k->c, m, NULL, &k->plan);
-    if (e != US_OK) {
-        us_model_free(m);
-        return us_wrap(k->c, e, "%s", path);
-    }
+    US_TRY(us_plan_open(k->c, path, NULL, &k->plan));
     size_t n = (size_t)us_pool_n_threads(k->c->pool);
     k->workers = us_new_n(k->a, worker, n);
     if (!k->workers) return us_arena_fail(k->c, k->a);
@@ -273,7 +267,7 @@ static us_err bench_main(us_cli *cli, void *args)
 }
 
 const us_cmd us_cmd_bench = {.name = "bench",
-                             .args = "MODEL.onnx",
+                             .args = "MODEL",
                              .help = "how fast a model answers, by the scenarios of MLPerf",
                              .needs = US_NEED_POOL,
                              .min_args = 1,

@@ -14,9 +14,9 @@
 #include "cli/cli.h"
 #include "cli/inputs.h"
 #include "cli/models.h"
+#include "exec/planfile.h"
 #include "ir/type.h"
 #include "kernel/gemm.h"
-#include "onnx/onnx.h"
 
 enum { MIN_RUNS = 5, PEAK_WINDOWS = 60, PEAK_K = 256, MAX_NODE = 40 };
 
@@ -91,13 +91,7 @@ static us_err measure_peak(explain *k)
 
 static us_err load(explain *k, const char *path)
 {
-    us_model *m;
-    US_TRY(us_onnx_read(k->c, path, NULL, &m));
-    us_err e = us_plan_new(k->c, m, NULL, &k->plan);
-    if (e != US_OK) {
-        us_model_free(m);
-        return us_wrap(k->c, e, "%s", path);
-    }
+    US_TRY(us_plan_open(k->c, path, NULL, &k->plan));
     us_session_opts so = {
         .seed = (uint64_t)k->args->seed, .images = &us_image_codecs, .profile = true};
     US_TRY(us_session_new(k->c, k->plan, &so, &k->session));
@@ -261,7 +255,7 @@ static us_err explain_main(us_cli *cli, void *args)
 }
 
 const us_cmd us_cmd_explain = {.name = "explain",
-                               .args = "MODEL.onnx",
+                               .args = "MODEL",
                                .help = "what each step of a run costs, what runs it and why",
                                .needs = US_NEED_POOL,
                                .min_args = 1,

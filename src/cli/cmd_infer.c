@@ -14,7 +14,7 @@
 #include "cli/tensors.h"
 #include "data/decode.h"
 #include "data/passport.h"
-#include "exec/session.h"
+#include "exec/planfile.h"
 #include "onnx/onnx.h"
 
 #define PICTURES_CAP ((size_t)4 << 30) /* bytes of one run's pictures, decoded and prepared */
@@ -96,17 +96,23 @@ static us_err find_overrides(infer *k, const us_model *m, us_plan_opts *o)
     return US_OK;
 }
 
-static us_err load(infer *k, const char *path)
+static us_err plan_model(infer *k, const char *path)
 {
     us_model *m;
     us_plan_opts o = {0};
     US_TRY(us_onnx_read(k->c, path, NULL, &m));
     us_err e = find_overrides(k, m, &o);
     if (e == US_OK) e = us_plan_new(k->c, m, &o, &k->plan);
-    if (e != US_OK) {
-        us_model_free(m);
-        return us_wrap(k->c, e, "%s", path);
-    }
+    if (e == US_OK) return US_OK;
+    us_model_free(m);
+    return us_wrap(k->c, e, "%s", path);
+}
+
+static us_err load(infer *k, const char *path)
+{
+    bool compiled;
+    US_TRY(us_planfile_find(k->c, path, &compiled));
+    US_TRY(compiled ? us_planfile_read(k->c, path, &k->plan) : plan_model(k, path));
     us_session_opts so = {.seed = (uint64_t)k->args->seed, .images = &us_image_codecs};
     US_TRY(us_session_new(k->c, k->plan, &so, &k->session));
     size_t n_in = us_plan_n_inputs(k->plan), n_out = us_plan_n_outputs(k->plan);
@@ -302,5 +308,5 @@ static us_err run(us_cli *cli, void *args)
     return e;
 }
 
-const us_cmd us_cmd_infer = {"infer", "MODEL.onnx", "run a model on files", US_NEED_POOL, 1,
-                             1,       opts,         sizeof(infer_args),     run};
+const us_cmd us_cmd_infer = {"infer", "MODEL", "run a model on files", US_NEED_POOL, 1,
+                             1,       opts,    sizeof(infer_args),     run};

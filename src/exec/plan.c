@@ -123,9 +123,9 @@ us_err us_gplan_new(us_ctx *c, us_plan *p, us_graph *g, us_gplan *parent, us_gpl
     size_t at = 0, sub_at = 0;
     for (size_t i = 0; i < gp->n_steps; i++)
         US_TRY(add_step(c, p, gp, g->order.at[i], (uint32_t)i, &at, &sub_at));
-    us_arena_expect(p->arena, packed_bytes(gp));
+    if (p->stored.n == 0) us_arena_expect(p->arena, packed_bytes(gp));
     for (size_t i = 0; i < gp->n_steps; i++)
-        US_TRY(us_step_prepare(c, p, g, &gp->steps[i]));
+        US_TRY(us_step_prepare(c, p, g, &gp->steps[i], gp->row0 + i));
     for (size_t i = 0; i < g->outputs.n; i++)
         read_at(gp, g->outputs.at[i], (uint32_t)gp->n_steps);
     *out = gp;
@@ -371,6 +371,20 @@ static void fill_all(us_plan *p, us_gplan *gp)
         fill_all(p, gp->subs[i]);
 }
 
+/* What is left to do when the graph is what runs. */
+static us_err finish(us_ctx *c, us_plan *p)
+{
+    us_graph *g = p->m->main;
+    US_TRY(settle_ends(c, p, g));
+    US_TRY(number_graphs(c, p));
+    US_TRY(us_gplan_new(c, p, g, NULL, &p->main));
+    fill_all(p, p->main);
+    sum_constants(p);
+    us_trace(c, PLAN, 1, "%zu steps, %zu graphs, %zu bytes of constants", p->main->n_steps,
+             p->n_all, p->const_bytes);
+    return US_OK;
+}
+
 static us_err make_plan(us_ctx *c, us_plan *p, const us_plan_opts *o)
 {
     us_graph *g = p->m->main;
@@ -381,22 +395,26 @@ static us_err make_plan(us_ctx *c, us_plan *p, const us_plan_opts *o)
         US_TRY(us_graph_add_output(c, g, o->extra[i]));
     US_TRY(list_ends(c, p, g));
     US_TRY(run_passes(c, p->m, o));
-    US_TRY(settle_ends(c, p, g));
-    US_TRY(number_graphs(c, p));
-    US_TRY(us_gplan_new(c, p, g, NULL, &p->main));
-    fill_all(p, p->main);
-    sum_constants(p);
-    us_trace(c, PLAN, 1, "%zu steps, %zu graphs, %zu bytes of constants", p->main->n_steps,
-             p->n_all, p->const_bytes);
+    US_TRY(finish(c, p));
     bool plain = o->keep_variables || o->no_passes || o->n_extra > 0 || o->n_override > 0;
     if (!o->source || plain) return US_OK;
     p->source = o->source;
     return us_plan_release(c, p);
 }
 
-us_err us_plan_new(us_ctx *c, us_model *m, const us_plan_opts *opts, us_plan **out)
+static us_err make_compiled(us_ctx *c, us_plan *p, const us_stored *stored)
 {
-    static const us_plan_opts defaults = {0};
+    p->stored = *stored;
+    US_TRY(us_graph_verify(c, p->m->main));
+    US_TRY(list_ends(c, p, p->m->main));
+    US_TRY(finish(c, p));
+    p->stored = (us_stored){0};
+    return US_OK;
+}
+
+static us_err plan_new(us_ctx *c, us_model *m, const us_plan_opts *opts,
+                       const us_stored *stored, us_plan **out)
+{
     us_arena *a;
     US_TRY(us_arena_new(c, "plan", PLAN_ARENA_CAP, &a));
     us_plan *p = us_new(a, us_plan);
@@ -406,7 +424,7 @@ us_err us_plan_new(us_ctx *c, us_model *m, const us_plan_opts *opts, us_plan **o
         p->arena = a;
         p->m = m;
         us_lock_init(&p->lock);
-        e = make_plan(c, p, opts ? opts : &defaults);
+        e = stored ? make_compiled(c, p, stored) : make_plan(c, p, opts);
     }
     if (e != US_OK) {
         if (p) us_lock_deinit(&p->lock);
@@ -415,6 +433,17 @@ us_err us_plan_new(us_ctx *c, us_model *m, const us_plan_opts *opts, us_plan **o
     }
     *out = p;
     return US_OK;
+}
+
+us_err us_plan_new(us_ctx *c, us_model *m, const us_plan_opts *opts, us_plan **out)
+{
+    static const us_plan_opts defaults = {0};
+    return plan_new(c, m, opts ? opts : &defaults, NULL, out);
+}
+
+us_err us_plan_compiled(us_ctx *c, us_model *m, const us_stored *stored, us_plan **out)
+{
+    return plan_new(c, m, NULL, stored, out);
 }
 
 void us_plan_free(us_plan *p)

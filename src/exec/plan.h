@@ -52,6 +52,19 @@ struct us_gplan {
         last; /* per value: last step that reads its memory; n_steps for outputs; NEVER when none */
 };
 
+/* Memory that a step's prepare asked for with us_eval_packed. */
+typedef struct us_packed {
+    size_t row; /* of the step, as in a profile */
+    const void *p;
+    size_t bytes;
+} us_packed;
+
+/* What a compiled file holds of them, in the order in which they were made. */
+typedef struct us_stored {
+    const us_packed *at;
+    size_t n, next;
+} us_stored;
+
 struct us_plan {
     us_alloc alloc;
     us_arena *arena;
@@ -65,9 +78,11 @@ struct us_plan {
     us_sv *in_name, *out_name;
     us_type *out_type; /* copies: an output may be one value twice */
     size_t const_bytes;
-    const us_node *images;  /* a node that needs a decoder of images, or NULL */
-    const us_model *source; /* release.c; NULL: nothing is given back */
-    us_lock lock;           /* for having it back */
+    US_VEC(us_packed) packed; /* in order */
+    us_stored stored;         /* while a compiled plan is loaded */
+    const us_node *images;    /* a node that needs a decoder of images, or NULL */
+    const us_model *source;   /* release.c; NULL: nothing is given back */
+    us_lock lock;             /* for having it back */
     atomic_bool released;
     bool any_computed_gone;
     bool *gone;        /* per value of the main graph: its contents are */
@@ -192,7 +207,11 @@ bool us_step_packs(const us_step *s, uint32_t i); /* calls read nothing of its i
 us_err us_plan_gradients(us_ctx *c, us_model *m) US_MUST;
 
 /* prepare.c: s->prepared, when the operator has something to prepare. */
-us_err us_step_prepare(us_ctx *c, us_plan *p, const us_graph *g, us_step *s) US_MUST;
+us_err us_step_prepare(us_ctx *c, us_plan *p, const us_graph *g, us_step *s,
+                       size_t row) US_MUST;
+
+/* A plan of a graph that went through the passes before, when it was compiled. Takes over m as us_plan_new does. */
+us_err us_plan_compiled(us_ctx *c, us_model *m, const us_stored *stored, us_plan **out) US_MUST;
 
 /* resolve.c: a copy of the main graph with the types of its values for inputs of these types (by plan input): kind NONE where not known,
  * val.known where inference found contents. Sub-graphs hang on the attributes of its nodes. */

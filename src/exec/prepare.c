@@ -11,6 +11,8 @@
 typedef struct prepare_env {
     us_eval_env base; /* first: an env is its prepare_env */
     us_arena *keep, *work;
+    us_plan *p;
+    size_t row;
 } prepare_env;
 
 static us_err no_output(us_eval_env *env, us_eval *k, size_t i, us_tensor *t)
@@ -33,6 +35,28 @@ static us_arena *env_keep(us_eval_env *env, us_eval *k)
 {
     (void)k;
     return ((prepare_env *)env)->keep;
+}
+
+/* The next of what the file holds, if it is of this step and size. Else the step packs anew, and so do all after it. */
+static const void *stored(us_stored *from, size_t row, size_t bytes)
+{
+    if (from->next == from->n) return NULL;
+    const us_packed *at = &from->at[from->next];
+    if (at->row != row || at->bytes != bytes) return NULL;
+    from->next++;
+    return at->p;
+}
+
+static us_err env_packed(us_eval_env *env, us_eval *k, size_t bytes, void **out, bool *there)
+{
+    prepare_env *e = (prepare_env *)env;
+    const void *p = stored(&e->p->stored, e->row, bytes);
+    void *mem = (void *)(uintptr_t)p;
+    if (!p) US_TRY(us_eval_keep_raw(k, bytes, &mem));
+    US_TRY(us_vec_push(k->c, e->p->arena, &e->p->packed, (us_packed){e->row, mem, bytes}));
+    *out = mem;
+    *there = p != NULL;
+    return US_OK;
 }
 
 /* What v always holds, here or in the graph it is captured from; NULL when that changes. */
@@ -58,12 +82,16 @@ static us_err prepare(us_ctx *c, const us_graph *g, us_step *s, prepare_env *e)
     return us_op_prepare(s->op)(&k, &s->prepared);
 }
 
-us_err us_step_prepare(us_ctx *c, us_plan *p, const us_graph *g, us_step *s)
+us_err us_step_prepare(us_ctx *c, us_plan *p, const us_graph *g, us_step *s, size_t row)
 {
     if (!us_op_prepare(s->op)) return US_OK;
-    prepare_env e = {
-        .base = {.out_tensor = no_output, .scratch = env_work, .dynamic = env_keep},
-        .keep = p->arena};
+    prepare_env e = {.base = {.out_tensor = no_output,
+                              .scratch = env_work,
+                              .dynamic = env_keep,
+                              .packed = env_packed},
+                     .keep = p->arena,
+                     .p = p,
+                     .row = row};
     US_TRY(us_arena_new(c, "prepare", WORK_ARENA_CAP, &e.work));
     us_err err = prepare(c, g, s, &e);
     us_arena_free(e.work);

@@ -93,6 +93,13 @@ us_err us_eval_keep(us_eval *k, size_t bytes, void **out)
     return US_OK;
 }
 
+us_err us_eval_packed(us_eval *k, size_t bytes, void **out, bool *there)
+{
+    if (k->env->packed) return k->env->packed(k->env, k, bytes, out, there);
+    *there = false;
+    return us_eval_keep_raw(k, bytes, out);
+}
+
 us_err us_eval_in_dense(us_eval *k, size_t i, us_tensor *out)
 {
     const us_tensor *t;

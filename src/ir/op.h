@@ -149,6 +149,9 @@ typedef struct us_eval_env {
     /* Seed for a random operator without one of its own: the same for the same session seed, node and number of
      * the call, else different. */
     uint64_t (*seed)(struct us_eval_env *env, us_eval *k);
+    /* As us_eval_packed; NULL: us_eval_keep_raw, and nothing is there. */
+    us_err (*packed)(struct us_eval_env *env, us_eval *k, size_t bytes, void **out,
+                     bool *there);
     const struct us_image_codec *images; /* decoder (ir/image.h); NULL: none given */
     double *work_left; /* of us_eval_work, shared by all nodes of a run; NULL: no limit */
 } us_eval_env;
@@ -181,6 +184,11 @@ us_err us_eval_fail_at(us_eval *k, us_err code, const char *file, int line, cons
 us_err us_eval_keep(us_eval *k, size_t bytes, void **out) US_MUST;
 /* The same, not zeroed: for what is written whole at once, such as packed weights. */
 us_err us_eval_keep_raw(us_eval *k, size_t bytes, void **out) US_MUST;
+/* In prepare: memory like us_eval_keep_raw's for what is dear to make (packed weights), plain numbers without pointers that follow from the
+ * node, its constants and the kernels in force alone. A compiled plan (exec/planfile.h) stores it: then *there is true, the
+ * memory holds what was made when the plan was compiled, must not be written, and the constants it was made of need not be
+ * touched. An operator that does not ask for its memory this way prepares anew whenever a plan is loaded. */
+us_err us_eval_packed(us_eval *k, size_t bytes, void **out, bool *there) US_MUST;
 
 typedef us_err us_infer_fn(us_infer *k);
 typedef us_err us_eval_fn(us_eval *k);

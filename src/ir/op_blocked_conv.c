@@ -208,9 +208,10 @@ us_err blocked_conv_prepare(us_eval *k, const void **out)
     us_conv_choose(f, &s, &choice);
     if (!choice.algo || (p->plain_out && !us_conv_plain_out(&choice))) return US_OK;
     void *mem, *packed;
+    bool there;
     US_TRY(us_eval_keep(k, sizeof(ready), &mem));
-    US_TRY(us_eval_keep_raw(k, choice.floats * sizeof(float), &packed));
-    us_conv_pack(f, &s, &choice, w->data, b ? b->data : NULL, packed);
+    US_TRY(us_eval_packed(k, choice.floats * sizeof(float), &packed, &there));
+    if (!there) us_conv_pack(f, &s, &choice, w->data, b ? b->data : NULL, packed);
     ready *r = mem;
     *r = (ready){f, choice, packed, s.plain};
     *out = r;

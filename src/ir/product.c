@@ -18,11 +18,12 @@ us_err us_weights_new(us_eval *k, const us_gemm_weights *b, const float *bias, u
     const us_gemm_kernels *kernels = us_kernels_get(k->c)->gemm;
     size_t bytes;
     void *p, *w, *copy = NULL;
+    bool there;
     if (!us_gemm_pack_bytes(&kernels->layout, b->n, b->k, &bytes))
         return us_eval_fail(k, US_LIMIT, "weights are too large");
     US_TRY(us_eval_keep(k, sizeof(us_weights), &p));
-    US_TRY(us_eval_keep_raw(k, bytes, &w));
-    us_gemm_pack(&kernels->layout, b, w);
+    US_TRY(us_eval_packed(k, bytes, &w, &there));
+    if (!there) us_gemm_pack(&kernels->layout, b, w);
     if (bias) {
         US_TRY(us_eval_keep(k, b->n * sizeof(float), &copy));
         memcpy(copy, bias, b->n * sizeof(float));

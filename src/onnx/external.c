@@ -102,24 +102,36 @@ static us_err open_file(us_onnx_reader *r, const us_pb_tensor *t, us_sv location
     return US_OK;
 }
 
+/* A tensor of `bytes` bytes in a file of `size`. */
+static us_err check_place(us_onnx_reader *r, const us_pb_tensor *t, const where *w,
+                          size_t bytes, uint64_t size)
+{
+    if (w->has_length && (uint64_t)w->length != bytes)
+        return bad(r, t, US_FORMAT, w->location, "the length given is not that of the shape");
+    if ((uint64_t)w->offset > size || bytes > size - (uint64_t)w->offset)
+        return bad(r, t, US_FORMAT, w->location,
+                   "the file is too short for the offset and shape");
+    return US_OK;
+}
+
 us_err us_onnx_external(us_onnx_reader *r, const us_pb_tensor *t, size_t bytes,
                         const void **out)
 {
     where w;
     us_file *f;
     US_TRY(entries(r, t, &w));
+    if (r->plan) {
+        US_TRY(check_place(r, t, &w, bytes, r->data.n));
+        *out = r->data.p + w.offset;
+        return US_OK;
+    }
     if (!r->dir || !r->m)
         return bad(r, t, US_UNSUPP, w.location, "external data is not allowed here");
     if (!harmless(w.location))
         return bad(r, t, US_FORMAT, w.location,
                    "expected a relative path below the model's folder, without \"..\"");
     US_TRY(open_file(r, t, w.location, &f));
-    uint64_t size = us_file_size(f);
-    if (w.has_length && (uint64_t)w.length != bytes)
-        return bad(r, t, US_FORMAT, w.location, "the length given is not that of the shape");
-    if ((uint64_t)w.offset > size || bytes > size - (uint64_t)w.offset)
-        return bad(r, t, US_FORMAT, w.location,
-                   "the file is too short for the offset and shape");
+    US_TRY(check_place(r, t, &w, bytes, us_file_size(f)));
     *out = us_file_data(f) + w.offset;
     return US_OK;
 }

@@ -10,6 +10,8 @@
 
 #include "ir/graph.h"
 
+#define US_ONNX_NO_PLAN                                                                        \
+    "\x89uplan\r\n" /* how a compiled plan (exec/planfile.h) begins: no model */
 #define US_ONNX_MAX_FILE  ((uint64_t)64 << 30)
 #define US_ONNX_MAX_DEPTH 64   /* nested messages */
 #define US_ONNX_MAX_ATTRS 4096 /* of one node */
@@ -20,6 +22,10 @@
 typedef struct us_onnx_opts {
     bool
         descriptors_only; /* tensors over US_ONNX_SMALL bytes keep dims and type, data NULL; external files may be missing */
+    /* Of a compiled plan (exec/planfile.h): operators of domain "usta" may be there, and external data of any location lie in these bytes. */
+    bool plan;
+    const void *data;
+    size_t data_bytes;
 } us_onnx_opts;
 
 us_err us_onnx_read(us_ctx *c, const char *path, const us_onnx_opts *opts,
@@ -33,6 +39,14 @@ us_err us_onnx_print(us_ctx *c, const us_model *m, us_buf *b) US_MUST;
 /* Atomic. Weights past external_over bytes in sum go to `<file>.data` beside it (0: never external below 2 GB). */
 us_err us_onnx_write(us_ctx *c, const us_model *m, const char *path,
                      uint64_t external_over) US_MUST;
+
+/* The message of a compiled plan: operators of domain "usta" as they are, all types that are known, and weights of
+ * US_ONNX_EXTERNAL_MIN bytes or more given to `put` one after the other, at offsets from `from` on that are multiples of 64
+ * (zeros between them are put, too). */
+#define US_ONNX_EXTERNAL_MIN 1024u /* bytes: smaller tensors stay in the model */
+typedef us_err us_onnx_put_fn(void *ud, const void *p, size_t n);
+us_err us_onnx_print_plan(us_ctx *c, const us_model *m, us_onnx_put_fn *put, void *ud,
+                          uint64_t from, us_buf *b) US_MUST;
 
 /* A single TensorProto (test data of the ONNX project), and a value of any kind: type decides. */
 us_err us_onnx_parse_tensor(us_ctx *c, us_arena *a, const char *name, const void *p, size_t n,

@@ -1,6 +1,8 @@
 /* onnx/read.c - ModelProto: the outermost message, opset imports, properties, functions. */
 #include "onnx/read.h"
 
+#include <string.h>
+
 #include "base/ctx.h"
 
 us_err us_onnx_opsets(us_onnx_reader *r, const us_pb_spans *spans, us_opset *out)
@@ -57,12 +59,21 @@ us_err us_onnx_parse(us_ctx *c, const char *name, const void *p, size_t n, const
 {
     us_arena *tmp;
     us_model *m = NULL;
+    if (n >= 8 && memcmp(p, US_ONNX_NO_PLAN, 8) == 0)
+        return us_fail(
+            c, US_UNSUPP,
+            "%s: this is a plan that `usta compile` made; here the model itself is needed",
+            name);
     US_TRY(us_arena_new(c, "reading a model", US_MODEL_ARENA_CAP, &tmp));
     us_err e = us_model_new(c, &m);
     if (e == US_OK) {
         us_onnx_reader r = {.pb = {c, name, p, m->arena, tmp, 0}, .m = m, .dir = dir};
         r.n_bytes = n;
-        r.descriptors_only = opts && opts->descriptors_only;
+        if (opts) {
+            r.descriptors_only = opts->descriptors_only;
+            r.plan = opts->plan;
+            r.data = (us_sv){opts->data, opts->data_bytes};
+        }
         us_map_init(&r.external_names, m->arena); /* parts of tmp come and go */
         e = model(&r, (us_sv){p, n});
     }

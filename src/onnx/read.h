@@ -10,7 +10,8 @@ typedef struct us_onnx_reader {
     us_model *m;     /* NULL for single values */
     const char *dir; /* where external data may lie; NULL: none allowed */
     size_t n_bytes;  /* of what is read, from pb.base on */
-    bool descriptors_only;
+    bool descriptors_only, plan;
+    us_sv data;            /* of a plan: where external data lie */
     us_map external_names; /* location -> index into m->externals */
 } us_onnx_reader;
 

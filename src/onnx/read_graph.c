@@ -209,7 +209,8 @@ static us_err read_node(us_onnx_reader *r, us_sv span, us_graph *g, const us_ops
     us_err e = us_graph_add_node(r->pb.c, g, p.domain, p.op_type,
                                  version_of(r->m, own, n_own, p.domain), p.name, p.inputs.n, in,
                                  p.outputs.n, out, US_NIL, &id);
-    if (e == US_OK && g->nodes.at[id].op && (g->nodes.at[id].op->flags & US_OP_INTERNAL))
+    if (e == US_OK && !r->plan && g->nodes.at[id].op &&
+        (g->nodes.at[id].op->flags & US_OP_INTERNAL))
         e = us_fail(r->pb.c, US_FORMAT,
                     US_SV_FMT
                     "." US_SV_FMT " '" US_SV_FMT

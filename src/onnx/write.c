@@ -121,8 +121,8 @@ static void emit_external(us_pb_out *o, us_onnx_writer *w, const us_tensor *t, s
     us_pb_put_i64(o, 14, 1);
     w->data_at += bytes;
     if (!o->counting || o->err != US_OK) return;
-    o->err = us_writer_write(w->data, zeros, (size_t)gap);
-    if (o->err == US_OK) o->err = us_writer_write(w->data, t->data, bytes);
+    o->err = gap ? w->put(w->put_ud, zeros, (size_t)gap) : US_OK;
+    if (o->err == US_OK) o->err = w->put(w->put_ud, t->data, bytes);
 }
 
 static void emit_data(us_pb_out *o, us_onnx_writer *w, const us_tensor *t, bool may_leave,
@@ -233,7 +233,7 @@ static us_sv name_of(const us_graph *g, us_vid v)
 static void emit_node(us_pb_out *o, us_onnx_writer *w, uint32_t num, const us_graph *g,
                       const us_node *n)
 {
-    if (n->op && (n->op->flags & US_OP_INTERNAL) && o->err == US_OK)
+    if (n->op && (n->op->flags & US_OP_INTERNAL) && !w->plan && o->err == US_OK)
         o->err = us_fail(o->c, US_ARG,
                          US_SV_FMT "." US_SV_FMT " is an operator of this engine's own plans; "
                                    "no file may hold it (passes of the list cpu "
@@ -284,15 +284,17 @@ static bool is_output(const us_graph *g, us_vid v)
     return false;
 }
 
-/* In the order of the nodes that define the values, so that reading and writing again changes nothing. */
-static void emit_infos(us_pb_out *o, uint32_t num, const us_graph *g)
+/* Types that the file declared, or all that are known. In the order of the nodes that define the values, so that reading and writing again changes nothing. */
+static void emit_infos(us_pb_out *o, uint32_t num, const us_graph *g, bool all)
 {
     for (size_t i = 0; i < g->order.n; i++) {
         const us_node *n = &g->nodes.at[g->order.at[i]];
-        for (uint32_t j = 0; j < n->n_out; j++)
-            if (n->out[j] != US_NIL && g->vals.at[n->out[j]].declared &&
-                !is_output(g, n->out[j]))
-                emit_info(o, g, num, n->out[j]);
+        for (uint32_t j = 0; j < n->n_out; j++) {
+            us_vid v = n->out[j];
+            if (v == US_NIL || is_output(g, v)) continue;
+            if (g->vals.at[v].declared || (all && g->vals.at[v].type.kind != US_KIND_NONE))
+                emit_info(o, g, num, v);
+        }
     }
 }
 
@@ -307,7 +309,7 @@ static void emit_graph(us_pb_out *o, us_onnx_writer *w, uint32_t num, const us_g
         emit_info(o, g, 11, g->inputs.at[i]);
     for (size_t i = 0; i < g->outputs.n; i++)
         emit_info(o, g, 12, g->outputs.at[i]);
-    emit_infos(o, 13, g);
+    emit_infos(o, 13, g, w->plan);
     for (size_t i = 0; i < g->vals.n; i++)
         if (is_init(&g->vals.at[i], US_KIND_SPARSE)) us_pb_put_sv(o, 15, g->vals.at[i].unknown);
     us_pb_bytes(o, g->quant.p, g->quant.n);
@@ -343,7 +345,7 @@ static void emit_function(us_pb_out *o, us_onnx_writer *w, const us_function *f)
     us_pb_put_sv_if(o, 10, f->domain);
     for (size_t i = 0; i < f->attr_defaults.n; i++)
         emit_attr(o, w, 11, &f->attr_defaults.at[i]);
-    emit_infos(o, 12, g);
+    emit_infos(o, 12, g, false);
     us_pb_put_sv_if(o, 13, f->overload);
     us_pb_bytes(o, f->unknown.p, f->unknown.n);
     us_pb_close(o);
@@ -353,7 +355,7 @@ void us_onnx_emit(us_pb_out *o, void *writer)
 {
     us_onnx_writer *w = writer;
     const us_model *m = w->m;
-    w->data_at = 0;
+    w->data_at = w->data_from;
     us_pb_put_i64(o, 1, m->ir_version);
     us_pb_put_sv_if(o, 2, m->producer_name);
     us_pb_put_sv_if(o, 3, m->producer_version);

@@ -5,14 +5,16 @@
 #include "onnx/onnx.h"
 #include "onnx/wire.h"
 
-#define US_ONNX_EXTERNAL_MIN   1024u /* bytes: smaller tensors stay in the model */
-#define US_ONNX_EXTERNAL_ALIGN 64u   /* of tensors in the data file */
+#define US_ONNX_EXTERNAL_ALIGN 64u /* of tensors in the data file */
 
 typedef struct us_onnx_writer {
     const us_model *m;
-    us_sv location;   /* name of the data file; empty: everything inside */
-    us_writer *data;  /* while counting, tensors go here */
-    uint64_t data_at; /* bytes of the data file so far, in either pass */
+    us_sv location;      /* name of the data file; empty: everything inside */
+    us_onnx_put_fn *put; /* while counting, tensors go here */
+    void *put_ud;
+    uint64_t data_from; /* where the first tensor lies */
+    uint64_t data_at;   /* bytes of the data file so far, in either pass */
+    bool plan;          /* us_onnx_print_plan */
 } us_onnx_writer;
 
 void us_onnx_emit(us_pb_out *o, void *writer); /* the whole model */

@@ -343,6 +343,37 @@ out:
     return e;
 }
 
+static void test_map_and_peek__small_files(void)
+{
+    char path[1024], got[8] = {0};
+    us_ctx c;
+    us_file *f;
+    size_t n = 99;
+    us_ctx_init(&c);
+    us_test_tmp(path, sizeof path, "peeked");
+    CHECK_ERR(us_file_map(&c, path, 100, &f), US_NOTFOUND);
+    CHECK_ERR(us_file_peek(&c, path, got, 4, &n), US_NOTFOUND);
+    CHECK_ERR(us_file_peek(&c, us_test_tmpdir(), got, 4, &n), US_IO);
+    CHECK_EQ_U64(n, 99);
+    CHECK_OK(&c, us_file_replace(&c, path, "hello", 5));
+    CHECK_OK(&c, us_file_peek(&c, path, got, 4, &n));
+    CHECK_EQ_U64(n, 4);
+    CHECK_EQ_STR(got, "hell");
+    CHECK_OK(&c, us_file_peek(&c, path, got, 8, &n));
+    CHECK_EQ_U64(n, 5);
+    CHECK_ERR(us_file_map(&c, path, 4, &f), US_LIMIT);
+    CHECK_OK(&c, us_file_map(&c, path, 5, &f));
+    CHECK_EQ_U64(us_file_size(f), 5);
+    CHECK_EQ_MEM(us_file_data(f), "hello", 5);
+    CHECK(us_file_ok(f));
+    us_file_close(f);
+    CHECK_OK(&c, us_file_replace(&c, path, "", 0));
+    CHECK_OK(&c, us_file_map(&c, path, 5, &f));
+    CHECK_EQ_U64(us_file_size(f), 0);
+    us_file_close(f);
+    us_ctx_deinit(&c);
+}
+
 static void test_files__nomem(void)
 {
     char path[1024];
@@ -361,6 +392,7 @@ static const us_test_case cases[] = {
     US_CASE(test_mapped__foreign_fault),
     US_CASE(test_folders__make_list_join),
     US_CASE(test_append__processes_do_not_mix),
+    US_CASE(test_map_and_peek__small_files),
     US_CASE(test_files__nomem),
 };
 

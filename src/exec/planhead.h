@@ -1,0 +1,33 @@
+/* exec/planhead.h - inside of exec: the header of a compiled plan, byte for byte (little-endian, as all machines we run on). */
+#ifndef USTA_EXEC_PLANHEAD_H
+#define USTA_EXEC_PLANHEAD_H
+
+#include "kernel/kernels.h"
+#include "onnx/onnx.h"
+
+#define US_PLANHEAD_MAGIC US_ONNX_NO_PLAN /* 8 bytes; text transfers damage it first */
+#define US_PLANHEAD_ROOM  4096u           /* where data begin */
+
+typedef struct us_planhead {
+    char magic[8];
+    uint32_t format, packing;
+    char version[24], level[16]; /* texts, the rest zeros */
+    uint32_t block, panel;       /* channels of a block; columns of a panel of packed weights */
+    uint64_t file_bytes;
+    uint64_t data_at, data_bytes, data_sum;
+    uint64_t graph_at, graph_bytes;
+    uint64_t index_at, n_index;
+    uint64_t sum; /* of the header with 0 here, the graph and the index */
+} us_planhead;
+
+typedef struct us_planpiece { /* of the index */
+    uint64_t row, at, bytes;
+} us_planpiece;
+
+_Static_assert(sizeof(us_planhead) == 136 && sizeof(us_planpiece) == 24, "no padding");
+
+/* What this process writes and takes. */
+void us_planhead_own(const us_kernels *k, us_planhead *h);
+uint64_t us_planhead_sum(const us_planhead *h, const void *graph, const void *index);
+
+#endif
