@@ -3,6 +3,8 @@
  * Y = min(hi, max(lo, ConvTranspose(X, W, B) + Z)); X, Y and Z lie in blocks, one or two dimensions of space. The kernels take it phase
  * by phase (kernel/conv.h), weights packed once per plan. The plain form takes everything apart and runs ConvTranspose.
  */
+#include <string.h>
+
 #include <math.h>
 
 #include "base/ctx.h"
@@ -138,14 +140,18 @@ us_err blocked_deconv_prepare(us_eval *k, const void **out)
         return US_OK;
     us_conv_dims s = dims_of(p, w);
     void *mem, *packed, *work;
+    bool there;
     US_TRY(us_eval_keep(k, sizeof(ready), &mem));
     ready *r = mem;
     r->f = f;
     us_deconv_choose(f, &s, &r->choice);
     if (!r->choice.n || (p->plain_out && !us_deconv_plain_out(&r->choice))) return US_OK;
-    US_TRY(us_eval_keep(k, r->choice.floats * sizeof(float), &packed));
-    US_TRY(us_eval_scratch(k, r->choice.work_floats * sizeof(float), &work));
-    us_deconv_pack(f, &s, &r->choice, w->data, b ? b->data : NULL, work, packed);
+    US_TRY(us_eval_packed(k, r->choice.floats * sizeof(float), &packed, &there));
+    if (!there) {
+        memset(packed, 0, r->choice.floats * sizeof(float));
+        US_TRY(us_eval_scratch(k, r->choice.work_floats * sizeof(float), &work));
+        us_deconv_pack(f, &s, &r->choice, w->data, b ? b->data : NULL, work, packed);
+    }
     r->packed = packed;
     *out = r;
     return US_OK;

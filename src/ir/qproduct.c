@@ -65,12 +65,20 @@ static us_err pack_group(us_eval *k, const us_int8_kernels *f, const us_int8_wei
 {
     size_t bytes, n_up = up(w->n, f->layout.vw);
     void *packed, *sums, *zeros = NULL;
+    bool there;
     if (!us_int8_pack_bytes(&f->layout, w->n, w->k, &bytes))
         return us_eval_fail(k, US_LIMIT, "weights are too large");
-    US_TRY(us_eval_keep(k, US_MAX(bytes, (size_t)1), &packed));
-    US_TRY(us_eval_keep(k, n_up * sizeof(int32_t), &sums));
-    f->pack(w, packed);
-    f->col_sums(w->n, w->k, packed, sums);
+    bytes = US_MAX(bytes, (size_t)1);
+    US_TRY(us_eval_packed(k, bytes, &packed, &there));
+    if (!there) {
+        memset(packed, 0, bytes);
+        f->pack(w, packed);
+    }
+    US_TRY(us_eval_packed(k, n_up * sizeof(int32_t), &sums, &there));
+    if (!there) {
+        memset(sums, 0, n_up * sizeof(int32_t));
+        f->col_sums(w->n, w->k, packed, sums);
+    }
     if (any_zero(zero) || (!zero && w->flip)) {
         US_TRY(us_eval_keep(k, n_up * sizeof(int32_t), &zeros));
         spread_zero(zero, w->flip, j0, w->n, zeros);
