@@ -467,9 +467,9 @@ static size_t count_static(const us_frame *f)
 static void name_kernel(us_profile_row *row, const us_frame *f, size_t i)
 {
     const us_call *call = &f->calls[i];
-    row->why = NULL;
+    row->why = f->gp->steps[i].node->note;
     if (!call->run) {
-        row->why = call->kernel;
+        if (call->kernel) row->why = call->kernel;
         return;
     }
     row->kernel = call->kernel ? call->kernel : "call";

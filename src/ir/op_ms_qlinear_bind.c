@@ -171,7 +171,7 @@ static us_err bind_two(us_eval *k, bool adds, us_call *call)
         return US_OK;
     US_TRY(us_eval_keep(k, sizeof v, &mem));
     *(two *)mem = v;
-    *call = (us_call){.run = run_two, .state = mem, .kernel = v.kernels->name};
+    *call = (us_call){.run = run_two, .state = mem, .kernel = v.kernels->rows_name};
     return US_OK;
 }
 
@@ -430,7 +430,7 @@ us_err ms_nhwc_max_pool_bind(us_eval *k, us_call *call)
     pooled v = {.n = 0};
     call->kernel = not_last;
     if (!set_window(k, &a, &v)) return US_OK;
-    return settle_pool(k, &v, run_pool, v.kernels->name, call);
+    return settle_pool(k, &v, run_pool, v.kernels->rows_name, call);
 }
 
 us_err ms_qlinear_average_pool_bind(us_eval *k, us_call *call)
@@ -496,7 +496,7 @@ us_err ms_qlinear_global_average_pool_bind(us_eval *k, us_call *call)
     v.scale = v.from.scale / (v.to.scale * (float)area);
     call->kernel = not_last;
     if (area > INT32_MAX / 255 || !isfinite(v.scale)) return US_OK;
-    US_TRY(settle_pool(k, &v, run_global, v.kernels->name, call));
+    US_TRY(settle_pool(k, &v, run_global, v.kernels->rows_name, call));
     call->scratch = v.c * sizeof(int32_t);
     return US_OK;
 }

@@ -129,7 +129,7 @@ static us_err settle(us_eval *k, const convert *v, us_call_fn *f, us_call *call)
     void *mem;
     US_TRY(us_eval_keep(k, sizeof *v, &mem));
     *(convert *)mem = *v;
-    *call = (us_call){.run = f, .state = mem, .kernel = v->kernels->name};
+    *call = (us_call){.run = f, .state = mem, .kernel = v->kernels->rows_name};
     return US_OK;
 }
 
@@ -188,6 +188,6 @@ us_err dynamic_quantize_linear_bind(us_eval *k, us_call *call)
     const us_tensor *x = us_eval_opt(k, 0);
     const us_int8_kernels *f = us_kernels_get(k->c)->int8;
     if (!x || x->dtype != US_F32) return US_OK;
-    *call = (us_call){.run = run_dynamic, .state = f, .kernel = f->name};
+    *call = (us_call){.run = run_dynamic, .state = f, .kernel = f->rows_name};
     return US_OK;
 }

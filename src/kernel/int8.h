@@ -82,7 +82,7 @@ typedef struct us_int8_mul {
 } us_int8_mul;
 
 typedef struct us_int8_kernels {
-    const char *name, *dw_name;
+    const char *name, *dw_name, *rows_name; /* of gemm, of dw, of the rest */
     us_int8_layout layout;
     size_t mr; /* rows of a tile: multiples of it are good places to split M */
     void (*gemm)(const us_int8_args *g);

@@ -234,19 +234,76 @@ static bool read_inputs(us_qdq *p, const struct row *w)
     return true;
 }
 
-static us_err visit(us_qdq *p, us_nid nid, bool *changed)
+static const char *const not_constant =
+    "not as integers: a scale or zero point is not constant, or not float32";
+
+/* Whether the group in front of QuantizeLinear nid can be looked at: the operator, its row, its inputs. */
+static const struct row *look(us_qdq *p, us_nid nid)
 {
     const us_node *n = &p->g->nodes.at[nid];
-    if (!us_is_op(n, "", "QuantizeLinear") || !us_quant_read(p->g, nid, &p->y)) return US_OK;
-    if (!us_quant_is_8bit(&p->y) || !us_quant_is_one(&p->y)) return US_OK;
+    p->why = not_constant;
+    if (!us_quant_read(p->g, nid, &p->y)) return NULL;
+    p->why = "not as integers: the result is not of 8 bits with one scale";
+    if (!us_quant_is_8bit(&p->y) || !us_quant_is_one(&p->y)) return NULL;
     p->last = nid;
     p->op = group_op(p, n, &p->y);
-    const struct row *w = p->op == US_NIL ? NULL : find_row(&p->g->nodes.at[p->op]);
+    p->why = "not as integers: others read the float result too";
+    if (p->op == US_NIL) return NULL;
+    const struct row *w = find_row(&p->g->nodes.at[p->op]);
+    p->why = "not as integers: the operator has no form for them";
+    if (!w) return NULL;
+    p->why = "not as integers: an operand is not dequantised, or not by constants";
+    return read_inputs(p, w) ? w : NULL;
+}
+
+/* v is computed, in one step or two, of what was dequantised; else integers begin behind it. */
+static bool is_island(const us_qdq *p, us_vid v)
+{
+    for (int steps = 0; steps < 2; steps++) {
+        us_nid def = v == US_NIL ? US_NIL : p->g->vals.at[v].def;
+        if (def == US_NIL) return false;
+        const us_node *n = &p->g->nodes.at[def];
+        for (uint32_t i = 0; i < n->n_in; i++) {
+            us_vid x = n->in[i] == US_NIL ? US_NIL : origin(p->g, n->in[i]);
+            us_nid by = x == US_NIL ? US_NIL : p->g->vals.at[x].def;
+            if (by != US_NIL && us_is_op(&p->g->nodes.at[by], "", "DequantizeLinear"))
+                return true;
+        }
+        v = n->n_in > 0 ? n->in[0] : US_NIL;
+    }
+    return false;
+}
+
+static us_err visit(us_qdq *p, us_nid nid, bool *changed)
+{
     bool done = false;
-    if (!w || !read_inputs(p, w)) return US_OK;
-    US_TRY(w->fuse(p, &done));
+    us_vid x = p->g->nodes.at[nid].n_in > 0 ? p->g->nodes.at[nid].in[0] : US_NIL;
+    if (!us_is_op(&p->g->nodes.at[nid], "", "QuantizeLinear") || x == US_NIL) return US_OK;
+    if (p->g->vals.at[x].def == US_NIL) return US_OK; /* an input becomes integers here */
+    const struct row *w = look(p, nid);
+    if (w) {
+        p->why = "not as integers: types, scales or attributes that no form has";
+        US_TRY(w->fuse(p, &done));
+    }
+    if (!done && is_island(p, x)) p->g->nodes.at[nid].note = p->why;
     *changed = *changed || done;
     return US_OK;
+}
+
+/* What is left of DequantizeLinear in front of operators: they compute in float. */
+static void note_rest(us_qdq *p)
+{
+    for (size_t i = 0; i < p->g->order.n; i++) {
+        const us_node *n = &p->g->nodes.at[p->g->order.at[i]];
+        if (n->dead || us_is_op(n, "", "QuantizeLinear")) continue;
+        for (uint32_t k = 0; k < n->n_in; k++) {
+            us_vid v = n->in[k] == US_NIL ? US_NIL : origin(p->g, n->in[k]);
+            us_nid def = v == US_NIL ? US_NIL : p->g->vals.at[v].def;
+            if (def != US_NIL && us_is_op(&p->g->nodes.at[def], "", "DequantizeLinear"))
+                p->g->nodes.at[def].note = "an operator that reads it runs in float: see its "
+                                           "QuantizeLinear, if there is one";
+        }
+    }
 }
 
 us_err us_pass_qdq(us_ctx *c, us_model *m, us_graph *g, bool *changed)
@@ -261,6 +318,7 @@ us_err us_pass_qdq(us_ctx *c, us_model *m, us_graph *g, bool *changed)
         if (!g->nodes.at[g->order.at[i]].dead) e = visit(&p, g->order.at[i], changed);
         i += g->order.n - before; /* the new node stands in front of the QuantizeLinear */
     }
+    if (e == US_OK) note_rest(&p);
     if (e == US_OK) us_rewire_end(&p.r);
     us_arena_free(a);
     return e;

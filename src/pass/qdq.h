@@ -30,9 +30,11 @@ typedef struct us_qdq {
     us_nid
         last; /* whose output the new node makes: QuantizeLinear; the operator itself where there is none */
     us_quant in[US_QDQ_MAX_IN];
-    us_quant y; /* x: the output; node US_NIL: it stays float */
+    us_quant y;      /* x: the output; node US_NIL: it stays float */
+    const char *why; /* why the group stays as it is */
 } us_qdq;
 
+/* Replaces the group, or says why not. */
 typedef us_err us_qdq_fn(us_qdq *p, bool *done);
 us_qdq_fn us_qdq_conv, us_qdq_matmul, us_qdq_gemm, us_qdq_two, us_qdq_one, us_qdq_softmax,
     us_qdq_move, us_qdq_maxpool, us_qdq_resize, us_qdq_concat;

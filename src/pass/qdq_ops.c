@@ -100,11 +100,21 @@ static us_err bias(us_qdq *p, us_vid *out, bool *good)
     return *good ? round_bias(p, b, out) : US_OK;
 }
 
+static const char *const other_types =
+    "not as integers: types or scales of the operands that integer products do not take";
+static const char *const other_axis =
+    "not as integers: weights are scaled along another axis than that of the results";
+static const char *const other_bias = "not as integers: the bias is not of the product's scale";
+
 us_err us_qdq_conv(us_qdq *p, bool *done)
 {
     us_vid in[9], b;
     bool good;
-    if (!right_types(p) || !is_along(p->g, &p->in[1], 0)) return US_OK;
+    p->why = other_types;
+    if (!right_types(p)) return US_OK;
+    p->why = other_axis;
+    if (!is_along(p->g, &p->in[1], 0)) return US_OK;
+    p->why = other_bias;
     US_TRY(bias(p, &b, &good));
     if (!good) return US_OK;
     US_TRY(take(p, &p->in[0], in));
@@ -120,7 +130,10 @@ us_err us_qdq_matmul(us_qdq *p, bool *done)
 {
     us_vid in[8];
     int rank = rank_of(p->g, p->in[1].x);
-    if (!right_types(p) || rank < 1 || !is_along(p->g, &p->in[1], rank - 1)) return US_OK;
+    p->why = other_types;
+    if (!right_types(p)) return US_OK;
+    p->why = other_axis;
+    if (rank < 1 || !is_along(p->g, &p->in[1], rank - 1)) return US_OK;
     if (!us_quant_is_one(&p->in[1]) && rank != 2) return US_OK;
     US_TRY(take(p, &p->in[0], in));
     US_TRY(take(p, &p->in[1], in + 3));
@@ -137,8 +150,11 @@ us_err us_qdq_gemm(us_qdq *p, bool *done)
                   *alpha = us_node_attr(n, "alpha");
     us_vid in[9], b;
     bool good;
+    p->why = other_types;
     if (!right_types(p) || rank_of(p->g, p->in[1].x) != 2) return US_OK;
+    p->why = other_axis;
     if (!is_along(p->g, &p->in[1], tb && tb->i != 0 ? 0 : 1)) return US_OK;
+    p->why = other_bias;
     US_TRY(bias(p, &b, &good));
     /* the bias is added to the integers, so what it is multiplied by is alpha */
     if (!good || (b != US_NIL && ((beta && beta->f != 1.0F) || (alpha && alpha->f != 1.0F))))
@@ -221,6 +237,7 @@ static us_err on_integers(us_qdq *p, uint32_t n, bool *done)
 {
     const us_node *op = &p->g->nodes.at[p->op];
     us_vid in[US_QDQ_MAX_IN];
+    p->why = "not as integers: the scale is another before and after";
     for (uint32_t i = 0; i < n; i++)
         if (!us_quant_is_8bit(&p->in[i]) || !us_quant_eq(&p->in[i], &p->y)) return US_OK;
     for (uint32_t i = 0; i < op->n_in; i++)

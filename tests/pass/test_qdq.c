@@ -233,9 +233,42 @@ static void test_qdq__part_of_a_plan(void)
     us_ctx_deinit(&c);
 }
 
+/* The note of the only QuantizeLinear behind the operator (the last one) has this word; NULL: it has no note. */
+static void check_note(const char *text, const char *word)
+{
+    us_ctx c;
+    us_ctx_init(&c);
+    us_model *m = model_of(&c, text);
+    const char *note = NULL;
+    CHECK_OK(&c, us_pass_run(&c, m, "upgrade,fold-params,qdq"));
+    for (size_t i = 0; i < m->main->order.n; i++) {
+        const us_node *n = &m->main->nodes.at[m->main->order.at[i]];
+        if (us_sv_is(n->op_type, "QuantizeLinear")) note = n->note;
+    }
+    if (word)
+        CHECK(note && strstr(note, word));
+    else
+        CHECK(!note);
+    us_model_free(m);
+    us_ctx_deinit(&c);
+}
+
+static void test_qdq__what_stays_says_why(void)
+{
+    check_note(CONV_HEAD ACT OUT CONV_W
+               "  const b: int32[2] = {300, -200}\n  const sb: float[2] = {0.1, 0.1}\n"
+               "  const zb: int32[2] = {0, 0}\n  bf = DequantizeLinear(b, sb, zb) {axis=0}\n" IN
+               "  yf = Conv(xf, wf, bf)\n" END,
+               "bias");
+    check_note(CONV_HEAD ACT OUT IN "  yf = Tanh(xf)\n" END, "no form");
+    check_note(CONV_HEAD ACT OUT IN "  yf = Transpose(xf) {perm=[0, 1, 3, 2]}\n" END, "scale");
+    check_note(CONV_HEAD ACT OUT "  yf = Tanh(x)\n" END, NULL);
+}
+
 int main(int argc, char **argv)
 {
     static const us_test_case cases[] = {
+        US_CASE(test_qdq__what_stays_says_why),
         US_CASE(test_qdq__conv_with_scales_per_channel_and_bias),
         US_CASE(test_qdq__float_bias_is_rounded),
         US_CASE(test_qdq__bias_of_another_scale_stays),

@@ -234,6 +234,7 @@ static void max(size_t taps, const uint8_t *const *tap, size_t c, uint8_t flip, 
 
 const us_int8_kernels us_int8__ref = {.name = "us_int8_gemm__ref",
                                       .dw_name = "us_int8_dw__ref",
+                                      .rows_name = "us_int8_rows__ref",
                                       .layout = {.nr = NR, .vw = NR, .lanes = 1},
                                       .mr = 4,
                                       .gemm = gemm,

@@ -153,6 +153,7 @@ static inline float most_of(__m256 x)
 
 const us_int8_kernels us_int8__avx2 = {.name = "us_int8_gemm_4x16__avx2",
                                        .dw_name = "us_int8_dw_32__avx2",
+                                       .rows_name = "us_int8_rows__avx2",
                                        .layout = {.nr = NR, .vw = W, .lanes = LANES},
                                        .mr = MR,
                                        .gemm = gemm,

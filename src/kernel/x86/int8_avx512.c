@@ -15,6 +15,7 @@
 
 const us_int8_kernels us_int8__avx512 = {.name = "us_int8_gemm_8x32__avx512",
                                          .dw_name = "us_int8_dw_64__avx512",
+                                         .rows_name = "us_int8_rows__avx512",
                                          .layout = {.nr = NR, .vw = W, .lanes = LANES},
                                          .mr = MR,
                                          .gemm = gemm,

@@ -19,6 +19,7 @@
 
 const us_int8_kernels us_int8__vnni = {.name = "us_int8_gemm_14x32__vnni",
                                        .dw_name = "us_int8_dw_64__vnni",
+                                       .rows_name = "us_int8_rows__vnni",
                                        .layout = {.nr = NR, .vw = W, .lanes = LANES},
                                        .mr = MR,
                                        .gemm = gemm,
