@@ -65,8 +65,9 @@ typedef struct two {
     bool adds, swapped; /* swapped: input 3 comes first */
     us_int8_add add;
     us_int8_mul mul;
-    size_t n, row; /* numbers; of each row the second operand has the same */
-    bool one;      /* the second operand is one number */
+    size_t n, mid,
+        row;  /* numbers; of each outer part the second operand has one row for `mid` rows */
+    bool one; /* a row of the second operand is one number */
 } two;
 
 typedef struct two_job {
@@ -90,11 +91,18 @@ static void two_piece(void *arg, size_t i0, size_t i1)
     const two_job *j = arg;
     const two *v = j->v;
     uint8_t same[ROW];
-    if (v->one) memset(same, j->b[0], sizeof same);
+    const size_t part = v->mid * v->row;
     while (i0 < i1) {
-        size_t n =
-            v->one ? US_MIN((size_t)ROW, i1 - i0) : US_MIN(i1, (i0 / v->row + 1) * v->row) - i0;
-        two_run(v, j->a + i0, v->one ? same : j->b + i0 % v->row, n, j->y + i0);
+        size_t outer = i0 / part,
+               end = (v->one ? outer + 1 : i0 / v->row + 1) * (v->one ? part : v->row),
+               n = US_MIN(i1, end) - i0;
+        const uint8_t *b = j->b + outer * v->row + i0 % v->row;
+        if (v->one) {
+            n = US_MIN(n, (size_t)ROW);
+            memset(same, *b, n);
+            b = same;
+        }
+        two_run(v, j->a + i0, b, n, j->y + i0);
         i0 += n;
     }
 }
@@ -112,18 +120,26 @@ static us_err run_two(us_eval *k, const void *state, void *scratch)
     return US_OK;
 }
 
-/* Numbers of x that repeat to make y: as many as y has, those of its last axes, or one. 0: something else. */
-static size_t repeats(const us_tensor *x, const us_tensor *y)
+/* How x repeats to make y: its axes are y's up to some, then ones, then y's again. */
+static bool repeats(const us_tensor *x, const us_tensor *y, two *v)
 {
-    int64_t n = us_tensor_count(x);
-    if (n == 1) return 1;
-    int64_t tail = 1;
-    for (int i = 0; i < y->rank && tail < n; i++) {
-        int ix = x->rank - 1 - i, iy = y->rank - 1 - i;
-        if (ix < 0 || x->dims[ix] != y->dims[iy]) return 0;
-        tail *= y->dims[iy];
-    }
-    return tail == n ? (size_t)n : 0;
+    int64_t outer = 1, mid = 1, row = 1;
+    int at = 0, lead = y->rank - x->rank;
+    while (at < y->rank && at >= lead && x->dims[at - lead] == y->dims[at])
+        outer *= y->dims[at++];
+    for (; at < y->rank && (at < lead || x->dims[at - lead] == 1); at++)
+        mid *= y->dims[at];
+    for (; at < y->rank && x->dims[at - lead] == y->dims[at]; at++)
+        row *= y->dims[at];
+    v->mid = (size_t)mid;
+    v->row = (size_t)(mid == 1 ? outer * row : row);
+    v->one = mid > 1 && row == 1;
+    return at == y->rank;
+}
+
+static bool same_dims(const us_tensor *x, const us_tensor *y)
+{
+    return us_tensor_count(x) == us_tensor_count(y);
 }
 
 /* As op_ms_qlinear.c gathers the constants: the operand that is one number, else the second, joins the zero points first. */
@@ -160,12 +176,9 @@ static us_err bind_two(us_eval *k, bool adds, us_call *call)
         !read_quant(k, 6, a->dtype, &qy))
         return US_OK;
     v.n = (size_t)us_tensor_count(y);
-    size_t ra = repeats(a, y), rb = repeats(b, y);
-    v.swapped = ra != v.n;
-    v.row = v.swapped ? ra : rb;
-    v.one = v.row == 1 && v.n > 1;
-    call->kernel = "operands that broadcast otherwise than by their last axes";
-    if (ra == 0 || rb == 0 || (v.swapped && rb != v.n)) return US_OK;
+    v.swapped = !same_dims(a, y);
+    call->kernel = "operands that broadcast in several axes, or both";
+    if (!same_dims(v.swapped ? b : a, y) || !repeats(v.swapped ? a : b, y, &v)) return US_OK;
     bool is_signed = a->dtype == US_I8;
     if (!(adds ? set_add(&v, &qa, &qb, &qy, is_signed) : set_mul(&v, &qa, &qb, &qy, is_signed)))
         return US_OK;
@@ -186,16 +199,21 @@ us_err ms_qlinear_mul_bind(us_eval *k, us_call *call)
 
 /* --- tables --------------------------------------------------------------------------------------------- */
 
+typedef struct table {
+    const us_int8_kernels *kernels;
+    uint8_t of[256];
+} table;
+
 typedef struct table_job {
-    const uint8_t *table, *x;
+    const table *v;
+    const uint8_t *x;
     uint8_t *y;
 } table_job;
 
 static void look_up(void *arg, size_t i0, size_t i1)
 {
     const table_job *j = arg;
-    for (size_t i = i0; i < i1; i++)
-        j->y[i] = j->table[j->x[i]];
+    j->v->kernels->look_up(j->v->of, j->x + i0, i1 - i0, j->y + i0);
 }
 
 static us_err run_table(us_eval *k, const void *state, void *scratch)
@@ -224,9 +242,11 @@ static us_err bind_table(us_eval *k, us_unary f, const double *par, us_call *cal
     for (unsigned i = 0; i < 256; i++)
         in[i] = value_of(i, is_signed, &from);
     fn(out, in, 256, 1, par);
-    US_TRY(us_eval_keep(k, 256, &mem));
+    US_TRY(us_eval_keep(k, sizeof(table), &mem));
+    table *v = mem;
+    v->kernels = us_kernels_get(k->c)->int8;
     for (unsigned i = 0; i < 256; i++)
-        ((uint8_t *)mem)[i] = byte_of(out[i], is_signed, &to);
+        v->of[i] = byte_of(out[i], is_signed, &to);
     *call = (us_call){.run = run_table, .state = mem, .kernel = "table of 256"};
     return US_OK;
 }
@@ -251,6 +271,7 @@ typedef struct joined {
     const size_t *piece; /* bytes of each input in a row of the output */
     const bool *same;
     const uint8_t *table; /* 256 each */
+    const us_int8_kernels *kernels;
 } joined;
 
 static us_err run_concat(us_eval *k, const void *state, void *scratch)
@@ -262,12 +283,10 @@ static us_err run_concat(us_eval *k, const void *state, void *scratch)
         for (size_t i = 0; i < v->n; i++) {
             size_t n = v->piece[i];
             const uint8_t *x = (const uint8_t *)k->in[2 + 3 * i]->t.data + o * n;
-            if (v->same[i]) {
+            if (v->same[i])
                 memcpy(y, x, n);
-            } else {
-                table_job j = {v->table + 256 * i, x, y};
-                look_up(&j, 0, n);
-            }
+            else
+                v->kernels->look_up(v->table + 256 * i, x, n, y);
             y += n;
         }
     return US_OK;
@@ -296,16 +315,17 @@ us_err ms_qlinear_concat_bind(us_eval *k, us_call *call)
             !read_quant(k, 3 + 3 * i, y->dtype, &from))
             return US_OK;
         ((size_t *)pieces)[i] = (size_t)us_dims_product(x->dims, axis, x->rank);
-        uint8_t *table = (uint8_t *)tables + 256 * i;
+        uint8_t *of = (uint8_t *)tables + 256 * i;
         bool unchanged = true;
         for (unsigned b = 0; b < 256; b++) {
-            table[b] = byte_of(value_of(b, is_signed, &from), is_signed, &to);
-            unchanged = unchanged && table[b] == b;
+            of[b] = byte_of(value_of(b, is_signed, &from), is_signed, &to);
+            unchanged = unchanged && of[b] == b;
         }
         ((bool *)same)[i] = unchanged;
     }
-    *(joined *)mem =
-        (joined){n, (size_t)us_dims_product(y->dims, 0, axis), pieces, same, tables};
+    *(joined *)mem = (joined){n,      (size_t)us_dims_product(y->dims, 0, axis),
+                              pieces, same,
+                              tables, us_kernels_get(k->c)->int8};
     *call = (us_call){.run = run_concat, .state = mem, .kernel = "tables of 256"};
     return US_OK;
 }
@@ -321,6 +341,7 @@ typedef struct pooled {
     quant from, to;
     const double *value; /* what a byte stands for */
     float scale;         /* global average: of a sum */
+    bool last;           /* global average: channels are last */
 } pooled;
 
 /* The taps of output (oy, ox) that are inside; *reach: those that are inside or in the padding. */
@@ -464,7 +485,10 @@ static us_err run_global(us_eval *k, const void *state, void *scratch)
     float lo = v->is_signed ? -128 : 0, hi = v->is_signed ? 127 : 255;
     for (size_t i = 0; i < v->n; i++, x += area * v->c) {
         memset(sums, 0, v->c * sizeof *sums);
-        v->kernels->sum_rows(area, x, v->c, v->c, v->flip, sums);
+        if (v->last)
+            v->kernels->sum_rows(area, x, v->c, v->c, v->flip, sums);
+        else
+            v->kernels->row_sums(v->c, area, x, area, v->flip, sums);
         for (size_t j = 0; j < v->c; j++) {
             float q = nearbyintf((float)(sums[j] - zero * (int64_t)area) * v->scale) +
                       (float)v->to.zero;
@@ -478,21 +502,20 @@ us_err ms_qlinear_global_average_pool_bind(us_eval *k, us_call *call)
 {
     const us_p_ms_qlinear_pool *p = k->params;
     const us_tensor *x = us_eval_opt(k, 0), *y = us_eval_opt_out(k, 0);
-    pooled v = {.n = 0};
-    call->kernel = not_last;
-    if (!p->channels_last || !is_8bit(x) || !y || x->rank != 4 || y->dtype != x->dtype)
-        return US_OK;
+    pooled v = {.last = p->channels_last != 0};
+    call->kernel = "an input that is no batch of images";
+    if (!is_8bit(x) || !y || x->rank != 4 || y->dtype != x->dtype) return US_OK;
     call->kernel = not_constant;
     if (!read_quant(k, 1, x->dtype, &v.from) || !read_quant(k, 3, x->dtype, &v.to))
         return US_OK;
     v.kernels = us_kernels_get(k->c)->int8;
     v.n = (size_t)x->dims[0];
-    v.c = (size_t)x->dims[3];
-    v.w =
-        (us_window){.n = 2, .in = {x->dims[1], x->dims[2]}, .kernel = {x->dims[1], x->dims[2]}};
+    v.c = (size_t)x->dims[v.last ? 3 : 1];
+    int64_t h = x->dims[v.last ? 1 : 2], w = x->dims[v.last ? 2 : 3];
+    v.w = (us_window){.n = 2, .in = {h, w}, .kernel = {h, w}};
     v.is_signed = x->dtype == US_I8;
     v.flip = v.is_signed ? 0x80 : 0;
-    int64_t area = x->dims[1] * x->dims[2];
+    int64_t area = h * w;
     v.scale = v.from.scale / (v.to.scale * (float)area);
     call->kernel = not_last;
     if (area > INT32_MAX / 255 || !isfinite(v.scale)) return US_OK;

@@ -351,7 +351,7 @@ static void multiply(const job *j, us_int8_args *g, size_t group, size_t block, 
         copy_rows(p, j->k, i0, g->m, room);
     else
         g->a = (const uint8_t *)j->k->in[p->terms.a]->t.data + i0 * p->k;
-    if (g->end->by_row) p->kernels->row_sums(g->m, p->k, g->a, g->lda, sums);
+    if (g->end->by_row) p->kernels->row_sums(g->m, p->k, g->a, g->lda, 0, sums);
     p->kernels->gemm(g);
 }
 

@@ -92,8 +92,11 @@ typedef struct us_int8_kernels {
     void (*dw)(const us_int8_dw_args *g);
     /* y = x with the bits of mask flipped; y may be x. */
     void (*flip)(const uint8_t *x, size_t n, uint8_t mask, uint8_t *y);
-    /* sums[i] = the sum of k numbers of row i. */
-    void (*row_sums)(size_t m, size_t k, const uint8_t *a, size_t lda, int32_t *sums);
+    /* y[i] = table[x[i]], of 256 */
+    void (*look_up)(const uint8_t *table, const uint8_t *x, size_t n, uint8_t *y);
+    /* sums[i] = the sum of k numbers of row i; flip 0x80: they are signed, and count from -128 on. */
+    void (*row_sums)(size_t m, size_t k, const uint8_t *a, size_t lda, uint8_t flip,
+                     int32_t *sums);
     /* 8-bit y of floats: x / scale rounded, plus zero, saturated to lo..hi; what is no number becomes 0. */
     void (*quantize)(const float *x, size_t n, float scale, int32_t zero, int32_t lo,
                      int32_t hi, uint8_t *y);

@@ -139,19 +139,23 @@ static us_err turn_one(turner *t, const us_node *n)
     return emit(t, n, n->op_type, n->n_in, in, pool ? &channels_last : NULL, NULL);
 }
 
-static bool same_shape(const turner *t, us_vid a, us_vid b)
+/* Of one rank, and each pair of dims the same or one of them 1. */
+static bool fit(const turner *t, us_vid a, us_vid b)
 {
     const us_type *x = &t->g->vals.at[a].type, *y = &t->g->vals.at[b].type;
-    if (rank_of(t, a) < 0 || rank_of(t, a) != rank_of(t, b)) return false;
+    const us_dim one = US_DIM(1);
+    if (!has_channels(t, a) || rank_of(t, a) != rank_of(t, b)) return false;
     for (int32_t i = 0; i < x->rank; i++)
-        if (!us_dim_eq(x->dims[i], y->dims[i])) return false;
+        if (!us_dim_eq(x->dims[i], y->dims[i]) && !us_dim_eq(x->dims[i], one) &&
+            !us_dim_eq(y->dims[i], one))
+            return false;
     return true;
 }
 
 static us_err turn_two(turner *t, const us_node *n)
 {
     us_vid in[8];
-    if (n->n_in < 7 || n->n_in > 8 || !same_shape(t, n->in[0], n->in[3]) ||
+    if (n->n_in < 7 || n->n_in > 8 || n->in[3] == US_NIL || !fit(t, n->in[0], n->in[3]) ||
         (!is_turned(t, n->in[0]) && !is_turned(t, n->in[3])))
         return US_OK;
     for (uint32_t i = 0; i < n->n_in; i++)

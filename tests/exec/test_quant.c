@@ -339,7 +339,7 @@ static void test_between_convolutions__stays_with_channels_last(void)
 
 static us_vid make_two(maker *k, size_t i)
 {
-    static const int64_t shapes[][2][4] = {
+    static const int64_t shapes[][2][5] = {
         {{3, 4, 50, -1}, {3, 4, 50, -1}},
         {{3, 4, 50, -1}, {50, -1}},
         {{50, -1}, {3, 4, 50, -1}},
@@ -348,16 +348,19 @@ static us_vid make_two(maker *k, size_t i)
         {{3, 4, 50, -1}, {4, 50, -1}},
         {{1, -1}, {1, -1}},
         {{1, 4, 50, -1}, {4, 50, -1}},
+        {{2, 5, 6, 7, -1}, {2, 5, 1, 1, -1}},
+        {{2, 1, 1, 7, -1}, {2, 5, 6, 7, -1}},
+        {{2, 5, 6, 7, -1}, {1, 1, 6, 7, -1}},
     };
     us_dtype t = i / 2 % 2 ? US_I8 : US_U8;
-    const int64_t(*s)[4] = shapes[i / 4];
+    const int64_t(*s)[5] = shapes[i / 4];
     us_vid a = input(k, t, s[0]), b = input(k, t, s[1]);
     return two_of(k, i % 2 ? "QLinearMul" : "QLinearAdd", a, b, t);
 }
 
 static void test_two_tensors__broadcast_by_last_axes(void)
 {
-    for (size_t i = 0; i < 32; i++)
+    for (size_t i = 0; i < 44; i++)
         same_both_ways(make_two, i, 1);
 }
 

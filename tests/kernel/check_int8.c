@@ -154,7 +154,7 @@ static void gemm_one(const us_int8_kernels *k, const gemm_case *t, us_rng *r)
     us_int8_weights from = {
         .n = t->n, .k = t->k, .b = b, .ldb = ldb, .trans = t->trans, .flip = t->flip};
     k->pack(&from, w);
-    k->row_sums(t->m, t->k, a, lda, rows);
+    k->row_sums(t->m, t->k, a, lda, 0, rows);
     us_int8_args g = {.m = t->m,
                       .n = t->n,
                       .k = t->k,
@@ -384,11 +384,17 @@ static void products_and_pools(const us_int8_kernels *k)
         uint8_t *a = some_bytes(&r, n), *b = some_bytes(&r, n), *y = guarded(n),
                 *m = guarded(n);
         const uint8_t *tap[] = {a, b, a};
+        const uint8_t flip = (uint8_t)(n % 2 ? 0x80 : 0);
         int32_t *sums = calloc(n, sizeof *sums);
         uint8_t *f = guarded(n);
         k->flip(a, n, 0x80, f + GUARD);
+        int32_t row = 0, want = 0;
+        k->row_sums(1, n, a, n, flip, &row);
+        uint8_t table[256], *u = guarded(n);
+        for (size_t i = 0; i < US_LEN(table); i++)
+            table[i] = some_byte(&r);
+        k->look_up(table, a, n, u + GUARD);
         us_int8_mul p = {.is_signed = n % 2, .za = 3, .zb = -7, .ratio = 0.013F, .zero = 11};
-        const uint8_t flip = (uint8_t)(n % 2 ? 0x80 : 0);
         k->mul(a, b, n, &p, y + GUARD);
         k->max(3, tap, n, flip, m + GUARD);
         k->sum_rows(1, a, n, n, flip, sums);
@@ -401,11 +407,15 @@ static void products_and_pools(const us_int8_kernels *k)
             q = nearbyintf(fminf(fmaxf(q, p.is_signed ? -128 : 0), p.is_signed ? 127 : 255));
             wrong += y[GUARD + i] != (uint8_t)(int)q;
             wrong += m[GUARD + i] != (uint8_t)(int)fmaxf(va, vb);
+            want += a[i] ^ flip;
+            wrong += u[GUARD + i] != table[a[i]];
             wrong += f[GUARD + i] != (a[i] ^ 0x80);
             wrong += sums[i] != (a[i] ^ flip) + (b[i] ^ flip);
         }
         CHECK_EQ_I64((int64_t)wrong, 0);
-        CHECK(guards_hold(y, n) && guards_hold(m, n) && guards_hold(f, n));
+        CHECK_EQ_I64(row, want);
+        CHECK(guards_hold(y, n) && guards_hold(m, n) && guards_hold(f, n) && guards_hold(u, n));
+        free(u);
         free(f);
         free(a);
         free(b);

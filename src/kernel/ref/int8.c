@@ -155,12 +155,19 @@ static void flip(const uint8_t *x, size_t n, uint8_t mask, uint8_t *y)
         y[i] = x[i] ^ mask;
 }
 
-static void row_sums(size_t m, size_t k, const uint8_t *a, size_t lda, int32_t *sums)
+static void look_up(const uint8_t *table, const uint8_t *x, size_t n, uint8_t *y)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] = table[x[i]];
+}
+
+static void row_sums(size_t m, size_t k, const uint8_t *a, size_t lda, uint8_t mask,
+                     int32_t *sums)
 {
     for (size_t i = 0; i < m; i++) {
         sums[i] = 0;
         for (size_t p = 0; p < k; p++)
-            sums[i] = plus(sums[i], a[i * lda + p]);
+            sums[i] = plus(sums[i], a[i * lda + p] ^ mask);
     }
 }
 
@@ -242,6 +249,7 @@ const us_int8_kernels us_int8__ref = {.name = "us_int8_gemm__ref",
                                       .col_sums = col_sums,
                                       .dw = dw,
                                       .flip = flip,
+                                      .look_up = look_up,
                                       .row_sums = row_sums,
                                       .quantize = quantize,
                                       .dequantize = dequantize,

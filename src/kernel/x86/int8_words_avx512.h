@@ -53,6 +53,10 @@ enum { W = 16, BYTES = 64 };
 #define UNPACKHI16(a, b) _mm512_unpackhi_epi16((a), (b))
 #define PACK16(a, b)    _mm512_packs_epi32((a), (b))
 #define PACK8(a, b)     _mm512_packus_epi16(_mm512_and_si512((a), _mm512_set1_epi16(255)), _mm512_and_si512((b), _mm512_set1_epi16(255)))
+#define AND(a, b)       _mm512_and_si512((a), (b))
+#define HALF_BYTE(a)    _mm512_srli_epi16((a), 4)
+#define LOOK_UP(r, part, h, t, at) _mm512_mask_shuffle_epi8((r), _mm512_cmpeq_epi8_mask((part), _mm512_set1_epi8(h)), \
+    _mm512_broadcast_i32x4(_mm_loadu_si128((const void *)(t))), (at))
 #define SAD8(a)         _mm512_sad_epu8((a), _mm512_setzero_si512())
 #define ADD64(a, b)     _mm512_add_epi64((a), (b))
 #define SUM64(a)        _mm512_reduce_add_epi64(a)
