@@ -179,8 +179,9 @@ static us_conv_dims dims_of(const us_p_blocked_conv *p, const us_tensor *w)
                       .dw = di->n ? (size_t)di->p[di->n - 1] : 1,
                       .plain = p->plain != 0};
     if (p->hint.n == 2) {
-        s.oh = (size_t)p->hint.p[0];
-        s.ow = (size_t)p->hint.p[1];
+        bool lies = s.kw == 1 && p->hint.p[1] == 1; /* see lay_down */
+        s.oh = (size_t)p->hint.p[lies ? 1 : 0];
+        s.ow = (size_t)p->hint.p[lies ? 0 : 1];
     }
     return s;
 }
@@ -296,6 +297,26 @@ static us_err run_bound(us_eval *k, const void *state, void *scratch)
     return US_OK;
 }
 
+/* A picture one pixel wide, under a kernel as wide, lies in memory as one that is one pixel high, weights too: turned, its rows are long, and
+ * register tiles hold neighbours again. */
+static void lay_down(us_conv_dims *s)
+{
+    if (s->w != 1 || s->ow != 1 || s->kw != 1 || s->left != 0 || s->h == 1) return;
+    us_conv_dims u = *s;
+    s->h = u.w;
+    s->w = u.h;
+    s->oh = u.ow;
+    s->ow = u.oh;
+    s->kh = u.kw;
+    s->kw = u.kh;
+    s->sh = u.sw;
+    s->sw = u.sh;
+    s->dh = u.dw;
+    s->dw = u.dh;
+    s->top = u.left;
+    s->left = u.top;
+}
+
 /* Everything that depends on shapes; false: they do not fit. */
 static bool settle(us_eval *k, const us_tensor *x, const us_tensor *w, const us_tensor *y,
                    us_conv_dims *s)
@@ -315,6 +336,7 @@ static bool settle(us_eval *k, const us_tensor *x, const us_tensor *w, const us_
     s->ow = (size_t)win.out[n - 1];
     s->top = n == 2 ? (ptrdiff_t)win.begin[0] : 0;
     s->left = (ptrdiff_t)win.begin[n - 1];
+    lay_down(s);
     int64_t c = (int64_t)s->c, d[4] = {x->dims[0], (int64_t)s->m, win.out[0], win.out[n - 1]},
             want[5];
     int rank = us_blocked_out(w->rank, d, p->block, p->plain_out != 0, want);

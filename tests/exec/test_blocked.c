@@ -487,10 +487,65 @@ static void test_layout__a_lone_product_stays(void)
     fixture_end(&f);
 }
 
+/* Two convolutions and a residual over a column: rows of one pixel, which are taken as one row. */
+static us_model *column(us_ctx *c, const int64_t *k, int64_t groups)
+{
+    us_model *m;
+    us_vid x;
+    CHECK_OK(c, us_model_new(c, &m));
+    us_dim d[4] = {US_DIM(2), US_DIM(32), US_DIM(37), US_DIM(1)};
+    us_type type = us_type_tensor(US_F32, 4, d);
+    CHECK_OK(c, us_graph_add_input(c, m->main, US_SV("x"), &type, &x));
+    net t = {.r = us_rng_new(1, "column", 0)};
+    t.b = us_b_begin(c, m->main, "c");
+    us_vid at = x;
+    for (int i = 0; i < 2; i++) {
+        us_vid w = weights(&t, 4, (int64_t[]){32, 32 / groups, k[0], 1});
+        at = us_b3(&t.b, "Conv", at, w, weights(&t, 1, (int64_t[]){32}));
+        us_b_int(&t.b, "group", groups);
+        us_b_ints(&t.b, "strides", 2, (int64_t[]){i ? 1 : k[1], 1 + (int64_t)i});
+        us_b_ints(&t.b, "dilations", 2, (int64_t[]){i ? 1 : k[2], 1});
+        us_b_ints(&t.b, "pads", 4, (int64_t[]){i ? k[0] / 2 : k[3], 0, i ? k[0] / 2 : 1, 0});
+        if (i) at = us_b2(&t.b, "Add", at, x);
+        at = us_b1(&t.b, "Relu", at);
+        x = at;
+    }
+    CHECK_OK(c, us_b_end(&t.b));
+    CHECK_OK(c, us_graph_add_output(c, m->main, at));
+    return m;
+}
+
+static void test_column__as_a_row(void)
+{
+    static const int64_t kernels[][4] = {{1, 1, 1, 0}, {3, 1, 1, 1}, {3, 2, 1, 0},
+                                         {5, 1, 1, 2}, {5, 3, 2, 4}, {3, 1, 7, 14}};
+    static const int64_t groups[] = {1, 2, 32};
+    for (size_t i = 0; i < US_LEN(kernels) * US_LEN(groups); i++) {
+        fixture f, g;
+        us_value want, got;
+        fixture_begin(&f);
+        fixture_begin(&g);
+        const int64_t *k = kernels[i / US_LEN(groups)], n = groups[i % US_LEN(groups)];
+        us_model *m = column(&f.c, k, n), *m2 = column(&g.c, k, n);
+        CHECK_OK(&f.c, us_plan_new(&f.c, m, &(us_plan_opts){.no_passes = true}, &f.plan));
+        CHECK_OK(&f.c, us_session_new(&f.c, f.plan, NULL, &f.s));
+        CHECK_OK(&g.c, us_plan_new(&g.c, m2, NULL, &g.plan));
+        CHECK_OK(&g.c, us_session_new(&g.c, g.plan, NULL, &g.s));
+        us_value x = random_f32(&f, (int64_t[]){2, 32, 37, 1, -1}, 5);
+        CHECK_OK(&f.c, us_session_run(&f.c, f.s, &x, &want));
+        CHECK_OK(&g.c, us_session_run(&g.c, g.s, &x, &got));
+        CHECK(has_op(g.plan, "Conv"));
+        same(i, 0, &want, &got);
+        fixture_end(&f);
+        fixture_end(&g);
+    }
+}
+
 static const us_test_case cases[] = {
     US_CASE(test_random__blocked_as_plain),
     US_CASE(test_fusion__residual_and_activation),
     US_CASE(test_layout__a_lone_product_stays),
+    US_CASE(test_column__as_a_row),
 };
 int main(int argc, char **argv)
 {
