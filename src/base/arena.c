@@ -148,6 +148,17 @@ void us_arena_reset(us_arena *a, us_mark m)
     a->total = m.total;
 }
 
+void us_arena_recycle(us_arena *a)
+{
+    size_t total = a->total;
+    if (a->top && !a->top->prev) {
+        us_arena_reset(a, (us_mark){a->top, sizeof(chunk), total, NULL});
+        return;
+    }
+    us_arena_reset(a, (us_mark){0});
+    if (total > sizeof(chunk) && !chunk_new(a, total - sizeof(chunk))) a->past_cap = false;
+}
+
 void us_arena_free(us_arena *a)
 {
     if (!a) return;

@@ -42,6 +42,9 @@ typedef struct us_mark {
 us_mark us_arena_mark(const us_arena *a);
 void us_arena_reset(us_arena *a, us_mark m);
 
+/* Frees everything, but keeps as much room as there was, in one chunk: the same use again asks for no memory. */
+void us_arena_recycle(us_arena *a);
+
 /* Run fn(arg) when the arena is freed or reset past this point. NOMEM: fn was not registered. */
 us_err us_arena_defer(struct us_ctx *c, us_arena *a, void (*fn)(void *), void *arg) US_MUST;
 

@@ -3,6 +3,11 @@
  * A job is published by raising `epoch`. Helpers enter it by counting themselves in `n_inside`; the caller
  * takes chunks until none is left, closes the job (no further helper may enter) and waits only for those
  * inside. Chunk i covers [i*grain, min((i+1)*grain, n)): borders do not depend on who takes them.
+ *
+ * On a processor that others use too, a helper may lose its core in the middle of a chunk, and the caller its own to a helper.
+ * Both show: the caller waits longer than any chunk took it, or one of its chunks takes far longer than the others. Such losses are
+ * a debt, which time pays off at 1/LEAVE; when it is past DEBT_NS, the caller works alone and helpers sleep until it is
+ * paid. So they cost at most 1/LEAVE of the time.
  */
 #include "base/pool.h"
 
@@ -14,6 +19,11 @@
 #include "base/ctx.h"
 
 #define POOL_MAX_THREADS 256
+#define LEAVE            25
+#define DEBT_NS          1000000u
+#define DEBT_MOST_NS     20000000u /* half a second: somebody else's load does not last for ever */
+#define HICCUP_NS        100000u /* less is no lost core */
+#define SPINS_A_YIELD    32
 
 struct us_pool {
     us_alloc alloc;
@@ -25,7 +35,9 @@ struct us_pool {
     int n_asleep;            /* under lock */
     _Atomic(uint64_t) epoch; /* even: no job open; odd: open */
     atomic_bool quit;
-    atomic_flag busy; /* a job is being run: nested and concurrent calls go serial */
+    atomic_flag busy;          /* a job is being run: nested and concurrent calls go serial */
+    uint64_t debt_ns, debt_at; /* of helpers, and when that was; whoever holds busy has it */
+    bool on_leave;             /* helpers are left asleep */
     /* the job: written before epoch turns odd */
     us_pool_fn *fn;
     void *arg;
@@ -36,13 +48,31 @@ struct us_pool {
     void *lent_ud;
 };
 
+static bool work_on_next(us_pool *p)
+{
+    size_t i = atomic_fetch_add_explicit(&p->next, 1, memory_order_relaxed);
+    if (i >= p->n_chunks) return false;
+    size_t i0 = i * p->grain;
+    p->fn(p->arg, i0, p->n - i0 < p->grain ? p->n : i0 + p->grain);
+    return true;
+}
+
 static void work(us_pool *p)
 {
-    for (;;) {
-        size_t i = atomic_fetch_add_explicit(&p->next, 1, memory_order_relaxed);
-        if (i >= p->n_chunks) return;
-        size_t i0 = i * p->grain;
-        p->fn(p->arg, i0, p->n - i0 < p->grain ? p->n : i0 + p->grain);
+    while (work_on_next(p)) {
+    }
+}
+
+/* The caller's part; what its longest chunk took, and the longest but one. */
+static void work_by_clock(us_pool *p, uint64_t *longest, uint64_t *next)
+{
+    uint64_t t = us_now_ns();
+    *longest = *next = 0;
+    while (work_on_next(p)) {
+        uint64_t now = us_now_ns(), took = now - t;
+        t = now;
+        *next = US_MAX(*next, US_MIN(took, *longest));
+        *longest = US_MAX(*longest, took);
     }
 }
 
@@ -73,9 +103,10 @@ static bool something_new(us_pool *p, uint64_t seen)
 static void wait_for_job(us_pool *p, uint64_t seen)
 {
     uint64_t until = us_now_ns() + US_POOL_SPIN_US * 1000u;
-    while (us_now_ns() < until) {
+    for (unsigned i = 1; us_now_ns() < until; i++) {
         if (something_new(p, seen)) return;
         relax();
+        if (i % SPINS_A_YIELD == 0) sched_yield(); /* this may be the caller's own core */
     }
     pthread_mutex_lock(&p->lock);
     p->n_asleep++;
@@ -182,6 +213,42 @@ static void lent_chunk(void *arg, size_t i)
     p->fn(p->arg, i0, p->n - i0 < p->grain ? p->n : i0 + p->grain);
 }
 
+static void open_job(us_pool *p)
+{
+    atomic_store(&p->next, 0);
+    atomic_fetch_add(&p->epoch, 1);
+    pthread_mutex_lock(&p->lock);
+    bool sleepers = p->n_asleep > 0;
+    if (sleepers) pthread_cond_broadcast(&p->wake);
+    pthread_mutex_unlock(&p->lock);
+}
+
+static void pay_debt(us_pool *p)
+{
+    uint64_t now = us_now_ns(), paid = (now - p->debt_at) / LEAVE;
+    p->debt_ns = p->debt_ns > paid ? p->debt_ns - paid : 0;
+    p->debt_at = now;
+    if (p->debt_ns == 0) p->on_leave = false;
+}
+
+static void run_together(us_pool *p)
+{
+    uint64_t longest, next, lost = 0;
+    open_job(p);
+    work_by_clock(p, &longest, &next);
+    atomic_fetch_add(&p->epoch, 1); /* closed: who comes now finds it even */
+    uint64_t t = us_now_ns();
+    while (atomic_load(&p->n_inside))
+        sched_yield();
+    uint64_t waited = us_now_ns() - t;
+    if (next > 0 && longest > 4 * next + HICCUP_NS) lost += longest - next;
+    if (longest > 0 && waited > longest + HICCUP_NS) lost += waited - longest;
+    if (!lost) return;
+    if (!p->debt_ns) p->debt_at = us_now_ns();
+    p->debt_ns = US_MIN(p->debt_ns + lost, (uint64_t)DEBT_MOST_NS);
+    p->on_leave = p->debt_ns > DEBT_NS;
+}
+
 void us_pool_run(us_pool *p, size_t n, size_t grain, us_pool_fn *fn, void *arg)
 {
     if (!grain) grain = 1;
@@ -201,15 +268,10 @@ void us_pool_run(us_pool *p, size_t n, size_t grain, us_pool_fn *fn, void *arg)
         atomic_flag_clear(&p->busy);
         return;
     }
-    atomic_store(&p->next, 0);
-    atomic_fetch_add(&p->epoch, 1); /* open */
-    pthread_mutex_lock(&p->lock);
-    bool sleepers = p->n_asleep > 0;
-    if (sleepers) pthread_cond_broadcast(&p->wake);
-    pthread_mutex_unlock(&p->lock);
-    work(p);
-    atomic_fetch_add(&p->epoch, 1); /* closed: who comes now finds it even */
-    while (atomic_load(&p->n_inside))
-        sched_yield();
+    if (p->debt_ns) pay_debt(p);
+    if (p->on_leave)
+        run_serial(n, grain, fn, arg);
+    else
+        run_together(p);
     atomic_flag_clear(&p->busy);
 }

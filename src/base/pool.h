@@ -5,7 +5,8 @@
  * in any order and from several threads. The caller takes chunks too and could finish alone, so a
  * busy machine never makes it wait for a helper that has not started: only chunks already taken are
  * waited for. Chunk borders depend on n and grain alone, never on the number of threads. A helper
- * that finds nothing spins for at most 50 us, then sleeps. fn may not fail and may not call
+ * that finds nothing spins for at most 50 us, then sleeps. Where helpers cost more than they bring, for others use the processor,
+ * the caller leaves them asleep for a while. fn may not fail and may not call
  * us_pool_run on the same pool (a nested call runs serially).
  */
 #ifndef USTA_BASE_POOL_H

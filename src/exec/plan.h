@@ -174,7 +174,8 @@ struct us_session {
     us_alloc alloc;
     us_plan *p;
     us_session_opts opts;
-    us_binding *bindings[US_SESSION_BINDINGS];
+    us_binding *bindings[US_SESSION_BINDINGS]; /* n_bindings */
+    size_t n_bindings, binding_bytes;
     us_binding *now;
     uint64_t n_runs;
     us_block block; /* planned values of the binding in use */

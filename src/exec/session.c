@@ -79,12 +79,23 @@ us_err us_session_new(us_ctx *c, us_plan *p, const us_session_opts *opts, us_ses
     return US_OK;
 }
 
+static void drop_binding(us_session *s, size_t i)
+{
+    us_binding *b = s->bindings[i];
+    if (s->now == b) s->now = NULL;
+    s->n_bindings--;
+    s->binding_bytes -= us_arena_used(b->arena);
+    us_binding_free(b);
+    s->bindings[i] = s->bindings[s->n_bindings];
+}
+
 void us_session_free(us_session *s)
 {
     if (!s) return;
-    for (size_t i = 0; i < US_SESSION_BINDINGS; i++)
-        us_binding_free(s->bindings[i]);
+    while (s->n_bindings > 0)
+        drop_binding(s, s->n_bindings - 1);
     us_dyn_put_all(&s->dyn, &s->scratch_more);
+    us_dyn_deinit(&s->dyn);
     us_alloc alloc = s->alloc;
     us_block_put(&alloc, &s->block);
     us_block_put(&alloc, &s->scratch);
@@ -94,23 +105,36 @@ void us_session_free(us_session *s)
 
 /* --- bindings -------------------------------------------------------------------------------------------- */
 
-static us_err find_binding(us_ctx *c, us_session *s, const us_value *in, us_binding **out)
+static size_t oldest_binding(const us_session *s)
 {
     size_t oldest = 0;
-    for (size_t i = 0; i < US_SESSION_BINDINGS; i++) {
-        us_binding *b = s->bindings[i];
-        if (b && us_binding_takes(b, s->p, in)) {
-            *out = b;
+    for (size_t i = 1; i < s->n_bindings; i++)
+        if (s->bindings[i]->used_at < s->bindings[oldest]->used_at) oldest = i;
+    return oldest;
+}
+
+/* Models of many lengths meet more of them than a few; models of many values cannot keep as many. */
+static bool has_room(const us_session *s, size_t bytes)
+{
+    return s->n_bindings < US_SESSION_BINDINGS_SURE ||
+           (s->n_bindings < US_SESSION_BINDINGS &&
+            s->binding_bytes + bytes <= US_SESSION_BINDING_BYTES);
+}
+
+static us_err find_binding(us_ctx *c, us_session *s, const us_value *in, us_binding **out)
+{
+    us_binding *fresh;
+    for (size_t i = 0; i < s->n_bindings; i++)
+        if (us_binding_takes(s->bindings[i], s->p, in)) {
+            *out = s->bindings[i];
             return US_OK;
         }
-        us_binding *o = s->bindings[oldest];
-        if (o && (!b || b->used_at < o->used_at)) oldest = i;
-    }
-    us_binding *fresh;
     US_TRY(us_binding_new(c, s, in, &fresh));
-    if (s->now == s->bindings[oldest]) s->now = NULL;
-    us_binding_free(s->bindings[oldest]);
-    s->bindings[oldest] = fresh;
+    size_t bytes = us_arena_used(fresh->arena);
+    while (!has_room(s, bytes))
+        drop_binding(s, oldest_binding(s));
+    s->bindings[s->n_bindings++] = fresh;
+    s->binding_bytes += bytes;
     *out = fresh;
     return US_OK;
 }
@@ -166,9 +190,11 @@ static void forget_last_run(us_session *s)
     const us_frame *f = s->now ? s->now->main : NULL;
     if (f && (f->blocks.first || f->results.first || f->gp->n_subs))
         us_frame_release(s->now->main);
+    us_dyn_begin_run(&s->dyn);
     us_mark m = us_arena_mark(s->dynamic);
-    if (m.total != s->dynamic_start.total || m.used != s->dynamic_start.used)
-        us_arena_reset(s->dynamic, s->dynamic_start);
+    if (m.total == s->dynamic_start.total && m.used == s->dynamic_start.used) return;
+    us_arena_recycle(s->dynamic);
+    s->dynamic_start = us_arena_mark(s->dynamic);
 }
 
 /* Scratch that did not fit this time will fit the next. */
@@ -320,9 +346,8 @@ void us_session_stats_get(const us_session *s, us_session_stats *out)
 {
     *out = (us_session_stats){.n_steps = s->p->main->n_steps,
                               .const_bytes = s->p->const_bytes,
+                              .n_bindings = s->n_bindings,
                               .work = s->opts.max_work - s->work_left};
-    for (size_t i = 0; i < US_SESSION_BINDINGS; i++)
-        out->n_bindings += s->bindings[i] != NULL;
     if (!s->now) return;
     out->n_static_steps = s->now->n_static;
     out->arena_bytes = s->now->block_bytes;

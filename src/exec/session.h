@@ -49,9 +49,12 @@ us_sv us_plan_output_name(const us_plan *p, size_t i);
 const us_type *us_plan_input_type(const us_plan *p, size_t i);
 const us_type *us_plan_output_type(const us_plan *p, size_t i);
 
-#define US_SESSION_BINDINGS    16 /* shape signatures kept; least recently used goes */
-#define US_SESSION_DYNAMIC_CAP ((size_t)4 << 30)  /* bytes of the dynamic arena, default */
-#define US_SESSION_STATIC_CAP  ((size_t)16 << 30) /* bytes of one binding's arena, default */
+/* Shape signatures kept; the least recently used goes. A few in any case, more while they take little memory. */
+#define US_SESSION_BINDINGS      64
+#define US_SESSION_BINDINGS_SURE 8
+#define US_SESSION_BINDING_BYTES ((size_t)4 << 20)
+#define US_SESSION_DYNAMIC_CAP   ((size_t)4 << 30)  /* bytes of the dynamic arena, default */
+#define US_SESSION_STATIC_CAP    ((size_t)16 << 30) /* bytes of one binding's arena, default */
 #define US_SESSION_MAX_STEPS                                                                   \
     ((uint64_t)1000000000)       /* nodes of one run, loops included, default */
 #define US_SESSION_MAX_WORK 1e15 /* elementary steps of one run (us_eval_work), default */

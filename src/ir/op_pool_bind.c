@@ -49,34 +49,35 @@ typedef struct job {
     float *y;
 } job;
 
-static void run_planes(void *arg, size_t i0, size_t i1)
+/* Output rows of all planes. */
+static void run_rows(void *arg, size_t r0, size_t r1)
 {
     const job *j = arg;
     const bound *b = j->b;
-    for (size_t i = i0; i < i1; i++)
-        for (size_t o = 0; o < b->oh; o++) {
-            const us_conv_span *r = &b->rows[o];
-            us_conv_pool t = {.x = j->x + (i * b->h + r->x) * b->w * b->block,
-                              .row = b->dh * b->w * b->block,
-                              .step = b->dw * b->block,
-                              .n_kh = r->n,
-                              .count = r->count,
-                              .spans = b->cols,
-                              .ow = b->ow,
-                              .y = j->y + (i * b->oh + o) * b->ow * b->block};
-            b->fn(&t);
-        }
+    for (size_t i = r0; i < r1; i++) {
+        const us_conv_span *r = &b->rows[i % b->oh];
+        us_conv_pool t = {.x = j->x + (i / b->oh * b->h + r->x) * b->w * b->block,
+                          .row = b->dh * b->w * b->block,
+                          .step = b->dw * b->block,
+                          .n_kh = r->n,
+                          .count = r->count,
+                          .spans = b->cols,
+                          .ow = b->ow,
+                          .y = j->y + i * b->ow * b->block};
+        b->fn(&t);
+    }
 }
 
-#define SERIAL_FLOATS 100000
+#define PART_FLOATS 40000 /* of the input; worth a thread: some 10 us */
 
 static us_err run_bound(us_eval *k, const void *state, void *scratch)
 {
     (void)scratch;
     const bound *b = state;
     job j = {b, k->in[0]->t.data, k->out[0]->t.data};
-    bool small = b->planes * b->h * b->w * b->block < SERIAL_FLOATS;
-    us_pool_run(small ? NULL : k->c->pool, b->planes, 1, run_planes, &j);
+    size_t rows = b->planes * b->oh, floats = b->planes * b->h * b->w * b->block,
+           parts = floats / PART_FLOATS, grain = parts ? rows / parts + 1 : rows;
+    us_pool_run(parts < 2 ? NULL : k->c->pool, rows, grain, run_rows, &j);
     return US_OK;
 }
 

@@ -537,30 +537,32 @@ static void narrow_row(const us_conv_mix *t)
     }
 }
 
+#define PART_FLOATS ((size_t)20000) /* worth a thread: some 10 us */
+
 typedef struct job {
     const bound *b;
     const float *x;
     float *y;
 } job;
 
-static void run_planes(void *arg, size_t i0, size_t i1)
+/* Output rows of all planes. */
+static void run_rows(void *arg, size_t r0, size_t r1)
 {
     const job *j = arg;
     const bound *b = j->b;
     size_t row = b->w * b->wide;
-    for (size_t i = i0; i < i1; i++)
-        for (size_t o = 0; o < b->oh; o++) {
-            const us_conv_tap *t = &b->y[o];
-            const float *x = j->x + i * b->h * row;
-            us_conv_mix m = {.x0 = x + t->a * row,
-                             .x1 = b->nearest ? NULL : x + t->b * row,
-                             .w0 = t->wa,
-                             .w1 = t->wb,
-                             .taps = b->x,
-                             .ow = b->ow,
-                             .y = j->y + (i * b->oh + o) * b->ow * b->wide};
-            b->mix(&m);
-        }
+    for (size_t r = r0; r < r1; r++) {
+        const us_conv_tap *t = &b->y[r % b->oh];
+        const float *x = j->x + r / b->oh * b->h * row;
+        us_conv_mix m = {.x0 = x + t->a * row,
+                         .x1 = b->nearest ? NULL : x + t->b * row,
+                         .w0 = t->wa,
+                         .w1 = t->wb,
+                         .taps = b->x,
+                         .ow = b->ow,
+                         .y = j->y + r * b->ow * b->wide};
+        b->mix(&m);
+    }
 }
 
 static us_err run_bound(us_eval *k, const void *state, void *scratch)
@@ -568,8 +570,8 @@ static us_err run_bound(us_eval *k, const void *state, void *scratch)
     (void)scratch;
     const bound *b = state;
     job j = {b, k->in[0]->t.data, k->out[0]->t.data};
-    bool small = b->planes * b->oh * b->ow * b->wide < 100000;
-    us_pool_run(small ? NULL : k->c->pool, b->planes, 1, run_planes, &j);
+    size_t rows = b->planes * b->oh, grain = PART_FLOATS / (b->ow * b->wide) + 1;
+    us_pool_run(rows < 4 * grain ? NULL : k->c->pool, rows, grain, run_rows, &j);
     return US_OK;
 }
 

@@ -37,6 +37,6 @@ static inline void us_conv_tap_rows(const us_conv_dims *s, size_t oy, size_t *k0
 }
 
 /* Pool or not: below this much work a second thread costs more than it brings. */
-#define US_CONV_SERIAL_WORK 4e6
+#define US_CONV_SERIAL_WORK 2e6
 
 #endif

@@ -286,14 +286,18 @@ static void open_direct(us_conv *cv)
     if (s->kh * s->kw == 1 && !cv->narrow) cv->name = "conv 1x1";
 }
 
+#define ITEM_WORK 1e6 /* operations worth a thread: some 10 us */
+enum { MOST_ITEMS = 16 };
+
 /* --- packing of the input ------------------------------------------------------------------------------------------------- */
 
 typedef struct job {
     const us_conv *cv;
     const us_conv_args *a;
-    const float *x;       /* of this image */
-    size_t image, y0, y1; /* output rows of the band */
-    size_t in0, in1;      /* input rows under them */
+    const float *x;                        /* of this image */
+    size_t image, y0, y1;                  /* output rows of the band */
+    size_t in0, in1;                       /* input rows under them */
+    size_t cols, col_items, super, supers; /* of an item: cv's, or less of it for threads */
 } job;
 
 /* One input row: columns sorted by phase, those outside of the image zero. */
@@ -434,11 +438,11 @@ static void run_items(void *arg, size_t i0, size_t i1)
     const us_conv_dims *s = &cv->s;
     size_t row_items = (j->y1 - j->y0 + cv->rows - 1) / cv->rows, q = cv->choice.q;
     for (size_t i = i0; i < i1; i++) {
-        size_t cols = i % cv->col_items, rows = i / cv->col_items % row_items,
-               sup = i / cv->col_items / row_items, g = sup / cv->supers;
-        size_t j0 = sup % cv->supers * cv->super, j1 = US_MIN(j0 + cv->super, cv->q_groups);
+        size_t cols = i % j->col_items, rows = i / j->col_items % row_items,
+               sup = i / j->col_items / row_items, g = sup / j->supers;
+        size_t j0 = sup % j->supers * j->super, j1 = US_MIN(j0 + j->super, cv->q_groups);
         size_t y0 = j->y0 + rows * cv->rows, y1 = US_MIN(y0 + cv->rows, j->y1);
-        part p = {.g = g, .x0 = cols * cv->cols, .x1 = US_MIN(s->ow, (cols + 1) * cv->cols)};
+        part p = {.g = g, .x0 = cols * j->cols, .x1 = US_MIN(s->ow, (cols + 1) * j->cols)};
         for (size_t k = j0; k < j1; k++) {
             p.b0 = US_MIN(k * q, cv->full);
             p.q = p.b0 < cv->full ? US_MIN(q, cv->full - p.b0) : 1;
@@ -457,11 +461,39 @@ static void run_items(void *arg, size_t i0, size_t i1)
     if (streams(cv, j->a)) cv->f->fence();
 }
 
+static size_t split(size_t n, size_t parts)
+{
+    return (n + parts - 1) / parts;
+}
+
+/* Enough items for threads where one would do for one: columns first, whole tiles of them, then blocks of outputs. No sum changes. */
+static void cut(job *j)
+{
+    const us_conv *cv = j->cv;
+    const us_conv_dims *s = &cv->s;
+    size_t rows = split(US_MIN(cv->band, s->oh), cv->rows), most = cv->f->max_p[cv->choice.q];
+    double bands = (double)s->n * (double)split(s->oh, cv->band);
+    size_t worth = (size_t)US_MIN(cv->work / bands / ITEM_WORK, (double)MOST_ITEMS),
+           have = s->groups * j->supers * rows * j->col_items;
+    if (have >= worth) return;
+    j->cols = split(split(j->cols, most), split(worth, have)) * most;
+    j->col_items = split(s->ow, j->cols);
+    have = s->groups * j->supers * rows * j->col_items;
+    if (have >= worth) return;
+    j->super = split(j->super, split(worth, have));
+    j->supers = split(cv->q_groups, j->super);
+}
+
 static void run(const us_conv *cv, const us_conv_args *a, us_pool *pool)
 {
     const us_conv_dims *s = &cv->s;
     if (cv->work < US_CONV_SERIAL_WORK) pool = NULL;
     job j = {.cv = cv, .a = a, .x = a->x};
+    j.cols = cv->cols;
+    j.col_items = cv->col_items;
+    j.super = cv->super;
+    j.supers = cv->supers;
+    if (us_pool_n_threads(pool) > 1) cut(&j);
     for (; j.image < s->n; j.image++, j.x += cv->in_blocks * s->h * s->w * cv->step)
         for (j.y0 = 0; j.y0 < s->oh; j.y0 = j.y1) {
             j.y1 = US_MIN(j.y0 + cv->band, s->oh);
@@ -472,7 +504,7 @@ static void run(const us_conv *cv, const us_conv_args *a, us_pool *pool)
             j.in1 = (size_t)US_MAX(US_MIN(in1, h), (ptrdiff_t)j.in0);
             if (cv->packs) us_pool_run(pool, cv->in_blocks, 1, pack_planes, &j);
             size_t rows = (j.y1 - j.y0 + cv->rows - 1) / cv->rows;
-            us_pool_run(pool, s->groups * cv->supers * rows * cv->col_items, 1, run_items, &j);
+            us_pool_run(pool, s->groups * j.supers * rows * j.col_items, 1, run_items, &j);
         }
 }
 

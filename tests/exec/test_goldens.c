@@ -92,7 +92,8 @@ typedef struct one {
     size_t stem; /* of path, without .onnx */
     us_value in[MAX_ENDS], out[MAX_ENDS];
     double worst;
-    size_t n_sets; /* recorded runs compared */
+    size_t n_sets;     /* recorded runs compared */
+    uint64_t n_allocs; /* of the third run on the same inputs */
 } one;
 
 static us_err compare(one *o, size_t i, const us_tensor *want, const char *file)
@@ -357,10 +358,54 @@ static us_err run_made(one *o)
     return US_OK;
 }
 
+/* --- once more ------------------------------------------------------------------------------------------------------ */
+
+static us_err same_bytes(one *o, const us_value *first, const us_value *again, const char *how)
+{
+    for (size_t i = 0; i < us_plan_n_outputs(o->f.plan); i++) {
+        const us_value *a = &first[i], *b = &again[i];
+        if (a->kind != US_KIND_TENSOR || a->t.dtype == US_STRING) continue;
+        size_t n = us_tensor_bytes(&a->t);
+        if (b->kind != US_KIND_TENSOR || us_tensor_bytes(&b->t) != n ||
+            (n > 0 && memcmp(a->t.data, b->t.data, n) != 0))
+            return us_fail(&o->f.c, US_BUG, "output %zu has other bytes %s", i, how);
+    }
+    return US_OK;
+}
+
+static us_err run_by_threads(one *o, const us_value *first)
+{
+    us_session *s = NULL;
+    us_value out[MAX_ENDS];
+    US_TRY(us_pool_new(&o->f.c, 2, &o->f.c.pool));
+    us_err e = us_session_new(&o->f.c, o->f.plan, NULL, &s);
+    if (e == US_OK) e = us_session_run(&o->f.c, s, o->in, out);
+    if (e == US_OK) e = same_bytes(o, first, out, "at two threads");
+    us_session_free(s);
+    us_pool_free(o->f.c.pool);
+    o->f.c.pool = NULL;
+    return e;
+}
+
+/* The last run again: no memory is asked for, and the bytes are the same, at two threads too. */
+static us_err run_again(one *o)
+{
+    us_value first[MAX_ENDS];
+    for (size_t i = 0; i < us_plan_n_outputs(o->f.plan); i++)
+        US_TRY(us_value_dup(&o->f.c, o->f.a, &o->out[i], &first[i]));
+    US_TRY(us_session_run(&o->f.c, o->f.s, o->in,
+                          o->out)); /* blocks have grown to what is wanted */
+    uint64_t before = o->f.count.n_allocs;
+    US_TRY(us_session_run(&o->f.c, o->f.s, o->in, o->out));
+    o->n_allocs = o->f.count.n_allocs - before;
+    US_TRY(same_bytes(o, first, o->out, "the third time"));
+    return run_by_threads(o, first);
+}
+
 /* --- all models --------------------------------------------------------------------------------------------------- */
 
 typedef struct tally {
-    int n[N_VERDICTS], n_models;
+    int n[N_VERDICTS], n_models, n_allocating;
 } tally;
 
 static us_err plan_and_run(one *o, us_model *m)
@@ -376,7 +421,8 @@ static us_err plan_and_run(one *o, us_model *m)
     US_TRY(run_golden(o));
     US_TRY(run_data_sets(o));
     US_TRY(run_bin(o));
-    return o->n_sets ? US_OK : run_made(o);
+    if (o->n_sets == 0) US_TRY(run_made(o));
+    return run_again(o);
 }
 
 static void one_model(const char *path, const char *short_name, tally *t)
@@ -402,6 +448,10 @@ static void one_model(const char *path, const char *short_name, tally *t)
     }
     if (e == US_OK) v = o.n_sets == 0 ? RUNS : o.worst <= tol ? SAME : DIFFERS;
     t->n[v]++;
+    t->n_allocating += o.n_allocs > 0;
+    if (o.n_allocs > 0)
+        printf("# %-58s asks for memory %llu times a run\n", short_name,
+               (unsigned long long)o.n_allocs);
     if (o.n_sets)
         printf("# %-58s %-8s %.2e of %.0e, %zu recorded\n", short_name, verdict_words[v],
                o.worst, tol, o.n_sets);
@@ -436,6 +486,7 @@ static tally folder(const char *name)
            t.n_models, t.n[SAME], t.n[RUNS], t.n[UNSUPPORTED], t.n[DIFFERS], t.n[BROKEN]);
     CHECK_EQ_I64(t.n[DIFFERS], 0);
     CHECK_EQ_I64(t.n[BROKEN], 0);
+    CHECK_EQ_I64(t.n_allocating, 0);
     CHECK_EQ_I64(t.n[UNSUPPORTED], 0);
     return t;
 }
