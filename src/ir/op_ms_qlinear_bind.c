@@ -365,11 +365,18 @@ static size_t taps_at(const pooled *v, const uint8_t *x, int64_t oy, int64_t ox,
 static void average(const pooled *v, size_t n, const uint8_t *const *tap, size_t count,
                     uint8_t *y)
 {
-    for (size_t j = 0; j < v->c; j++) {
-        double s = 0;
-        for (size_t t = 0; t < n; t++)
-            s += v->value[tap[t][j]];
-        y[j] = byte_of((float)(s / (double)US_MAX(count, (size_t)1)), v->is_signed, &v->to);
+    float mean[ROW / 4];
+    const double by = (double)US_MAX(count, (size_t)1);
+    const int32_t lo = v->is_signed ? -128 : 0, hi = v->is_signed ? 127 : 255;
+    for (size_t j0 = 0; j0 < v->c; j0 += US_LEN(mean)) {
+        size_t some = US_MIN(US_LEN(mean), v->c - j0);
+        for (size_t j = 0; j < some; j++) {
+            double s = 0;
+            for (size_t t = 0; t < n; t++)
+                s += v->value[tap[t][j0 + j]];
+            mean[j] = (float)(s / by);
+        }
+        v->kernels->quantize(mean, some, v->to.scale, v->to.zero, lo, hi, y + j0);
     }
 }
 

@@ -142,26 +142,35 @@ static inline void copy(uint8_t *to, const uint8_t *from, size_t n)
     }
 }
 
+/* One kernel row of the window whose first column is x0, over a border of the image row at `from`. */
+static void fetch_border(const windows *v, const uint8_t *from, int64_t x0, uint8_t pad,
+                         uint8_t *to)
+{
+    const us_window *w = &v->two;
+    const size_t c = (size_t)v->d.c, row = (size_t)w->kernel[1] * c;
+    int64_t lo = US_MAX(x0, 0), hi = US_MIN(x0 + w->kernel[1], w->in[1]);
+    memset(to, pad, row);
+    if (lo < hi)
+        memcpy(to + (size_t)(lo - x0) * c, from + (size_t)lo * c, (size_t)(hi - lo) * c);
+}
+
 /* One kernel row of the windows of n output positions from column ox on; from: the image row, NULL: all padding. */
 static void fetch_run(const windows *v, const uint8_t *from, int64_t ox, size_t n, uint8_t pad,
                       uint8_t *to, size_t lda)
 {
     const us_window *w = &v->two;
     const size_t c = (size_t)v->d.c, row = (size_t)w->kernel[1] * c;
-    int64_t x0 = ox * w->stride[1] - w->begin[1];
-    for (size_t i = 0; i < n; i++, to += lda, x0 += w->stride[1]) {
-        int64_t x1 = x0 + w->kernel[1], lo = US_MAX(x0, 0), hi = US_MIN(x1, w->in[1]);
-        if (from && lo == x0 && hi == x1) {
-            copy(to, from + (size_t)x0 * c, row);
-        } else if (!from || lo >= hi) {
-            memset(to, pad, row);
-        } else {
-            size_t before = (size_t)(lo - x0) * c, inside = (size_t)(hi - lo) * c;
-            memset(to, pad, before);
-            memcpy(to + before, from + (size_t)lo * c, inside);
-            memset(to + before + inside, pad, row - before - inside);
-        }
-    }
+    const int64_t step = w->stride[1], last = w->in[1] - w->kernel[1];
+    int64_t x0 = ox * step - w->begin[1];
+    size_t i = 0;
+    for (; !from && i < n; i++, to += lda)
+        memset(to, pad, row);
+    for (; i < n && x0 < 0; i++, to += lda, x0 += step)
+        fetch_border(v, from, x0, pad, to);
+    for (; i < n && x0 <= last; i++, to += lda, x0 += step)
+        copy(to, from + (size_t)x0 * c, row);
+    for (; i < n; i++, to += lda, x0 += step)
+        fetch_border(v, from, x0, pad, to);
 }
 
 /* At most two spatial dimensions, one group, kernel columns side by side: a kernel row is a run of bytes. */
