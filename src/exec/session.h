@@ -100,7 +100,8 @@ us_err us_plan_variable(us_ctx *c, us_plan *p, us_vid v, us_tensor *out) US_MUST
 typedef struct us_profile_row {
     us_sv node, op;
     const char *kernel; /* what runs; of a step as it comes "ref" */
-    const char *why; /* why it is a step as it comes, or what a pass says of it (us_node.note); NULL: nothing known */
+    const char *
+        why; /* why it is a step as it comes, or what a pass says of it (us_node.note); NULL: nothing known */
     double
         work; /* elementary steps of the last call: elements written, products summed and the like */
     uint64_t n_calls, ns;

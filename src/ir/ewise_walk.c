@@ -40,7 +40,8 @@ double us_ew_cost(const us_ew_prog *p)
         [US_EW_SOFTPLUS] = 1, [US_EW_DIV] = 1,   [US_EW_SQRT] = 1,  [US_EW_TAN] = 2,
         [US_EW_ASIN] = 2,     [US_EW_ACOS] = 2,  [US_EW_ATAN] = 2,  [US_EW_SINH] = 2,
         [US_EW_COSH] = 2,     [US_EW_ASINH] = 2, [US_EW_ACOSH] = 2, [US_EW_ATANH] = 2,
-        [US_EW_GELU] = 1,     [US_EW_SILU] = 1,     [US_EW_POW] = 2,   [US_EW_MOD] = 2,   [US_EW_FMOD] = 2};
+        [US_EW_GELU] = 1,     [US_EW_SILU] = 1,  [US_EW_POW] = 2,   [US_EW_MOD] = 2,
+        [US_EW_FMOD] = 2};
     static const double ns[] = {0.05, 0.4, 12};
     double sum = 0.1 * (p->n_in + 1);
     for (size_t i = 0; i < p->n_ins; i++)

@@ -89,7 +89,8 @@ typedef struct us_node {
     us_sv doc;
     us_sv unknown;
     uint64_t offset; /* where in the file, for messages; 0 = made here */
-    const char *note; /* what a pass has to say of it, for `usta explain`: a lasting string; NULL: nothing */
+    const char *
+        note; /* what a pass has to say of it, for `usta explain`: a lasting string; NULL: nothing */
     bool dead;
 } us_node;
 

@@ -93,7 +93,8 @@ void us_ew_begin(us_ew_writer *w, size_t n_in);
 int us_ew_imm(us_ew_writer *w, float value);
 int us_ew_emit(us_ew_writer *w, us_ew_code code, int a, int b, int c); /* 0 where none */
 /* The program whose output is the last value written. What nothing reads is left out. False: it does not fit. */
-bool us_ew_end(const us_ew_writer *w, us_ew_prog *out) US_MUST; /* x sigmoid(x) and the like become one instruction */
+bool us_ew_end(const us_ew_writer *w,
+               us_ew_prog *out) US_MUST; /* x sigmoid(x) and the like become one instruction */
 
 /* A program as numbers for an attribute (code, a, b, c per instruction, values numbered as above), and back. Reading checks everything.
  * us_ew_put: ints has room for 4 * US_EW_INS. */

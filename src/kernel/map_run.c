@@ -170,6 +170,7 @@ static way way_of(const us_ew_args *a, const us_ew_in *in, bool is_short)
 
 static void place_slots(walk *w, bool is_short)
 {
+    // cppcheck-suppress ctuuninitvar ; us_ew_run has set the two it reads
     const us_ew_args *a = w->a;
     const us_ew_prog *m = a->prog;
     float *free_at = a->scratch;

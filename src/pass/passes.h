@@ -13,8 +13,9 @@ us_pass_fn us_pass_inline, us_pass_upgrade, us_pass_expand, us_pass_fold_const,
     us_pass_if_const, us_pass_concat, us_pass_fold_pad, us_pass_cancel, us_pass_static_reshape,
     us_pass_identity, us_pass_cse, us_pass_fold_bn, us_pass_fold_scale, us_pass_chain,
     us_pass_slice, us_pass_fuse_gemm, us_pass_transpose_weights, us_pass_fold_params,
-    us_pass_qdq, us_pass_quant_layout, us_pass_fuse_int, us_pass_dce, us_pass_fuse_map, us_pass_own_gemm, us_pass_own_matmul,
-    us_pass_fuse_gemm_bias, us_pass_fuse_gemm_add, us_pass_fuse_gemm_act, us_pass_fuse_gemm_map;
+    us_pass_qdq, us_pass_quant_layout, us_pass_fuse_int, us_pass_dce, us_pass_fuse_map,
+    us_pass_own_gemm, us_pass_own_matmul, us_pass_fuse_gemm_bias, us_pass_fuse_gemm_add,
+    us_pass_fuse_gemm_act, us_pass_fuse_gemm_map;
 
 bool us_is_op(const us_node *n, const char *domain, const char *name); /* alive, too */
 /* The tensor a value always holds: constant here or captured from an enclosing graph; NULL when it is not one. */
