@@ -204,6 +204,11 @@ static us_err upgrade_slope(us_ctx *c, us_model *m, us_graph *g, us_nid n)
 US_INFER_AS(prelu, us_infer_same)
 us_err prelu_eval(us_eval *k)
 {
+    const us_tensor *x, *slope;
+    us_tensor each;
+    US_TRY(us_eval_in(k, 0, &x));
+    US_TRY(us_eval_in(k, 1, &slope));
+    US_TRY(us_tensor_broadcast_view(k->c, slope, x->rank, x->dims, &each)); /* to x only */
     return us_eval_binary(k, US_BIN_PRELU, prelu_eval);
 }
 US_EXPAND(prelu, "y = Where(Less(x0, 0), Mul(x0, x1), x0)")

@@ -100,7 +100,7 @@ static size_t n_gone(const us_model *m)
         const us_value *d = m->main->vals.at[v].data;
         if (!d || us_tensor_bytes(&d->t) < US_COPY_MIN) continue;
         int64_t half = us_tensor_count(&d->t) / 2;
-        n += !us_tensor_f64_at(&d->t, half) && !us_tensor_f64_at(&d->t, half + 1);
+        n += us_tensor_f64_at(&d->t, half) == 0 && us_tensor_f64_at(&d->t, half + 1) == 0;
     }
     return n;
 }

@@ -28,6 +28,7 @@ static const op_case edges[] = {
     {"reshape does not divide", X23 "const s: int64[2] = {4, -1}\ny = Reshape(x, s)", -1, {0}, {0}, {0}, US_SHAPE},
     {"reshape zero copies", X23 "const s: int64[3] = {0, -1, 1}\ny = Reshape(x, s)", 3, {2, 3, 1}, {1, 2, 3, 4, 5, 6}, {0}, 0},
     {"expand too far", X23 "const s: int64[2] = {4, 3}\ny = Expand(x, s)", -1, {0}, {0}, {0}, US_SHAPE},
+    {"slope of a higher rank", "const x: float[2] = {-1, 1}\nconst s: float[1,1,2] = {2, 3}\ny = PRelu(x, s)", -1, {0}, {0}, {0}, US_SHAPE},
     {"constant of two values", "y = Constant() {value_int=1, value_ints=[2]}", -1, {0}, {0}, {0}, US_UNSUPP},
     {"constant of a negative shape", "const s: int64[1] = {-4}\ny = ConstantOfShape(s)", -1, {0}, {0}, {0}, US_SHAPE},
     {"constant of a huge shape", "const s: int64[2] = {1099511627776, 1099511627776}\ny = ConstantOfShape(s)", -1, {0}, {0}, {0}, US_LIMIT},
