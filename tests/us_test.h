@@ -62,6 +62,18 @@ _Noreturn static inline void us_test_end(void)
         us_test_end();                                                                         \
     } while (0)
 
+/* Under a sanitizer its own memory is measured, too. */
+#if defined(__SANITIZE_ADDRESS__)
+#    define US_TEST_SANITIZED true
+#elif defined(__has_feature)
+#    if __has_feature(address_sanitizer)
+#        define US_TEST_SANITIZED true
+#    endif
+#endif
+#ifndef US_TEST_SANITIZED
+#    define US_TEST_SANITIZED false
+#endif
+
 /* All take (got, want); arguments are evaluated once. */
 #define CHECK(e)                                                                               \
     do {                                                                                       \

@@ -174,8 +174,11 @@ us_err image_scaler_eval(us_eval *k)
 us_err image_scaler_expand(us_ctx *c, us_model *m, us_graph *g, us_nid n)
 {
     const us_p_image_scaler *p = g->nodes.at[n].params;
-    if (p->bias.n == 0 || p->bias.n > MAX_CHANNELS)
-        return us_upgrade_fail(c, g, n, "it has no bias, or too many for an expansion");
+    bool told = p->bias.n > 0 && p->bias.n <= MAX_CHANNELS;
+    for (size_t i = 0; i < p->bias.n; i++)
+        told = told && isfinite(p->bias.p[i]);
+    if (!told)
+        return us_upgrade_fail(c, g, n, "it has no bias, or one that an expansion cannot hold");
     us_buf b;
     us_buf_init(&b, c, 4096);
     us_buf_addf(&b, "y = Add(Mul(x0, $scale), Reshape(Concat<axis=0>(");

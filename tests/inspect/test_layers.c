@@ -158,17 +158,6 @@ static void test_layers__unknown_operator(void)
 
 #define SIDE 16384 /* of a square of floats: 1 GiB */
 
-#if defined(__SANITIZE_ADDRESS__)
-#    define SANITIZED true /* the sanitiser's own memory is measured, too */
-#elif defined(__has_feature)
-#    if __has_feature(address_sanitizer)
-#        define SANITIZED true
-#    endif
-#endif
-#ifndef SANITIZED
-#    define SANITIZED false
-#endif
-
 static void add_varint(us_buf *b, uint64_t v)
 {
     for (; v >= 128; v >>= 7)
@@ -283,7 +272,7 @@ static void test_layers__a_gigabyte(void)
     }
     long kib = peak_kib();
     printf("# peak %ld KiB for 1 GiB of weights\n", kib);
-    CHECK(kib > 0 && (kib < 50 * 1024 || SANITIZED));
+    CHECK(kib > 0 && (kib < 50 * 1024 || US_TEST_SANITIZED));
 }
 
 static const us_test_case cases[] = {
