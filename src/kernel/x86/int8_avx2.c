@@ -7,9 +7,10 @@
 typedef __m256i VI;
 typedef __m256 VF;
 
-enum { W = 8, BYTES = 32 };
+enum { W = 8 };
 
-#define LANES 2
+#define BYTES 32
+#define NR    16
 #define MR    4
 #define ISA   __avx2
 
@@ -61,13 +62,6 @@ enum { W = 8, BYTES = 32 };
 #define WORDS_OF_A(x)    const VI a_x = (x), ae = _mm256_and_si256(a_x, _mm256_set1_epi16(255)), ao = _mm256_srli_epi16(a_x, 8);
 #define DP(c, v)         c = ADDI(c, ADDI(_mm256_madd_epi16(ae, we_##v), _mm256_madd_epi16(ao, wo_##v)));
 /* clang-format on */
-
-static inline int int_at(const void *p)
-{
-    int x;
-    memcpy(&x, p, sizeof x);
-    return x;
-}
 
 static inline __m256i load_bytes(const void *p, size_t n)
 {
@@ -150,23 +144,3 @@ static inline float most_of(__m256 x)
 }
 
 #include "kernel/x86/int8.inc"
-
-const us_int8_kernels us_int8__avx2 = {.name = "us_int8_gemm_4x16__avx2",
-                                       .dw_name = "us_int8_dw_32__avx2",
-                                       .rows_name = "us_int8_rows__avx2",
-                                       .layout = {.nr = NR, .vw = W, .lanes = LANES},
-                                       .mr = MR,
-                                       .gemm = gemm,
-                                       .pack = pack,
-                                       .col_sums = col_sums,
-                                       .dw = dw,
-                                       .flip = flip,
-                                       .look_up = look_up,
-                                       .row_sums = row_sums,
-                                       .quantize = quantize,
-                                       .dequantize = dequantize,
-                                       .range = range,
-                                       .sum_rows = sum_rows,
-                                       .max = max,
-                                       .add = add,
-                                       .mul = mul};

@@ -12,23 +12,3 @@
 /* clang-format on */
 
 #include "kernel/x86/int8.inc"
-
-const us_int8_kernels us_int8__avx512 = {.name = "us_int8_gemm_8x32__avx512",
-                                         .dw_name = "us_int8_dw_64__avx512",
-                                         .rows_name = "us_int8_rows__avx512",
-                                         .layout = {.nr = NR, .vw = W, .lanes = LANES},
-                                         .mr = MR,
-                                         .gemm = gemm,
-                                         .pack = pack,
-                                         .col_sums = col_sums,
-                                         .dw = dw,
-                                         .flip = flip,
-                                         .look_up = look_up,
-                                         .row_sums = row_sums,
-                                         .quantize = quantize,
-                                         .dequantize = dequantize,
-                                         .range = range,
-                                         .sum_rows = sum_rows,
-                                         .max = max,
-                                         .add = add,
-                                         .mul = mul};

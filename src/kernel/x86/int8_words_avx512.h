@@ -3,15 +3,16 @@
 #define USTA_KERNEL_X86_INT8_WORDS_AVX512_H
 
 #include <immintrin.h>
-#include <string.h>
 
 typedef __m512i VI;
 typedef __m512 VF;
 
-enum { W = 16, BYTES = 64 };
+enum { W = 16 };
+
+#define BYTES 64
+#define NR    32
 
 /* clang-format off */
-#define LANES           4
 #define MASK16(n)       ((__mmask16)((1U << (n)) - 1U))
 #define MASK64(n)       ((n) >= 64 ? ~(__mmask64)0 : ((__mmask64)1 << (n)) - 1)
 #define ZERO()          _mm512_setzero_si512()
@@ -61,12 +62,5 @@ enum { W = 16, BYTES = 64 };
 #define ADD64(a, b)     _mm512_add_epi64((a), (b))
 #define SUM64(a)        _mm512_reduce_add_epi64(a)
 /* clang-format on */
-
-static inline int int_at(const void *p)
-{
-    int x;
-    memcpy(&x, p, sizeof x);
-    return x;
-}
 
 #endif
