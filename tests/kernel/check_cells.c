@@ -1,20 +1,7 @@
 /* check_cells - recurrent cells: every level against the definition, at sizes around vectors, with infinities and NaN, in guarded buffers. */
-#include "us_test.h"
+#include "levels.h"
 
-#include "base/rng.h"
 #include "kernel/cells.h"
-#include "kernel/kernels.h"
-#include "kernel/variants.h"
-
-typedef struct level {
-    const char *name;
-    us_kernels k;
-} level;
-#define US_LEVEL(name, need, ...) {#name, {.cpu = (need), __VA_ARGS__}},
-static const level levels[] = {
-#include "kernel/levels.def"
-};
-#undef US_LEVEL
 
 enum { GUARD = 32, N_CELLS = 6 };
 #define GUARD_VALUE 12345.0F
@@ -114,7 +101,7 @@ static void test_cells__are_as_defined(void)
 {
     us_rng r = us_rng_new(5, "cells", 0);
     for (size_t l = 0; l < US_LEN(levels); l++) {
-        if ((us_cpu_detect() & levels[l].k.cpu) != levels[l].k.cpu) continue;
+        if (!can_run(&levels[l])) continue;
         for (size_t s = 0; s < US_LEN(sizes); s++)
             for (size_t cell = 0; cell < N_CELLS; cell++)
                 for (int variant = 0; variant < 4; variant++)
@@ -127,7 +114,7 @@ static void test_cells__position_does_not_matter(void)
 {
     us_rng r = us_rng_new(6, "cells", 0);
     for (size_t l = 0; l < US_LEN(levels); l++) {
-        if ((us_cpu_detect() & levels[l].k.cpu) != levels[l].k.cpu) continue;
+        if (!can_run(&levels[l])) continue;
         for (size_t cell = 0; cell < N_CELLS; cell++) {
             enum { N = 37 };
             buffers b;

@@ -7,29 +7,11 @@
  * many), the output has guard values behind it. NaN and infinities reach exactly the outputs that their pixels and
  * channels have a tap on; runs with one thread and with three give the same bytes.
  */
-#include "us_test.h"
+#include "levels.h"
 
 #include <float.h>
 
 #include "base/pool.h"
-#include "base/rng.h"
-#include "kernel/variants.h"
-
-typedef struct level {
-    const char *name;
-    us_kernels k;
-} level;
-#define US_LEVEL(name, need, ...) {#name, {.cpu = (need), __VA_ARGS__}},
-static const level levels[] = {
-#include "kernel/levels.def"
-};
-#undef US_LEVEL
-
-static void each_level(void (*f)(const us_conv_kernels *))
-{
-    for (size_t i = 0; i < US_LEN(levels); i++)
-        if ((us_cpu_detect() & levels[i].k.cpu) == levels[i].k.cpu) f(levels[i].k.conv);
-}
 
 enum { GUARD = 17 };
 #define GUARD_VALUE 12345.0F
@@ -47,14 +29,6 @@ typedef struct buffers {
     ptrdiff_t *taps;
     us_conv cv;
 } buffers;
-
-static float *some_floats(us_rng *r, size_t n)
-{
-    float *p = malloc(US_MAX(n, 1) * sizeof *p);
-    for (size_t i = 0; i < n; i++)
-        p[i] = us_rng_f32(r) * 2 - 1;
-    return p;
-}
 
 static size_t padded(size_t c, size_t b)
 {
@@ -241,8 +215,9 @@ static bool some_case(us_rng *r, size_t block, int kind, conv_case *t)
 
 enum { CASES = 130 };
 
-static void check_level(const us_conv_kernels *f)
+static void check_level(const level *l)
 {
+    const us_conv_kernels *f = l->k.conv;
     us_rng r = us_rng_new(1, "conv", 0);
     for (int kind = 0; kind < 6; kind++)
         for (int i = 0; i < CASES;) {
@@ -263,8 +238,9 @@ static void test_conv__shapes_from_a_seed(void)
 }
 
 /* Each width around the tiles, with the paddings of 3x3 and 5x5. */
-static void check_widths(const us_conv_kernels *f)
+static void check_widths(const level *l)
 {
+    const us_conv_kernels *f = l->k.conv;
     us_rng r = us_rng_new(2, "conv", 0);
     for (size_t w = 1; w <= 40; w++)
         for (size_t i = 0; i < 6; i++) {
@@ -301,8 +277,9 @@ static void test_conv__every_width_to_40(void)
 }
 
 /* Sums in chunks of input blocks, several bands of packed rows, several items of output blocks; three threads, same bytes. */
-static void check_large(const us_conv_kernels *f)
+static void check_large(const level *l)
 {
+    const us_conv_kernels *f = l->k.conv;
     static const us_conv_dims shapes[] = {
         {1, 900, 4, 5, 40, 4, 5, 3, 3, 1, 1, 1, 1, 1, 1, 1, false},     /* chunks */
         {1, 64, 90, 70, 20, 90, 70, 3, 3, 1, 1, 1, 1, 1, 1, 1, false},  /* bands */
@@ -339,8 +316,9 @@ static void test_conv__chunks_bands_and_threads(void)
 }
 
 /* One pixel of one channel is NaN, one infinite: exactly the outputs with a tap on them are touched. */
-static void check_specials(const us_conv_kernels *f)
+static void check_specials(const level *l)
 {
+    const us_conv_kernels *f = l->k.conv;
     us_rng r = us_rng_new(4, "conv", 0);
     for (int kind = 0; kind < 6; kind++)
         for (int i = 0; i < 30;) {
@@ -386,8 +364,9 @@ static void test_conv__nan_and_infinity_stay_where_their_taps_are(void)
     each_level(check_specials);
 }
 
-static void check_reorder(const us_conv_kernels *f)
+static void check_reorder(const level *l)
 {
+    const us_conv_kernels *f = l->k.conv;
     us_rng r = us_rng_new(5, "conv", 0);
     size_t block = f->block;
     for (size_t c = 1; c <= 40; c += 3)
@@ -422,8 +401,9 @@ static void test_block__there_and_back(void)
 }
 
 /* A row of windows, some empty, of values with a NaN now and then; the sum of a window of k is right within k eps of its terms. */
-static void check_pool(const us_conv_kernels *f)
+static void check_pool(const level *l)
 {
+    const us_conv_kernels *f = l->k.conv;
     enum { H = 5, W = 37, OW = 23 };
     us_rng r = us_rng_new(6, "conv", 0);
     for (int i = 0; i < 300; i++) {

@@ -1,20 +1,7 @@
 /* check_fft - Fourier transforms of every level against the sum they stand for, in double; every lane by itself; guards around. */
-#include "us_test.h"
+#include "levels.h"
 
-#include "base/rng.h"
 #include "kernel/fft.h"
-#include "kernel/kernels.h"
-#include "kernel/variants.h"
-
-typedef struct level {
-    const char *name;
-    us_kernels k;
-} level;
-#define US_LEVEL(name, need, ...) {#name, {.cpu = (need), __VA_ARGS__}},
-static const level levels[] = {
-#include "kernel/levels.def"
-};
-#undef US_LEVEL
 
 enum { GUARD = 16 };
 #define GUARD_VALUE 4321.0F
@@ -72,7 +59,7 @@ static void test_fft__is_the_sum(void)
 {
     us_rng r = us_rng_new(8, "fft", 0);
     for (size_t i = 0; i < US_LEN(levels); i++)
-        if ((us_cpu_detect() & levels[i].k.cpu) == levels[i].k.cpu)
+        if (can_run(&levels[i]))
             for (size_t n = US_FFT_LEAST; n <= 512; n *= 2)
                 check_length(&levels[i], &r, n);
 }

@@ -5,28 +5,9 @@
  * residual and the bias end where their memory ends (a sanitizer sees one float too many), C has guard values around it;
  * NaN and infinities reach exactly their rows and columns; a split of M and N changes no bit.
  */
-#include "us_test.h"
+#include "levels.h"
 
 #include <float.h>
-
-#include "base/rng.h"
-#include "kernel/variants.h"
-
-typedef struct level {
-    const char *name;
-    us_kernels k;
-} level;
-#define US_LEVEL(name, need, ...) {#name, {.cpu = (need), __VA_ARGS__}},
-static const level levels[] = {
-#include "kernel/levels.def"
-};
-#undef US_LEVEL
-
-static void each_level(void (*f)(const us_gemm_kernels *))
-{
-    for (size_t i = 0; i < US_LEN(levels); i++)
-        if ((us_cpu_detect() & levels[i].k.cpu) == levels[i].k.cpu) f(levels[i].k.gemm);
-}
 
 enum { GUARD = 17 };
 #define GUARD_VALUE 12345.0F
@@ -41,14 +22,6 @@ typedef struct buffers {
     float *a, *b, *bias, *res, *w, *c, *own;
     size_t lda, ldb, ldc, n_c;
 } buffers;
-
-static float *some_floats(us_rng *r, size_t n)
-{
-    float *p = malloc(US_MAX(n, 1) * sizeof *p);
-    for (size_t i = 0; i < n; i++)
-        p[i] = us_rng_f32(r) * 2 - 1;
-    return p;
-}
 
 /* Floats that a matrix takes up: the last row has no padding behind it. */
 static size_t spread(size_t rows, size_t cols, size_t ld)
@@ -157,8 +130,9 @@ static void compare(const us_gemm_kernels *k, const gemm_case *t, const buffers 
     }
 }
 
-static void check_sizes(const us_gemm_kernels *k)
+static void check_sizes(const level *l)
 {
+    const us_gemm_kernels *k = l->k.gemm;
     static const size_t ms[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 29, 61};
     static const size_t ns[] = {0,  1,  2,  4,  5,  8,  15, 16,  17,  31, 32,
                                 33, 48, 49, 64, 65, 96, 97, 128, 145, 300};
@@ -191,8 +165,9 @@ static void test_pgemm__sizes_around_tiles(void)
 }
 
 /* Past the blocks of every level, where sums are carried on and rows may be copied. */
-static void check_blocks(const us_gemm_kernels *k)
+static void check_blocks(const level *l)
 {
+    const us_gemm_kernels *k = l->k.gemm;
     static const size_t sizes[][3] = {{1, 130, 1500}, {15, 40, 1025}, {70, 33, 2048},
                                       {300, 65, 600}, {40, 700, 512}, {29, 16, 1300}};
     us_rng r = us_rng_new(2, "pgemm", 0);
@@ -220,8 +195,9 @@ static void test_pgemm__past_the_blocks(void)
 }
 
 /* a in row 5, infinity in the weights of the last column. */
-static void check_specials(const us_gemm_kernels *k)
+static void check_specials(const level *l)
 {
+    const us_gemm_kernels *k = l->k.gemm;
     static const size_t ns[] = {1, 3, 19, 32, 50, 100};
     us_rng r = us_rng_new(3, "pgemm", 0);
     for (size_t s = 0; s < US_LEN(ns); s++) {
@@ -251,8 +227,9 @@ static void test_pgemm__nan_and_infinity_stay_in_their_rows(void)
     each_level(check_specials);
 }
 
-static void check_split(const us_gemm_kernels *k)
+static void check_split(const level *l)
 {
+    const us_gemm_kernels *k = l->k.gemm;
     static const size_t ns[] = {3, 12, 30, 141};
     us_rng r = us_rng_new(4, "pgemm", 0);
     for (size_t s = 0; s < US_LEN(ns); s++) {
@@ -307,8 +284,9 @@ static void see(void *arg, size_t i0, size_t rows, size_t j0, size_t cols, float
         }
 }
 
-static void check_tail(const us_gemm_kernels *k)
+static void check_tail(const level *l)
 {
+    const us_gemm_kernels *k = l->k.gemm;
     static const size_t sizes[][3] = {
         {1, 1, 20}, {1, 300, 64}, {3, 150, 9}, {33, 90, 1100}, {300, 20, 70}};
     us_rng r = us_rng_new(5, "pgemm", 0);
@@ -338,8 +316,9 @@ static void test_pgemm__the_tail_sees_each_element_once_when_it_is_done(void)
     each_level(check_tail);
 }
 
-static void check_scratch(const us_gemm_kernels *k)
+static void check_scratch(const level *l)
 {
+    const us_gemm_kernels *k = l->k.gemm;
     for (size_t n = 0; n < 300; n += 37)
         for (size_t kk = 0; kk < 3000; kk += 499)
             for (size_t m = 1, last = 0; m < 700; m++) {

@@ -4,29 +4,10 @@
  * that saturate at 16 bits on the way show. Inputs end where their memory ends, results have guard bytes around them; a
  * split of M and N changes nothing.
  */
-#include "us_test.h"
+#include "levels.h"
 
 #include <math.h>
 #include <string.h>
-
-#include "base/rng.h"
-#include "kernel/variants.h"
-
-typedef struct level {
-    const char *name;
-    us_kernels k;
-} level;
-#define US_LEVEL(name, need, ...) {#name, {.cpu = (need), __VA_ARGS__}},
-static const level levels[] = {
-#include "kernel/levels.def"
-};
-#undef US_LEVEL
-
-static void each_level(void (*f)(const us_int8_kernels *))
-{
-    for (size_t i = 0; i < US_LEN(levels); i++)
-        if ((us_cpu_detect() & levels[i].k.cpu) == levels[i].k.cpu) f(levels[i].k.int8);
-}
 
 enum { GUARD = 64 };
 #define GUARD_BYTE 0xA5
@@ -199,8 +180,9 @@ static void gemm_one(const us_int8_kernels *k, const gemm_case *t, us_rng *r)
     free(rows);
 }
 
-static void gemm_level(const us_int8_kernels *k)
+static void gemm_level(const level *l)
 {
+    const us_int8_kernels *k = l->k.int8;
     static const size_t ms[] = {1, 2, 3, 5, 13, 14, 15, 29},
                         ns[] = {1, 7, 8, 15, 16, 17, 31, 32, 33, 50},
                         ks[] = {1, 3, 4, 5, 64, 67, 300};
@@ -223,8 +205,9 @@ static void gemm_level(const us_int8_kernels *k)
 }
 
 /* All products as large as they come: 255 * -128, more than 16 bits hold twice. */
-static void extremes(const us_int8_kernels *k)
+static void extremes(const level *l)
 {
+    const us_int8_kernels *k = l->k.int8;
     enum { K = 1024, N = 40 };
     uint8_t *a = malloc(K), *b = malloc(K * N);
     int32_t c[N], add[48] = {0};
@@ -304,8 +287,9 @@ static void dw_one(const us_int8_kernels *k, size_t n, size_t c, size_t taps, bo
     free_end(&e);
 }
 
-static void dw_level(const us_int8_kernels *k)
+static void dw_level(const level *l)
 {
+    const us_int8_kernels *k = l->k.int8;
     static const size_t cs[] = {1, 3, 15, 16, 31, 32, 33, 63, 64, 65, 144},
                         ts[] = {1, 2, 3, 4, 9, 25};
     us_rng r = us_rng_new(6, "int8", 0);
@@ -316,8 +300,9 @@ static void dw_level(const us_int8_kernels *k)
 
 /* --- conversions ---------------------------------------------------------------------------------------- */
 
-static void conversions(const us_int8_kernels *k)
+static void conversions(const level *of)
 {
+    const us_int8_kernels *k = of->k.int8;
     us_rng r = us_rng_new(7, "int8", 0);
     for (size_t n = 1; n < 80; n++) {
         float *x = malloc(n * sizeof *x), *back = malloc(n * sizeof *back), lo = 0, hi = 0, l,
@@ -353,8 +338,9 @@ static void conversions(const us_int8_kernels *k)
     }
 }
 
-static void additions(const us_int8_kernels *k)
+static void additions(const level *l)
 {
+    const us_int8_kernels *k = l->k.int8;
     us_rng r = us_rng_new(8, "int8", 0);
     for (size_t n = 1; n < 80; n++) {
         uint8_t *a = some_bytes(&r, n), *b = some_bytes(&r, n), *y = guarded(n);
@@ -377,8 +363,9 @@ static void additions(const us_int8_kernels *k)
     }
 }
 
-static void products_and_pools(const us_int8_kernels *k)
+static void products_and_pools(const level *l)
 {
+    const us_int8_kernels *k = l->k.int8;
     us_rng r = us_rng_new(9, "int8", 0);
     for (size_t n = 1; n < 140; n += n < 70 ? 1 : 13) {
         uint8_t *a = some_bytes(&r, n), *b = some_bytes(&r, n), *y = guarded(n),

@@ -5,28 +5,11 @@
  * around the tile and block borders; guard values around C must survive; NaN and infinities must reach
  * exactly the rows and columns that they touch; splitting m and n must not change a bit.
  */
-#include "us_test.h"
+#include "levels.h"
 
 #include <float.h>
 
-#include "base/rng.h"
 #include "kernel/ref.h"
-#include "kernel/variants.h"
-
-typedef struct level {
-    const char *name;
-    us_kernels k;
-} level;
-#define US_LEVEL(name, need, ...) {#name, {.cpu = (need), __VA_ARGS__}},
-static const level levels[] = {
-#include "kernel/levels.def"
-};
-#undef US_LEVEL
-
-static bool can_run(const level *l)
-{
-    return (us_cpu_detect() & l->k.cpu) == l->k.cpu;
-}
 
 enum { GUARD = 17 };
 #define GUARD_VALUE 12345.0F
@@ -43,14 +26,6 @@ typedef struct buffers {
     size_t lda, ldb, ldc, n_c;
     void *scratch;
 } buffers;
-
-static float *some_floats(us_rng *r, size_t n)
-{
-    float *p = malloc((n + 1) * sizeof *p);
-    for (size_t i = 0; i < n; i++)
-        p[i] = us_rng_f32(r) * 2 - 1;
-    return p;
-}
 
 static buffers make(const gemm_case *t, us_rng *r)
 {
@@ -162,15 +137,9 @@ static void check_level(const level *l)
             }
 }
 
-static void check_all(void (*f)(const level *))
-{
-    for (size_t i = 0; i < US_LEN(levels); i++)
-        if (can_run(&levels[i])) f(&levels[i]);
-}
-
 static void test_gemm__sizes_around_tiles(void)
 {
-    check_all(check_level);
+    each_level(check_level);
 }
 
 static void check_specials(const level *l)
@@ -197,7 +166,7 @@ static void check_specials(const level *l)
 }
 static void test_gemm__nan_and_infinity_stay_in_their_rows(void)
 {
-    check_all(check_specials);
+    each_level(check_specials);
 }
 
 static void check_split(const level *l)
@@ -219,7 +188,7 @@ static void check_split(const level *l)
 }
 static void test_gemm__splitting_rows_and_columns_changes_no_bit(void)
 {
-    check_all(check_split);
+    each_level(check_split);
 }
 
 static void check_scratch(const level *l)
@@ -234,7 +203,7 @@ static void check_scratch(const level *l)
 }
 static void test_gemm__scratch_is_enough_for_fewer_rows_and_columns(void)
 {
-    check_all(check_scratch);
+    each_level(check_scratch);
 }
 
 /* --- integers: exact, so equal to the definition whatever the sizes -------------------------------------- */
@@ -294,7 +263,7 @@ static void check_i16_level(const level *l)
 }
 static void test_i16_gemm__sizes_around_tiles(void)
 {
-    check_all(check_i16_level);
+    each_level(check_i16_level);
 }
 
 static void check_rows_level(const level *l)
@@ -327,7 +296,7 @@ static void check_rows_level(const level *l)
 }
 static void test_i16_rows__odd_counts_and_guards(void)
 {
-    check_all(check_rows_level);
+    each_level(check_rows_level);
 }
 
 static void test_requant8__rounds_half_to_even_and_saturates(void)

@@ -5,34 +5,11 @@
  * `check_map --exhaustive [CODE [STEP]]` looks at all 2^32 floats, or every STEP-th, and prints the largest error found: minutes per code, not a
  * part of make test.
  */
-#include "us_test.h"
+#include "levels.h"
 
 #include <float.h>
 
-#include "base/rng.h"
-#include "kernel/kernels.h"
 #include "kernel/map.h"
-#include "kernel/variants.h"
-
-typedef struct level {
-    const char *name;
-    us_kernels k;
-} level;
-#define US_LEVEL(name, need, ...) {#name, {.cpu = (need), __VA_ARGS__}},
-static const level levels[] = {
-#include "kernel/levels.def"
-};
-#undef US_LEVEL
-
-static bool can_run(const level *l)
-{
-    return (us_cpu_detect() & l->k.cpu) == l->k.cpu;
-}
-static void check_all(void (*f)(const level *))
-{
-    for (size_t i = 0; i < US_LEN(levels); i++)
-        if (can_run(&levels[i])) f(&levels[i]);
-}
 
 static float from_bits(uint32_t u)
 {
@@ -203,7 +180,7 @@ static void check_unary(const level *l)
 }
 static void test_codes__one_operand(void)
 {
-    check_all(check_unary);
+    each_level(check_unary);
 }
 
 static const float specials[] = {0,        -0.0F,    1,         -1,       0.5F,      -0.5F,
@@ -238,7 +215,7 @@ static void check_several(const level *l)
 }
 static void test_codes__two_and_three_operands(void)
 {
-    check_all(check_several);
+    each_level(check_several);
 }
 
 /* The sign of zero is not seen by ==. */
@@ -265,7 +242,7 @@ static void check_zeros(const level *l)
 }
 static void test_codes__sign_of_zero(void)
 {
-    check_all(check_zeros);
+    each_level(check_zeros);
 }
 
 /* The same element at every position of a vector and of a tail gives the same bits; nothing outside is touched. */
@@ -296,7 +273,7 @@ static void check_positions(const level *l)
 }
 static void test_codes__position_does_not_matter(void)
 {
-    check_all(check_positions);
+    each_level(check_positions);
 }
 
 /* The vector levels share their text: equal bits, so that a result does not depend on which of them ran. */
@@ -440,7 +417,7 @@ static void check_walk(const level *l)
 }
 static void test_run__rows_gaps_and_broadcasts(void)
 {
-    check_all(check_walk);
+    each_level(check_walk);
 }
 
 /* --- programs as data ------------------------------------------------------------------------------------ */

@@ -1,27 +1,8 @@
 /* check_rows - rows and moves: every level against the definition in double precision, at sizes around vectors, in guarded buffers. */
-#include "us_test.h"
+#include "levels.h"
 
-#include "base/rng.h"
-#include "kernel/kernels.h"
 #include "kernel/move.h"
 #include "kernel/rows.h"
-#include "kernel/variants.h"
-
-typedef struct level {
-    const char *name;
-    us_kernels k;
-} level;
-#define US_LEVEL(name, need, ...) {#name, {.cpu = (need), __VA_ARGS__}},
-static const level levels[] = {
-#include "kernel/levels.def"
-};
-#undef US_LEVEL
-
-static void check_all(void (*f)(const level *))
-{
-    for (size_t i = 0; i < US_LEN(levels); i++)
-        if ((us_cpu_detect() & levels[i].k.cpu) == levels[i].k.cpu) f(&levels[i]);
-}
 
 enum { GUARD = 32 };
 #define GUARD_VALUE 12345.0F
@@ -94,7 +75,7 @@ static void check_softmax(const level *l)
 }
 static void test_softmax__along_and_across(void)
 {
-    check_all(check_softmax);
+    each_level(check_softmax);
 }
 
 static void check_softmax_specials(const level *l)
@@ -114,7 +95,7 @@ static void check_softmax_specials(const level *l)
 }
 static void test_softmax__infinities_and_nan(void)
 {
-    check_all(check_softmax_specials);
+    each_level(check_softmax_specials);
 }
 
 /* Columns may be done in parts. */
@@ -137,7 +118,7 @@ static void check_softmax_split(const level *l)
 }
 static void test_softmax__splitting_columns_changes_no_bit(void)
 {
-    check_all(check_softmax_split);
+    each_level(check_softmax_split);
 }
 
 /* --- normalisation ------------------------------------------------------------------------------------ */
@@ -199,7 +180,7 @@ static void check_norm(const level *l)
 }
 static void test_norm__sizes_and_parts_left_out(void)
 {
-    check_all(check_norm);
+    each_level(check_norm);
 }
 
 /* --- reductions --------------------------------------------------------------------------------------- */
@@ -261,7 +242,7 @@ static void check_reduce(const level *l)
 }
 static void test_reduce__along_and_across(void)
 {
-    check_all(check_reduce);
+    each_level(check_reduce);
 }
 
 /* --- moves ---------------------------------------------------------------------------------------------- */
@@ -292,7 +273,7 @@ static void check_transpose(const level *l)
 }
 static void test_transpose__sizes_and_gaps(void)
 {
-    check_all(check_transpose);
+    each_level(check_transpose);
 }
 
 static const us_test_case cases[] = {
