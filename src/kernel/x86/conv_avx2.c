@@ -57,28 +57,6 @@ static inline float sum_lanes(__m256 v)
 
 /* --- layouts ------------------------------------------------------------------------------------------------------------- */
 
-/* 8 rows of 8 turned: row i of the result is column i. */
-static inline void turn(__m256 r[8])
-{
-    __m256 t[8];
-    for (int i = 0; i < 8; i += 2) {
-        t[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
-        t[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
-    }
-    for (int i = 0; i < 8; i += 4) {
-        r[i] = _mm256_shuffle_ps(t[i], t[i + 2], 0x44);
-        r[i + 1] = _mm256_shuffle_ps(t[i], t[i + 2], 0xee);
-        r[i + 2] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0x44);
-        r[i + 3] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0xee);
-    }
-    for (int i = 0; i < 4; i++) {
-        t[i] = _mm256_permute2f128_ps(r[i], r[4 + i], 0x20);
-        t[4 + i] = _mm256_permute2f128_ps(r[i], r[4 + i], 0x31);
-    }
-    for (int i = 0; i < 8; i++)
-        r[i] = t[i];
-}
-
 static void block_in(size_t lanes, size_t pixels, const float *x, float *y)
 {
     for (size_t p = 0; p < pixels; p += 8) {
@@ -87,7 +65,7 @@ static void block_in(size_t lanes, size_t pixels, const float *x, float *y)
         __m256 r[8];
         for (size_t l = 0; l < 8; l++)
             r[l] = l < lanes ? _mm256_maskload_ps(x + l * pixels + p, m) : _mm256_setzero_ps();
-        turn(r);
+        turn_registers(r);
         for (size_t i = 0; i < 8; i++)
             if (i < n) _mm256_storeu_ps(y + (p + i) * 8, r[i]);
     }
@@ -101,7 +79,7 @@ static void block_out(size_t lanes, size_t pixels, const float *x, float *y)
         __m256 r[8];
         for (size_t i = 0; i < 8; i++)
             r[i] = i < n ? _mm256_loadu_ps(x + (p + i) * 8) : _mm256_setzero_ps();
-        turn(r);
+        turn_registers(r);
         for (size_t l = 0; l < 8; l++)
             if (l < lanes) _mm256_maskstore_ps(y + l * pixels + p, m, r[l]);
     }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "kernel/variants.h"
+#include "kernel/x86/turn_avx2.h"
 
 /* clang-format off */
 #define VEC  __m512
