@@ -8,11 +8,6 @@
 #include "ir/op_util.h"
 #include "kernel/rows.h"
 
-static bool is_f32(const us_tensor *t)
-{
-    return t && t->dtype == US_F32;
-}
-
 /* --- BatchNormalization ------------------------------------------------------------------------------- */
 
 typedef struct batch_state {
@@ -45,13 +40,13 @@ us_err batch_normalization_bind(us_eval *k, us_call *call)
     const us_p_batch_normalization *p = k->params;
     const us_tensor *x = us_eval_opt(k, 0), *y = us_eval_opt_out(k, 0);
     call->kernel = "in training, or not of float32, or parameters that change";
-    if (!is_f32(x) || !is_f32(y) || x->rank < 2 || p->training_mode || us_eval_wants(k, 1) ||
-        us_eval_wants(k, 2))
+    if (!us_is_f32(x) || !us_is_f32(y) || x->rank < 2 || p->training_mode ||
+        us_eval_wants(k, 1) || us_eval_wants(k, 2))
         return US_OK;
     size_t n = (size_t)x->dims[1];
     for (size_t i = 1; i < 5; i++) {
         const us_tensor *t = us_eval_opt(k, i);
-        if (!is_f32(t) || !t->data || (size_t)us_tensor_count(t) != n) return US_OK;
+        if (!us_is_f32(t) || !t->data || (size_t)us_tensor_count(t) != n) return US_OK;
     }
     us_ew_writer w;
     us_ew_prog prog;
@@ -113,10 +108,7 @@ static us_err run_instance(us_eval *k, const void *state, void *scratch)
                          .row_bias = k->in[2]->t.data,
                          .period = s->channels,
                          .y = k->out[0]->t.data};
-    if (s->grain >= s->rows)
-        instance_part(&j, 0, s->rows);
-    else
-        us_pool_run(k->c->pool, s->rows, s->grain, instance_part, &j);
+    us_pool_run(k->c->pool, s->rows, s->grain, instance_part, &j);
     return US_OK;
 }
 
@@ -126,20 +118,17 @@ us_err instance_normalization_bind(us_eval *k, us_call *call)
     const us_tensor *x = us_eval_opt(k, 0), *scale = us_eval_opt(k, 1),
                     *bias = us_eval_opt(k, 2), *y = us_eval_opt_out(k, 0);
     call->kernel = "not of float32";
-    if (!is_f32(x) || !is_f32(scale) || !is_f32(bias) || !is_f32(y) || x->rank < 2 ||
-        us_tensor_count(scale) != x->dims[1] || us_tensor_count(bias) != x->dims[1])
+    if (!us_is_f32(x) || !us_is_f32(scale) || !us_is_f32(bias) || !us_is_f32(y) ||
+        x->rank < 2 || us_tensor_count(scale) != x->dims[1] ||
+        us_tensor_count(bias) != x->dims[1])
         return US_OK;
-    void *mem;
-    US_TRY(us_eval_keep(k, sizeof(instance_state), &mem));
-    instance_state *s = mem;
-    *s = (instance_state){.kernels = us_kernels_get(k->c)->rows,
-                          .rows = (size_t)(x->dims[0] * x->dims[1]),
-                          .n = (size_t)us_dims_product(x->dims, 2, x->rank),
-                          .channels = (size_t)x->dims[1],
-                          .epsilon = p->epsilon};
+    instance_state s = {.kernels = us_kernels_get(k->c)->rows,
+                        .rows = (size_t)(x->dims[0] * x->dims[1]),
+                        .n = (size_t)us_dims_product(x->dims, 2, x->rank),
+                        .channels = (size_t)x->dims[1],
+                        .epsilon = p->epsilon};
     double ns = 0.3 * (double)us_tensor_count(x);
     double pieces = ns < 50000 ? 1 : ns / 20000;
-    s->grain = US_MAX((size_t)((double)s->rows / pieces), (size_t)1);
-    *call = (us_call){.run = run_instance, .state = s, .kernel = s->kernels->name};
-    return US_OK;
+    s.grain = US_MAX((size_t)((double)s.rows / pieces), (size_t)1);
+    return us_call_make(k, call, run_instance, &s, sizeof s, s.kernels->name);
 }

@@ -73,10 +73,7 @@ static us_err run_pad(us_eval *k, const void *state, void *scratch)
     const pad_state *s = state;
     pad_job j = {s, k->in[0]->t.data, k->out[0]->t.data};
     (void)scratch;
-    if (s->grain >= s->rows)
-        pad_rows(&j, 0, s->rows);
-    else
-        us_pool_run(k->c->pool, s->rows, s->grain, pad_rows, &j);
+    us_pool_run(k->c->pool, s->rows, s->grain, pad_rows, &j);
     return US_OK;
 }
 
@@ -168,9 +165,5 @@ us_err pad_bind(us_eval *k, us_call *call)
     double pieces = (double)us_tensor_bytes(y);
     pieces = pieces < SERIAL_BYTES ? 1 : pieces / 200000;
     s.grain = US_MAX((size_t)((double)s.rows / pieces), (size_t)1);
-    void *mem;
-    US_TRY(us_eval_keep(k, sizeof s, &mem));
-    memcpy(mem, &s, sizeof s);
-    *call = (us_call){.run = run_pad, .state = mem, .kernel = "rows and borders"};
-    return US_OK;
+    return us_call_make(k, call, run_pad, &s, sizeof s, "rows and borders");
 }

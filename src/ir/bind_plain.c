@@ -3,10 +3,6 @@
  * Such nodes compute shapes, indices and masks: a few elements, where finding out what to do takes longer than doing it. Axes that all operands walk
  * alike are merged, so most calls are one loop. Half precision and whatever else eval brings into another type first stays there.
  */
-#include "ir/bind_plain.h"
-
-#include <string.h>
-
 #include "ir/ewise.h"
 #include "ir/op_util.h"
 
@@ -298,11 +294,10 @@ static us_call_fn *find(us_eval *k, us_op_id id, plain *p, const us_tensor *cons
                : NULL;
 }
 
-us_err us_plain_bind(us_eval *k, us_call *call)
+us_err plain_bind(us_eval *k, us_call *call)
 {
     const us_tensor *in[MOST_IN] = {NULL}, *y = us_eval_opt_out(k, 0);
     plain p = {.n_in = k->n_in};
-    void *keep;
     if (!y || k->n_in < 1 || k->n_in > MOST_IN) return US_OK;
     for (size_t i = 0; i < k->n_in; i++) {
         in[i] = us_eval_opt(k, i);
@@ -311,13 +306,5 @@ us_err us_plain_bind(us_eval *k, us_call *call)
     us_call_fn *run = find(k, us_op_index(k->n->op), &p, in, y);
     if (!run || !settle(&p, y, in)) return US_OK;
     if (p.from && p.n_outer > 0) return US_OK; /* a cast has one row */
-    US_TRY(us_eval_keep(k, sizeof p, &keep));
-    memcpy(keep, &p, sizeof p);
-    *call = (us_call){.run = run, .state = keep, .kernel = "us_plain"};
-    return US_OK;
-}
-
-us_err plain_bind(us_eval *k, us_call *call)
-{
-    return us_plain_bind(k, call);
+    return us_call_make(k, call, run, &p, sizeof p, "us_plain");
 }

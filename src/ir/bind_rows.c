@@ -11,24 +11,11 @@
 
 #define SERIAL_NS 50000.0 /* below, waking a helper costs more than it gives */
 
-static bool is_f32(const us_tensor *t)
-{
-    return t && t->dtype == US_F32;
-}
-
 /* Rows per piece of work, for about 20 us each; all when it is not worth a helper. */
 static size_t grain_of(size_t units, double ns)
 {
     double pieces = ns < SERIAL_NS ? 1 : ns / 20000.0;
     return US_MAX((size_t)((double)units / pieces), (size_t)1);
-}
-
-static void share(us_pool *pool, size_t units, size_t grain, us_pool_fn *fn, void *arg)
-{
-    if (grain >= units)
-        fn(arg, 0, units);
-    else
-        us_pool_run(pool, units, grain, fn, arg);
 }
 
 /* --- softmax ---------------------------------------------------------------------------------------- */
@@ -69,7 +56,7 @@ static us_err run_softmax(us_eval *k, const void *state, void *scratch)
     softmax_job j = {s, k->in[0]->t.data, k->out[0]->t.data};
     (void)scratch;
     size_t units = s->outer == 1 ? s->inner : s->outer;
-    share(k->c->pool, units, s->grain, softmax_part, &j);
+    us_pool_run(k->c->pool, units, s->grain, softmax_part, &j);
     return US_OK;
 }
 
@@ -79,7 +66,7 @@ static us_err bind_softmax(us_eval *k, us_call *call, bool logarithm)
     const us_tensor *x = us_eval_opt(k, 0), *y = us_eval_opt_out(k, 0);
     int axis;
     call->kernel = "not of float32";
-    if (!is_f32(x) || !is_f32(y) || x->rank < 1 || !us_axis_norm(p->axis, x->rank, &axis))
+    if (!us_is_f32(x) || !us_is_f32(y) || x->rank < 1 || !us_axis_norm(p->axis, x->rank, &axis))
         return US_OK;
     void *mem;
     US_TRY(us_eval_keep(k, sizeof(softmax_state), &mem));
@@ -147,14 +134,14 @@ static us_err run_norm(us_eval *k, const void *state, void *scratch)
                          .y = k->out[0]->t.data,
                          .mean = s->mean ? k->out[s->mean]->t.data : NULL,
                          .inverse = s->inverse ? k->out[s->inverse]->t.data : NULL};
-    share(k->c->pool, s->rows, s->grain, norm_part, &j);
+    us_pool_run(k->c->pool, s->rows, s->grain, norm_part, &j);
     return US_OK;
 }
 
 /* A scale or bias for each number of a row, without broadcasting. */
 static bool fits_row(const us_tensor *t, const us_tensor *x, int axis)
 {
-    if (!is_f32(t) || t->rank > x->rank - axis) return false;
+    if (!us_is_f32(t) || t->rank > x->rank - axis) return false;
     for (int i = 0; i < x->rank - axis; i++) {
         int d = i - (x->rank - axis - t->rank);
         int64_t n = d < 0 ? 1 : t->dims[d];
@@ -165,7 +152,7 @@ static bool fits_row(const us_tensor *t, const us_tensor *x, int axis)
 
 static bool wants_f32(const us_eval *k, size_t i)
 {
-    return !us_eval_wants(k, i) || is_f32(us_eval_opt_out(k, i));
+    return !us_eval_wants(k, i) || us_is_f32(us_eval_opt_out(k, i));
 }
 
 static us_err bind_norm(us_eval *k, us_call *call, int64_t axis_attr, float epsilon,
@@ -175,7 +162,7 @@ static us_err bind_norm(us_eval *k, us_call *call, int64_t axis_attr, float epsi
                     *bias = us_eval_opt(k, 2), *y = us_eval_opt_out(k, 0);
     int axis;
     call->kernel = "not of float32, or scale and bias not of the row's shape";
-    bool fits = is_f32(x) && is_f32(y) && wants_f32(k, 1) && wants_f32(k, 2) &&
+    bool fits = us_is_f32(x) && us_is_f32(y) && wants_f32(k, 1) && wants_f32(k, 2) &&
                 us_axis_norm(axis_attr, x->rank, &axis);
     if (!fits || (scale && !fits_row(scale, x, axis)) || (bias && !fits_row(bias, x, axis)))
         return US_OK;
@@ -277,7 +264,7 @@ static us_err run_reduce(us_eval *k, const void *state, void *scratch)
         const stage *g = &s->stages[i];
         float *to = i + 1 < s->n_stages ? (float *)scratch + g->to : y;
         reduce_job j = {s->kernels, g, x, to};
-        share(k->c->pool, stage_units(g), g->grain, reduce_part, &j);
+        us_pool_run(k->c->pool, stage_units(g), g->grain, reduce_part, &j);
         x = to;
     }
     const stage *last = &s->stages[s->n_stages - 1];
@@ -373,7 +360,7 @@ static us_err bind_reduce(us_eval *k, us_call *call, us_reduction what, ending e
     const us_tensor *x = us_eval_opt(k, 0), *y = us_eval_opt_out(k, 0);
     bool gone[US_MAX_RANK];
     call->kernel = "not of float32, or axes not known";
-    if (!is_f32(x) || !is_f32(y) || !read_axes(k, x->rank, gone)) return US_OK;
+    if (!us_is_f32(x) || !us_is_f32(y) || !read_axes(k, x->rank, gone)) return US_OK;
     return bind_gone(k, call, what, end, gone);
 }
 
@@ -383,7 +370,7 @@ static us_err bind_global(us_eval *k, us_call *call, us_reduction what, ending e
     const us_tensor *x = us_eval_opt(k, 0), *y = us_eval_opt_out(k, 0);
     bool gone[US_MAX_RANK];
     call->kernel = "not of float32";
-    if (!is_f32(x) || !is_f32(y) || x->rank < 3 || y->rank != x->rank) return US_OK;
+    if (!us_is_f32(x) || !us_is_f32(y) || x->rank < 3 || y->rank != x->rank) return US_OK;
     for (int d = 0; d < x->rank; d++) {
         gone[d] = d >= 2;
         if (y->dims[d] != (gone[d] ? 1 : x->dims[d])) return US_OK;

@@ -89,7 +89,6 @@ us_err scatter_elements_bind(us_eval *k, us_call *call)
     const us_tensor *x = us_eval_opt(k, 0), *i = us_eval_opt(k, 1), *up = us_eval_opt(k, 2),
                     *y = us_eval_opt_out(k, 0);
     scattered s = {.n_outer = 0};
-    void *keep;
     int axis;
     if (!x || !i || !up || !y || i->dtype != US_I64 || x->rank < 1 || i->rank != x->rank ||
         !us_tensor_same_dims(i, up) || !us_tensor_same_dims(x, y) || up->dtype != x->dtype ||
@@ -112,10 +111,7 @@ us_err scatter_elements_bind(us_eval *k, us_call *call)
     s.axis_len = x->dims[axis];
     s.size = us_dtype_get(x->dtype)->bits / 8;
     s.bytes = us_tensor_bytes(x);
-    US_TRY(us_eval_keep(k, sizeof s, &keep));
-    memcpy(keep, &s, sizeof s);
-    *call = (us_call){.run = run_scatter, .state = keep, .kernel = "us_scatter"};
-    return US_OK;
+    return us_call_make(k, call, run_scatter, &s, sizeof s, "us_scatter");
 }
 
 /* --- OneHot -------------------------------------------------------------------------------------- */
@@ -148,7 +144,6 @@ us_err one_hot_bind(us_eval *k, us_call *call)
     const us_p_one_hot *p = k->params;
     const us_tensor *x = us_eval_opt(k, 0), *values = us_eval_opt(k, 2),
                     *y = us_eval_opt_out(k, 0);
-    void *keep;
     int axis;
     if (!x || !values || !y || x->dtype != US_I64 || us_tensor_count(values) != 2 ||
         y->dtype != values->dtype || y->rank != x->rank + 1 || y->dtype == US_STRING ||
@@ -160,16 +155,11 @@ us_err one_hot_bind(us_eval *k, us_call *call)
         us_dtype_get(depth->dtype)->cls != US_DC_INT ||
         us_tensor_i64_at(depth, 0) != y->dims[axis])
         return US_OK;
-    US_TRY(us_eval_keep(k, sizeof(hot), &keep));
-    hot *h = keep;
-    h->n = us_tensor_count(x);
-    h->depth = y->dims[axis];
-    h->inner = us_dims_product(y->dims, axis + 1, y->rank);
-    h->size = us_dtype_get(y->dtype)->bits / 8;
-    h->bytes = us_tensor_bytes(y);
-    if (h->n * h->depth != us_tensor_count(y)) return US_OK;
-    call->state = h;
-    call->run = run_hot;
-    call->kernel = "us_one_hot";
-    return US_OK;
+    hot h = {.n = us_tensor_count(x),
+             .depth = y->dims[axis],
+             .inner = us_dims_product(y->dims, axis + 1, y->rank),
+             .size = us_dtype_get(y->dtype)->bits / 8,
+             .bytes = us_tensor_bytes(y)};
+    if (h.n * h.depth != us_tensor_count(y)) return US_OK;
+    return us_call_make(k, call, run_hot, &h, sizeof h, "us_one_hot");
 }

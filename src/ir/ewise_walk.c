@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "base/pool.h"
-#include "ir/bind_plain.h"
 #include "ir/ewise.h"
 #include "ir/op_util.h"
 
@@ -276,7 +275,7 @@ us_err ewise_bind(us_eval *k, us_call *call)
     int result;
     if (!us_ew_write_op(&w, k->n->op, k->params, k->n_in, in, y->dtype, &result) ||
         !us_ew_end(&w, &p))
-        return us_plain_bind(k, call);
+        return plain_bind(k, call);
     return bind_program(k, &p, input, call);
 }
 

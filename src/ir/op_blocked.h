@@ -7,7 +7,9 @@
 #define USTA_IR_OP_BLOCKED_H
 
 #include "ir/op_util.h"
+#include "ir/op_window.h"
 #include "ir/params_blocked.h"
+#include "kernel/conv.h"
 
 static inline int64_t us_blocks_of(int64_t channels, int64_t block)
 {
@@ -18,10 +20,26 @@ static inline int64_t us_blocks_of(int64_t channels, int64_t block)
 void us_block_tensor(const us_tensor *x, us_tensor *y);
 void us_unblock_tensor(const us_tensor *y, us_tensor *x);
 
-/* Dims of a convolution's output from those of the plain one; the rank. */
-int us_blocked_out(int rank, const int64_t *plain, int64_t block, bool plain_out, int64_t *out);
-/* Output 0 from the plain one: the residual (input 3, if there is one) added, clamped, in blocks unless plain_out. */
-us_err us_blocked_finish(us_eval *k, const us_tensor *plain, int64_t block, bool plain_out,
-                         float lo, float hi) US_MUST;
+/* --- usta.Conv and usta.ConvTranspose: inputs X, W, B and the residual Z; see op_blocked.c ------------------ */
+
+/* What both say in their attributes. */
+typedef struct us_blocked {
+    int64_t block, group;
+    bool transposed;       /* W is [C, M / group, ...], else [M, C / group, ...] */
+    bool plain, plain_out; /* X, Y do not lie in blocks */
+    float lo, hi;
+} us_blocked;
+
+/* As it is meant: everything taken apart, `plain` (Conv, ConvTranspose) run with its params, then residual and clamp. */
+us_err us_blocked_eval(us_eval *k, const us_blocked *b, us_eval_fn *plain,
+                       const void *params) US_MUST;
+/* In prepare: W and B (NULL: none) where they are constant and fit each other and the kernels' block. */
+bool us_blocked_weights(us_eval *k, const us_blocked *b, const us_tensor **w,
+                        const us_tensor **bias);
+/* In bind: sizes of X and Y into s, which has c and m already; false: X, Y or Z are not of the dims that follow. */
+bool us_blocked_settle(us_eval *k, const us_blocked *b, const us_window *win, us_conv_dims *s);
+/* In a call: what the kernels are to read and write. */
+us_conv_args us_blocked_args(const us_eval *k, const float *packed, float lo, float hi,
+                             void *scratch);
 
 #endif

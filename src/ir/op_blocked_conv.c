@@ -7,13 +7,10 @@
  * Conv: it is the meaning.
  */
 #include <math.h>
-#include <string.h>
 
 #include "base/ctx.h"
 #include "ir/ewise.h"
 #include "ir/op_blocked.h"
-#include "ir/op_window.h"
-#include "kernel/conv.h"
 
 /* clang-format off */
 static const us_param blocked_conv_in[] = {
@@ -37,6 +34,16 @@ const us_schema blocked_conv_schemas[] = {
 /* clang-format on */
 
 _Static_assert(offsetof(us_p_blocked_conv, conv) == 0, "conv must be first");
+
+static us_blocked said(const us_p_blocked_conv *p)
+{
+    return (us_blocked){.block = p->block,
+                        .group = p->conv.group,
+                        .plain = p->plain != 0,
+                        .plain_out = p->plain_out != 0,
+                        .lo = p->lo,
+                        .hi = p->hi};
+}
 
 static us_window_attrs window_attrs(const us_p_conv *p, us_ints kernel)
 {
@@ -84,29 +91,6 @@ us_err blocked_conv_infer(us_infer *k)
 
 /* --- as it is meant -------------------------------------------------------------------------------------- */
 
-/* Input 0 as Conv reads it. */
-static us_err plain_input(us_eval *k, const us_tensor *w, us_tensor *out)
-{
-    const us_p_blocked_conv *p = k->params;
-    us_tensor x;
-    US_TRY(us_eval_in_dense(k, 0, &x));
-    if (p->plain) {
-        *out = x;
-        return US_OK;
-    }
-    int64_t c = w->dims[1] * p->conv.group;
-    if (x.rank != 5 || x.dims[1] != us_blocks_of(c, x.dims[4]) ||
-        (w->rank == 3 && x.dims[2] != 1))
-        return us_eval_fail(k, US_SHAPE, "input of rank %d is not %lld blocked channels",
-                            x.rank, (long long)c);
-    int64_t d[4] = {x.dims[0], c, x.dims[2], x.dims[3]};
-    if (w->rank == 3) d[2] = x.dims[3];
-    US_TRY(us_tensor_init(k->c, out, US_F32, w->rank, d, NULL));
-    US_TRY(us_eval_scratch(k, us_tensor_bytes(out), &out->data));
-    if (us_tensor_count(out)) us_unblock_tensor(&x, out);
-    return US_OK;
-}
-
 enum { FIRST_E = 4 };
 
 static bool program_of(const us_eval *k, us_ew_prog *prog)
@@ -124,7 +108,7 @@ static us_err run_program(us_eval *k)
     us_tensor dense[US_EW_IN], *y = &k->out[0]->t;
     const us_tensor *in[US_EW_IN] = {y};
     const void *data[US_EW_IN] = {y->data};
-    void *scratch = NULL;
+    void *scratch;
     if (us_tensor_count(y) == 0) return US_OK;
     bool ok = program_of(k, &prog);
     for (size_t i = 1; ok && i < prog.n_in; i++) {
@@ -134,7 +118,7 @@ static us_err run_program(us_eval *k)
     }
     if (!ok || !us_ew_walk_init(&w, us_kernels_get(k->c)->map, &prog, in, y))
         return us_eval_fail(k, US_SHAPE, "its program does not fit");
-    if (w.scratch) US_TRY(us_eval_scratch(k, w.scratch, &scratch));
+    US_TRY(us_eval_scratch(k, w.scratch, &scratch));
     us_ew_walk_run(&w, NULL, data, y->data, scratch);
     return US_OK;
 }
@@ -142,15 +126,8 @@ static us_err run_program(us_eval *k)
 us_err blocked_conv_eval(us_eval *k)
 {
     const us_p_blocked_conv *p = k->params;
-    us_tensor x, w, plain;
-    US_TRY(us_eval_in_dense(k, 1, &w));
-    if (w.rank < 3 || w.rank > 4 || p->block < 1 || p->block > 64)
-        return us_eval_fail(k, US_SHAPE, "weight of rank %d, blocks of %lld", w.rank,
-                            (long long)p->block);
-    US_TRY(plain_input(k, &w, &x));
-    const us_tensor *in[3] = {&x, &w, us_eval_opt(k, 2)};
-    US_TRY(us_eval_inner(k, conv_eval, &p->conv, 3, in, &plain));
-    US_TRY(us_blocked_finish(k, &plain, p->block, p->plain_out != 0, p->lo, p->hi));
+    us_blocked how = said(p);
+    US_TRY(us_blocked_eval(k, &how, conv_eval, &p->conv));
     return p->code.n ? run_program(k) : US_OK;
 }
 
@@ -160,7 +137,6 @@ typedef struct ready {
     const us_conv_kernels *f;
     us_conv_choice choice;
     float *packed;
-    bool plain;
 } ready;
 
 /* What the weights say; sizes of the input are not known yet. */
@@ -186,23 +162,19 @@ static us_conv_dims dims_of(const us_p_blocked_conv *p, const us_tensor *w)
     return s;
 }
 
-static bool weights_fit(const us_p_blocked_conv *p, const us_tensor *w, const us_tensor *b)
+static bool fits(us_ints per_axis, int n)
 {
-    size_t n = (size_t)w->rank - 2;
-    return w->dtype == US_F32 && w->rank >= 3 && w->rank <= 4 && us_tensor_contiguous(w) &&
-           us_tensor_count(w) > 0 && p->conv.group > 0 && w->dims[0] % p->conv.group == 0 &&
-           (p->conv.strides.n == 0 || p->conv.strides.n == n) &&
-           (p->conv.dilations.n == 0 || p->conv.dilations.n == n) &&
-           (!b || (us_tensor_contiguous(b) && us_tensor_count(b) == w->dims[0]));
+    return per_axis.n == 0 || per_axis.n == (size_t)n;
 }
 
 us_err blocked_conv_prepare(us_eval *k, const void **out)
 {
     const us_p_blocked_conv *p = k->params;
     const us_conv_kernels *f = us_kernels_get(k->c)->conv;
-    const us_tensor *w = us_eval_opt(k, 1), *b = us_eval_opt(k, 2);
-    bool has_bias = k->n->n_in > 2 && k->n->in[2] != US_NIL;
-    if (!w || (has_bias && !b) || !weights_fit(p, w, b) || (size_t)p->block != f->block)
+    const us_tensor *w, *b;
+    us_blocked how = said(p);
+    if (!us_blocked_weights(k, &how, &w, &b) || !fits(p->conv.strides, w->rank - 2) ||
+        !fits(p->conv.dilations, w->rank - 2))
         return US_OK;
     us_conv_dims s = dims_of(p, w);
     us_conv_choice choice;
@@ -214,7 +186,7 @@ us_err blocked_conv_prepare(us_eval *k, const void **out)
     US_TRY(us_eval_packed(k, choice.floats * sizeof(float), &packed, &there));
     if (!there) us_conv_pack(f, &s, &choice, w->data, b ? b->data : NULL, packed);
     ready *r = mem;
-    *r = (ready){f, choice, packed, s.plain};
+    *r = (ready){f, choice, packed};
     *out = r;
     return US_OK;
 }
@@ -268,10 +240,9 @@ static bool set_tail(us_eval *k, const us_tensor *y, tail *t)
             return false;
         int axis = x->rank - y->rank + 1;
         bool channel = us_tensor_count(x) == (int64_t)(t->blocks * t->block) && axis >= 0 &&
-                       x->dims[axis] == y->dims[1] && t->block % map->width == 0;
+                       x->dims[axis] == y->dims[1] && t->block == map->width;
         t->prog.repeats[i] = us_tensor_count(x) != us_tensor_count(y);
-        if (t->prog.repeats[i] && (p->plain_out || !channel || t->block != map->width))
-            return false;
+        if (t->prog.repeats[i] && (p->plain_out || !channel)) return false;
     }
     return true;
 }
@@ -279,13 +250,7 @@ static bool set_tail(us_eval *k, const us_tensor *y, tail *t)
 static us_err run_bound(us_eval *k, const void *state, void *scratch)
 {
     const bound *b = state;
-    us_conv_args a = {.x = k->in[0]->t.data,
-                      .packed = b->packed,
-                      .res = k->n_in > 3 && k->in[3] ? k->in[3]->t.data : NULL,
-                      .y = k->out[0]->t.data,
-                      .lo = b->lo,
-                      .hi = b->hi,
-                      .scratch = scratch};
+    us_conv_args a = us_blocked_args(k, b->packed, b->lo, b->hi, scratch);
     tail_run r = {.t = &b->tail};
     if (b->has_tail) {
         for (size_t i = 1; i < b->tail.prog.prog.n_in; i++)
@@ -318,33 +283,19 @@ static void lay_down(us_conv_dims *s)
 }
 
 /* Everything that depends on shapes; false: they do not fit. */
-static bool settle(us_eval *k, const us_tensor *x, const us_tensor *w, const us_tensor *y,
-                   us_conv_dims *s)
+static bool settle(us_eval *k, const us_tensor *x, const us_tensor *w, us_conv_dims *s)
 {
     const us_p_blocked_conv *p = k->params;
-    const us_tensor *z = us_eval_opt(k, 3);
-    int n = w->rank - 2, at = space_at(p, w->rank);
+    us_blocked how = said(p);
+    int n = w->rank - 2;
     if (x->rank != (p->plain ? w->rank : 5)) return false;
     us_window win;
     us_window_attrs a = window_attrs(&p->conv, (us_ints){w->dims + 2, (size_t)n});
-    if (us_window_set(&win, n, x->dims + at, &a)) return false;
+    if (us_window_set(&win, n, x->dims + space_at(p, w->rank), &a)) return false;
     *s = dims_of(p, w);
-    s->n = (size_t)x->dims[0];
-    s->h = n == 2 ? (size_t)win.in[0] : 1;
-    s->w = (size_t)win.in[n - 1];
-    s->oh = n == 2 ? (size_t)win.out[0] : 1;
-    s->ow = (size_t)win.out[n - 1];
-    s->top = n == 2 ? (ptrdiff_t)win.begin[0] : 0;
-    s->left = (ptrdiff_t)win.begin[n - 1];
+    if (!us_blocked_settle(k, &how, &win, s)) return false;
     lay_down(s);
-    int64_t c = (int64_t)s->c, d[4] = {x->dims[0], (int64_t)s->m, win.out[0], win.out[n - 1]},
-            want[5];
-    int rank = us_blocked_out(w->rank, d, p->block, p->plain_out != 0, want);
-    if (y->rank != rank || (z && z->rank != rank)) return false;
-    for (int i = 0; i < rank; i++)
-        if (y->dims[i] != want[i] || (z && z->dims[i] != want[i])) return false;
-    return x->dims[1] == (p->plain ? c : us_blocks_of(c, p->block)) &&
-           (p->plain || (x->dims[4] == p->block && (n == 2 || x->dims[2] == 1)));
+    return true;
 }
 
 us_err blocked_conv_bind(us_eval *k, us_call *call)
@@ -356,7 +307,7 @@ us_err blocked_conv_bind(us_eval *k, us_call *call)
     call->kernel = "weights are not constant, or no kernel takes their groups";
     if (!r || !x || !w || !y) return US_OK;
     call->kernel = "shapes do not fit";
-    if (!settle(k, x, w, y, &s)) return US_OK;
+    if (!settle(k, x, w, &s)) return US_OK;
     void *mem, *taps;
     US_TRY(us_eval_keep(k, sizeof(bound), &mem));
     US_TRY(us_eval_keep(k, s.kh * s.kw * sizeof(ptrdiff_t), &taps));

@@ -3,14 +3,11 @@
  * Y = min(hi, max(lo, ConvTranspose(X, W, B) + Z)); X, Y and Z lie in blocks, one or two dimensions of space. The kernels take it phase
  * by phase (kernel/conv.h), weights packed once per plan. The plain form takes everything apart and runs ConvTranspose.
  */
-#include <string.h>
-
 #include <math.h>
+#include <string.h>
 
 #include "base/ctx.h"
 #include "ir/op_blocked.h"
-#include "ir/op_window.h"
-#include "kernel/conv.h"
 
 /* clang-format off */
 static const us_param blocked_deconv_in[] = {
@@ -53,38 +50,21 @@ us_err blocked_deconv_infer(us_infer *k)
     return us_infer_out(k, 0, US_F32, p->plain_out ? w->rank : 5, d);
 }
 
-/* --- as it is meant -------------------------------------------------------------------------------------- */
-
-/* Input 0 as ConvTranspose reads it. */
-static us_err plain_input(us_eval *k, const us_tensor *w, us_tensor *out)
+static us_blocked said(const us_p_blocked_deconv *p)
 {
-    us_tensor x;
-    US_TRY(us_eval_in_dense(k, 0, &x));
-    int64_t c = w->dims[0];
-    if (x.rank != 5 || x.dims[1] != us_blocks_of(c, x.dims[4]) ||
-        (w->rank == 3 && x.dims[2] != 1))
-        return us_eval_fail(k, US_SHAPE, "input of rank %d is not %lld blocked channels",
-                            x.rank, (long long)c);
-    int64_t d[4] = {x.dims[0], c, x.dims[2], x.dims[3]};
-    if (w->rank == 3) d[2] = x.dims[3];
-    US_TRY(us_tensor_init(k->c, out, US_F32, w->rank, d, NULL));
-    US_TRY(us_eval_scratch(k, us_tensor_bytes(out), &out->data));
-    if (us_tensor_count(out)) us_unblock_tensor(&x, out);
-    return US_OK;
+    return (us_blocked){.block = p->block,
+                        .group = p->conv.group,
+                        .transposed = true,
+                        .plain_out = p->plain_out != 0,
+                        .lo = p->lo,
+                        .hi = p->hi};
 }
 
 us_err blocked_deconv_eval(us_eval *k)
 {
     const us_p_blocked_deconv *p = k->params;
-    us_tensor x, w, plain;
-    US_TRY(us_eval_in_dense(k, 1, &w));
-    if (w.rank < 3 || w.rank > 4 || p->block < 1 || p->block > 64)
-        return us_eval_fail(k, US_SHAPE, "weight of rank %d, blocks of %lld", w.rank,
-                            (long long)p->block);
-    US_TRY(plain_input(k, &w, &x));
-    const us_tensor *in[3] = {&x, &w, us_eval_opt(k, 2)};
-    US_TRY(us_eval_inner(k, conv_transpose_eval, &p->conv, 3, in, &plain));
-    return us_blocked_finish(k, &plain, p->block, p->plain_out != 0, p->lo, p->hi);
+    us_blocked how = said(p);
+    return us_blocked_eval(k, &how, conv_transpose_eval, &p->conv);
 }
 
 /* --- prepared and bound ------------------------------------------------------------------------------------ */
@@ -117,27 +97,23 @@ static us_conv_dims dims_of(const us_p_blocked_deconv *p, const us_tensor *w)
                           .dw = entry(a->dilations, n, n - 1)};
 }
 
-static bool weights_fit(const us_p_blocked_deconv *p, const us_tensor *w, const us_tensor *b)
+/* Strides and dilations that phases are made of. */
+static bool has_phases(const us_p_conv_transpose *a)
 {
-    const us_p_conv_transpose *a = &p->conv;
-    if (w->dtype != US_F32 || w->rank < 3 || w->rank > 4 || !us_tensor_contiguous(w) ||
-        us_tensor_count(w) <= 0 || a->group < 1 || w->dims[0] % a->group)
-        return false;
     for (size_t i = 0; i < a->strides.n; i++)
         if (a->strides.p[i] < 1 || a->strides.p[i] > US_CONV_MAX_PHASES) return false;
     for (size_t i = 0; i < a->dilations.n; i++)
         if (a->dilations.p[i] < 1) return false;
-    return !b || (us_tensor_contiguous(b) && us_tensor_count(b) == w->dims[1] * a->group);
+    return true;
 }
 
 us_err blocked_deconv_prepare(us_eval *k, const void **out)
 {
     const us_p_blocked_deconv *p = k->params;
     const us_conv_kernels *f = us_kernels_get(k->c)->conv;
-    const us_tensor *w = us_eval_opt(k, 1), *b = us_eval_opt(k, 2);
-    bool has_bias = k->n->n_in > 2 && k->n->in[2] != US_NIL;
-    if (!w || (has_bias && !b) || !weights_fit(p, w, b) || (size_t)p->block != f->block)
-        return US_OK;
+    const us_tensor *w, *b;
+    us_blocked how = said(p);
+    if (!us_blocked_weights(k, &how, &w, &b) || !has_phases(&p->conv)) return US_OK;
     us_conv_dims s = dims_of(p, w);
     void *mem, *packed, *work;
     bool there;
@@ -166,43 +142,23 @@ typedef struct bound {
 static us_err run_bound(us_eval *k, const void *state, void *scratch)
 {
     const bound *b = state;
-    us_conv_args a = {.x = k->in[0]->t.data,
-                      .packed = b->packed,
-                      .res = k->n_in > 3 && k->in[3] ? k->in[3]->t.data : NULL,
-                      .y = k->out[0]->t.data,
-                      .lo = b->lo,
-                      .hi = b->hi,
-                      .scratch = scratch};
+    us_conv_args a = us_blocked_args(k, b->packed, b->lo, b->hi, scratch);
     us_deconv_run(&b->dv, &a, k->c->pool);
     return US_OK;
 }
 
 /* Everything that depends on shapes; false: they do not fit. */
-static bool settle(us_eval *k, const us_tensor *x, const us_tensor *w, const us_tensor *y,
-                   us_conv_dims *s)
+static bool settle(us_eval *k, const us_tensor *x, const us_tensor *w, us_conv_dims *s)
 {
     const us_p_blocked_deconv *p = k->params;
-    const us_tensor *z = us_eval_opt(k, 3);
+    us_blocked how = said(p);
     int n = w->rank - 2;
     us_window win;
     if (x->rank != 5 || us_transposed_window(&win, n, x->dims + 4 - n,
                                              (us_ints){w->dims + 2, (size_t)n}, &p->conv))
         return false;
     *s = dims_of(p, w);
-    s->n = (size_t)x->dims[0];
-    s->h = n == 2 ? (size_t)win.in[0] : 1;
-    s->w = (size_t)win.in[n - 1];
-    s->oh = n == 2 ? (size_t)win.out[0] : 1;
-    s->ow = (size_t)win.out[n - 1];
-    s->top = n == 2 ? (ptrdiff_t)win.begin[0] : 0;
-    s->left = (ptrdiff_t)win.begin[n - 1];
-    int64_t d[4] = {x->dims[0], (int64_t)s->m, win.out[0], win.out[n - 1]}, want[5];
-    int rank = us_blocked_out(w->rank, d, p->block, p->plain_out != 0, want);
-    if (y->rank != rank || (z && z->rank != rank)) return false;
-    for (int i = 0; i < rank; i++)
-        if (y->dims[i] != want[i] || (z && z->dims[i] != want[i])) return false;
-    return x->dims[1] == us_blocks_of((int64_t)s->c, p->block) && x->dims[4] == p->block &&
-           (n == 2 || x->dims[2] == 1);
+    return us_blocked_settle(k, &how, &win, s);
 }
 
 us_err blocked_deconv_bind(us_eval *k, us_call *call)
@@ -214,7 +170,7 @@ us_err blocked_deconv_bind(us_eval *k, us_call *call)
     call->kernel = "weights are not constant, or no kernel takes their groups";
     if (!r || !x || !w || !y) return US_OK;
     call->kernel = "shapes do not fit";
-    if (!settle(k, x, w, y, &s)) return US_OK;
+    if (!settle(k, x, w, &s)) return US_OK;
     void *mem, *phases, *taps;
     US_TRY(us_eval_keep(k, sizeof(bound), &mem));
     US_TRY(us_eval_keep(k, r->choice.n * sizeof(us_conv), &phases));

@@ -1,8 +1,6 @@
 /* ir/op_dft_bind.c - STFT and DFT of real float signals whose length is a power of two, for known shapes: tables made once, as many
  * frames at a time as a vector has lanes. Other lengths, complex signals and inverse transforms run as they come, in double (op_dft.c).
  */
-#include <string.h>
-
 #include "base/pool.h"
 #include "ir/op_util.h"
 #include "ir/params_signal.h"
@@ -89,20 +87,11 @@ static us_err run(us_eval *k, const void *state, void *scratch)
     const spectrum *s = state;
     job j = {s, k->in[0]->t.data, s->window ? k->in[2]->t.data : NULL, k->out[0]->t.data,
              scratch};
-    if (s->parts == 1)
-        run_parts(&j, 0, 1);
-    else
-        us_pool_run(k->c->pool, s->parts, 1, run_parts, &j);
+    us_pool_run(k->c->pool, s->parts, 1, run_parts, &j);
     return US_OK;
 }
 
 /* --- binding ---------------------------------------------------------------------------------------- */
-
-static const us_tensor *dense_f32(us_eval *k, size_t i)
-{
-    const us_tensor *t = us_eval_opt(k, i);
-    return t && t->dtype == US_F32 && us_tensor_contiguous(t) ? t : NULL;
-}
 
 /* Input i, an integer that is known now, or `fallback` when absent; false: not known, or not positive. */
 static bool number(us_eval *k, size_t i, int64_t fallback, int64_t *out)
@@ -124,7 +113,7 @@ static bool is_power(size_t n)
 /* s is filled in up to `window`. */
 static us_err bind(us_eval *k, spectrum *s, us_call *call)
 {
-    void *roots, *order, *keep;
+    void *roots, *order;
     s->kernels = us_kernels_get(k->c)->fft;
     size_t lanes = s->kernels->lanes, in_all = (s->all + lanes - 1) / lanes;
     double work = 16 * (double)s->n * (double)s->all;
@@ -138,20 +127,18 @@ static us_err bind(us_eval *k, spectrum *s, us_call *call)
     s->roots = roots;
     s->order = order;
     US_TRY(us_eval_work(k, work));
-    US_TRY(us_eval_keep(k, sizeof *s, &keep));
-    memcpy(keep, s, sizeof *s);
-    *call = (us_call){
-        .run = run, .state = keep, .scratch = s->parts * s->each, .kernel = s->kernels->name};
-    return US_OK;
+    call->scratch = s->parts * s->each;
+    return us_call_make(k, call, run, s, sizeof *s, s->kernels->name);
 }
 
 us_err stft_bind(us_eval *k, us_call *call)
 {
     const us_p_stft *p = k->params;
-    const us_tensor *x = dense_f32(k, 0), *w = us_eval_opt(k, 2), *y = us_eval_opt_out(k, 0);
+    const us_tensor *x = us_eval_dense_f32(k, 0), *w = us_eval_opt(k, 2),
+                    *y = us_eval_opt_out(k, 0);
     int64_t step, n;
     call->kernel = "not real float32 in frames of a known power of two";
-    if (!x || !y || y->dtype != US_F32 || (w && !dense_f32(k, 2))) return US_OK;
+    if (!x || !y || y->dtype != US_F32 || (w && !us_eval_dense_f32(k, 2))) return US_OK;
     if (x->rank < 2 || (x->rank == 3 && x->dims[2] != 1) || x->rank > 3) return US_OK;
     if (!number(k, 1, 0, &step) || !number(k, 3, w ? us_tensor_count(w) : 0, &n)) return US_OK;
     if (!is_power((size_t)n) || x->dims[1] < n || (w && us_tensor_count(w) != n)) return US_OK;
@@ -168,7 +155,8 @@ us_err stft_bind(us_eval *k, us_call *call)
 us_err dft_bind(us_eval *k, us_call *call)
 {
     const us_p_dft *p = k->params;
-    const us_tensor *x = dense_f32(k, 0), *axis = us_eval_opt(k, 2), *y = us_eval_opt_out(k, 0);
+    const us_tensor *x = us_eval_dense_f32(k, 0), *axis = us_eval_opt(k, 2),
+                    *y = us_eval_opt_out(k, 0);
     int64_t at = -2, n;
     call->kernel = "not a real float32 signal of a power of two along the last axis";
     if (!x || !y || y->dtype != US_F32 || x->rank < 2 || x->dims[x->rank - 1] != 1 ||

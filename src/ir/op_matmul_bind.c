@@ -6,20 +6,11 @@
 #include "ir/op_util.h"
 #include "ir/product.h"
 
-enum { MOST_ITEMS = 1 << 16 }; /* of a batch whose places are written down */
-
-static const us_tensor *dense_f32(us_eval *k, size_t i)
-{
-    const us_tensor *t = us_eval_opt(k, i);
-    bool ok = t && t->dtype == US_F32 && us_tensor_contiguous(t) && us_tensor_count(t) > 0;
-    return ok ? t : NULL;
-}
-
 /* --- MatMul -------------------------------------------------------------------------------------- */
 
 us_err matmul_prepare(us_eval *k, const void **out)
 {
-    const us_tensor *b = dense_f32(k, 1);
+    const us_tensor *b = us_eval_dense_f32(k, 1);
     if (!b || b->rank == 0 || us_dims_product(b->dims, 0, b->rank - 2) != 1) return US_OK;
     us_gemm_weights g = {.n = b->rank == 1 ? 1 : (size_t)b->dims[b->rank - 1],
                          .k = (size_t)b->dims[b->rank == 1 ? 0 : b->rank - 2],
@@ -39,7 +30,7 @@ static us_err bind_batch(us_eval *k, const us_tensor *a, const us_tensor *b, us_
     int64_t dims[US_MAX_RANK];
     size_t steps[US_MAX_RANK][3], item[3] = {p->m * p->k, p->k * p->n, p->m * p->n};
     int ra = a->rank - 2, rb = b->rank - 2, r = US_MAX(ra, rb);
-    if (p->batch > MOST_ITEMS) {
+    if (p->batch > US_PRODUCT_ITEMS) {
         call->kernel = "a batch of more than 65536";
         return US_OK;
     }
@@ -72,7 +63,8 @@ static bool weighted(const us_weights *w, const us_tensor *a, us_product *p)
 
 us_err matmul_bind(us_eval *k, us_call *call)
 {
-    const us_tensor *a = dense_f32(k, 0), *b = dense_f32(k, 1), *y = us_eval_opt_out(k, 0);
+    const us_tensor *a = us_eval_dense_f32(k, 0), *b = us_eval_dense_f32(k, 1),
+                    *y = us_eval_opt_out(k, 0);
     us_product p = us_product_none;
     if (!a || !b || !y) {
         call->kernel = "not float32";
@@ -141,9 +133,10 @@ static us_err bind_weighted_gemm(us_eval *k, const us_tensor *a, const us_tensor
 us_err gemm_bind(us_eval *k, us_call *call)
 {
     const us_p_gemm *g = k->params;
-    const us_tensor *a = dense_f32(k, 0), *b = dense_f32(k, 1), *c = us_eval_opt(k, 2);
+    const us_tensor *a = us_eval_dense_f32(k, 0), *b = us_eval_dense_f32(k, 1),
+                    *c = us_eval_opt(k, 2);
     us_product p = us_product_none;
-    if (!a || !b || a->rank != 2 || b->rank != 2 || (c && !dense_f32(k, 2)) ||
+    if (!a || !b || a->rank != 2 || b->rank != 2 || (c && !us_eval_dense_f32(k, 2)) ||
         !us_eval_opt_out(k, 0)) {
         call->kernel = "not float32 matrices";
         return US_OK;

@@ -13,17 +13,10 @@ typedef struct columns {
     int kind;
 } columns;
 
-static const us_tensor *dense_f32(us_eval *k, size_t i)
-{
-    const us_tensor *t = us_eval_opt(k, i);
-    return t && t->dtype == US_F32 && us_tensor_contiguous(t) && us_tensor_count(t) > 0 ? t
-                                                                                        : NULL;
-}
-
 /* Floats, and as many come out. */
 static us_err bind_columns(us_eval *k, int kind, us_call_fn *run, us_call *call)
 {
-    const us_tensor *x = dense_f32(k, 0), *y = us_eval_opt_out(k, 0);
+    const us_tensor *x = us_eval_dense_f32(k, 0), *y = us_eval_opt_out(k, 0);
     void *keep;
     if (!x || !y || us_tensor_count(x) != us_tensor_count(y)) {
         call->kernel = "not float32";
@@ -236,7 +229,7 @@ us_err ml_feature_vectorizer_bind(us_eval *k, us_call *call)
     v->n = (size_t)y->dims[0];
     v->d = d;
     for (size_t i = 0; i < k->n_in; i++) {
-        const us_tensor *x = dense_f32(k, i);
+        const us_tensor *x = us_eval_dense_f32(k, i);
         int64_t want = p->inputdimensions.p[i];
         if (!x || x->rank < 1 || x->rank > 2 || want < 0 || want > INT32_MAX ||
             (x->rank == 2 ? x->dims[0] : 1) != y->dims[0])

@@ -610,7 +610,6 @@ static us_err run_regressor(us_eval *k, const void *state, void *scratch)
 static us_err bind(us_eval *k, tree_call *t, us_call_fn *run, us_call *call)
 {
     const us_tensor *x = us_eval_opt(k, 0), *y = us_eval_opt_out(k, run == run_classifier);
-    void *keep;
     if (!x || x->dtype != US_F32 || x->rank < 1 || x->rank > 2 || !us_tensor_contiguous(x)) {
         call->kernel = "not rows of float32";
         return US_OK;
@@ -626,12 +625,7 @@ static us_err bind(us_eval *k, tree_call *t, us_call_fn *run, us_call *call)
         !us_forest_scratch(t->f->packed, t->rows, &call->scratch))
         return US_OK;
     US_TRY(us_eval_work(k, 32 * (double)t->f->n_roots * (double)t->rows));
-    US_TRY(us_eval_keep(k, sizeof *t, &keep));
-    memcpy(keep, t, sizeof *t);
-    call->state = keep;
-    call->run = run;
-    call->kernel = "us_forest";
-    return US_OK;
+    return us_call_make(k, call, run, t, sizeof *t, "us_forest");
 }
 
 us_err ml_tree_ensemble_classifier_bind(us_eval *k, us_call *call)

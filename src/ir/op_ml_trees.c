@@ -317,7 +317,6 @@ us_err ml_tree_ensemble_bind(us_eval *k, us_call *call)
 {
     trees_call t = {.f = k->prepared};
     const us_tensor *x = us_eval_opt(k, 0), *y = us_eval_opt_out(k, 0);
-    void *keep;
     if (!x || !y || x->dtype != US_F32 || x->rank != 2 || !us_tensor_contiguous(x)) {
         call->kernel = "not rows of float32";
         return US_OK;
@@ -332,10 +331,5 @@ us_err ml_tree_ensemble_bind(us_eval *k, us_call *call)
         !us_forest_scratch(t.f->packed, t.rows, &call->scratch))
         return US_OK;
     US_TRY(us_eval_work(k, 32 * (double)t.f->p->tree_roots.n * (double)t.rows));
-    US_TRY(us_eval_keep(k, sizeof t, &keep));
-    memcpy(keep, &t, sizeof t);
-    call->state = keep;
-    call->run = run;
-    call->kernel = "us_forest";
-    return US_OK;
+    return us_call_make(k, call, run, &t, sizeof t, "us_forest");
 }

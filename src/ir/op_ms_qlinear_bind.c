@@ -36,11 +36,6 @@ static bool read_quant(us_eval *k, size_t i, us_dtype type, quant *out)
     return isfinite(out->scale) && out->scale > 0;
 }
 
-static bool is_8bit(const us_tensor *t)
-{
-    return t && (t->dtype == US_U8 || t->dtype == US_I8);
-}
-
 static const char *const not_constant = "scales or zero points that are not constant";
 
 /* What a byte stands for, and the byte that stands for a number. */
@@ -113,10 +108,7 @@ static us_err run_two(us_eval *k, const void *state, void *scratch)
     const two *v = state;
     two_job j = {v, k->in[v->swapped ? 3 : 0]->t.data, k->in[v->swapped ? 0 : 3]->t.data,
                  k->out[0]->t.data};
-    if (v->n <= CHUNK)
-        two_piece(&j, 0, v->n);
-    else
-        us_pool_run(k->c->pool, v->n, CHUNK, two_piece, &j);
+    us_pool_run(k->c->pool, v->n, CHUNK, two_piece, &j);
     return US_OK;
 }
 
@@ -137,7 +129,8 @@ static bool repeats(const us_tensor *x, const us_tensor *y, two *v)
     return at == y->rank;
 }
 
-static bool same_dims(const us_tensor *x, const us_tensor *y)
+/* One that broadcasts to y and has as many numbers has its dims. */
+static bool same_count(const us_tensor *x, const us_tensor *y)
 {
     return us_tensor_count(x) == us_tensor_count(y);
 }
@@ -169,23 +162,20 @@ static us_err bind_two(us_eval *k, bool adds, us_call *call)
     const us_tensor *a = us_eval_opt(k, 0), *b = us_eval_opt(k, 3), *y = us_eval_opt_out(k, 0);
     quant qa, qb, qy;
     two v = {.kernels = us_kernels_get(k->c)->int8, .adds = adds};
-    void *mem;
-    if (!is_8bit(a) || !b || !y || b->dtype != a->dtype || y->dtype != a->dtype) return US_OK;
+    if (!us_is_8bit(a) || !b || !y || b->dtype != a->dtype || y->dtype != a->dtype)
+        return US_OK;
     call->kernel = not_constant;
     if (!read_quant(k, 1, a->dtype, &qa) || !read_quant(k, 4, a->dtype, &qb) ||
         !read_quant(k, 6, a->dtype, &qy))
         return US_OK;
     v.n = (size_t)us_tensor_count(y);
-    v.swapped = !same_dims(a, y);
+    v.swapped = !same_count(a, y);
     call->kernel = "operands that broadcast in several axes, or both";
-    if (!same_dims(v.swapped ? b : a, y) || !repeats(v.swapped ? a : b, y, &v)) return US_OK;
+    if (!same_count(v.swapped ? b : a, y) || !repeats(v.swapped ? a : b, y, &v)) return US_OK;
     bool is_signed = a->dtype == US_I8;
     if (!(adds ? set_add(&v, &qa, &qb, &qy, is_signed) : set_mul(&v, &qa, &qb, &qy, is_signed)))
         return US_OK;
-    US_TRY(us_eval_keep(k, sizeof v, &mem));
-    *(two *)mem = v;
-    *call = (us_call){.run = run_two, .state = mem, .kernel = v.kernels->rows_name};
-    return US_OK;
+    return us_call_make(k, call, run_two, &v, sizeof v, v.kernels->rows_name);
 }
 
 us_err ms_qlinear_add_bind(us_eval *k, us_call *call)
@@ -221,10 +211,7 @@ static us_err run_table(us_eval *k, const void *state, void *scratch)
     (void)scratch;
     table_job j = {state, k->in[0]->t.data, k->out[0]->t.data};
     size_t n = (size_t)us_tensor_count(&k->in[0]->t);
-    if (n <= CHUNK)
-        look_up(&j, 0, n);
-    else
-        us_pool_run(k->c->pool, n, CHUNK, look_up, &j);
+    us_pool_run(k->c->pool, n, CHUNK, look_up, &j);
     return US_OK;
 }
 
@@ -234,21 +221,17 @@ static us_err bind_table(us_eval *k, us_unary f, const double *par, us_call *cal
     us_un_fn *fn = us_ref_unary(f, US_F32);
     quant from, to;
     float in[256], out[256];
-    void *mem;
-    if (!is_8bit(x) || !us_eval_opt_out(k, 0) || !fn) return US_OK;
+    if (!us_is_8bit(x) || !us_eval_opt_out(k, 0) || !fn) return US_OK;
     call->kernel = not_constant;
     if (!read_quant(k, 1, x->dtype, &from) || !read_quant(k, 3, x->dtype, &to)) return US_OK;
     bool is_signed = x->dtype == US_I8;
     for (unsigned i = 0; i < 256; i++)
         in[i] = value_of(i, is_signed, &from);
     fn(out, in, 256, 1, par);
-    US_TRY(us_eval_keep(k, sizeof(table), &mem));
-    table *v = mem;
-    v->kernels = us_kernels_get(k->c)->int8;
+    table v = {.kernels = us_kernels_get(k->c)->int8};
     for (unsigned i = 0; i < 256; i++)
-        v->of[i] = byte_of(out[i], is_signed, &to);
-    *call = (us_call){.run = run_table, .state = mem, .kernel = "table of 256"};
-    return US_OK;
+        v.of[i] = byte_of(out[i], is_signed, &to);
+    return us_call_make(k, call, run_table, &v, sizeof v, "table of 256");
 }
 
 us_err ms_qlinear_sigmoid_bind(us_eval *k, us_call *call)
@@ -297,15 +280,14 @@ us_err ms_qlinear_concat_bind(us_eval *k, us_call *call)
     const us_p_concat *p = k->params;
     const us_tensor *y = us_eval_opt_out(k, 0);
     quant to, from;
-    void *mem, *pieces, *same, *tables;
-    if (!is_8bit(y) || k->n_in < 5 || (k->n_in - 2) % 3) return US_OK;
+    void *pieces, *same, *tables;
+    if (!us_is_8bit(y) || k->n_in < 5 || (k->n_in - 2) % 3) return US_OK;
     call->kernel = not_constant;
     if (!read_quant(k, 0, y->dtype, &to)) return US_OK;
     size_t n = (k->n_in - 2) / 3;
     int axis = (int)(p->axis < 0 ? p->axis + y->rank : p->axis);
     bool is_signed = y->dtype == US_I8;
     if (axis < 0 || axis >= y->rank) return US_OK;
-    US_TRY(us_eval_keep(k, sizeof(joined), &mem));
     US_TRY(us_eval_keep(k, n * sizeof(size_t), &pieces));
     US_TRY(us_eval_keep(k, n, &same));
     US_TRY(us_eval_keep(k, n * 256, &tables));
@@ -323,11 +305,10 @@ us_err ms_qlinear_concat_bind(us_eval *k, us_call *call)
         }
         ((bool *)same)[i] = unchanged;
     }
-    *(joined *)mem = (joined){n,      (size_t)us_dims_product(y->dims, 0, axis),
-                              pieces, same,
-                              tables, us_kernels_get(k->c)->int8};
-    *call = (us_call){.run = run_concat, .state = mem, .kernel = "tables of 256"};
-    return US_OK;
+    joined v = {n,      (size_t)us_dims_product(y->dims, 0, axis),
+                pieces, same,
+                tables, us_kernels_get(k->c)->int8};
+    return us_call_make(k, call, run_concat, &v, sizeof v, "tables of 256");
 }
 
 /* --- pools with channels last --------------------------------------------------------------------------- */
@@ -414,10 +395,7 @@ static us_err run_pool(us_eval *k, const void *state, void *scratch)
     const pooled *v = state;
     pool_job j = {v, k->in[0]->t.data, k->out[0]->t.data};
     size_t rows = v->n * (size_t)v->w.out[0], each = CHUNK / (v->c * (size_t)v->w.out[1]) + 1;
-    if (rows <= each)
-        pool_rows(&j, 0, rows);
-    else
-        us_pool_run(k->c->pool, rows, each, pool_rows, &j);
+    us_pool_run(k->c->pool, rows, each, pool_rows, &j);
     return US_OK;
 }
 
@@ -425,7 +403,8 @@ static us_err run_pool(us_eval *k, const void *state, void *scratch)
 static bool set_window(us_eval *k, const us_window_attrs *a, pooled *v)
 {
     const us_tensor *x = us_eval_opt(k, 0), *y = us_eval_opt_out(k, 0);
-    if (!is_8bit(x) || !y || x->rank != 4 || y->rank != 4 || y->dtype != x->dtype) return false;
+    if (!us_is_8bit(x) || !y || x->rank != 4 || y->rank != 4 || y->dtype != x->dtype)
+        return false;
     if (us_window_set(&v->w, 2, x->dims + 1, a)) return false;
     v->kernels = us_kernels_get(k->c)->int8;
     v->n = (size_t)x->dims[0];
@@ -439,13 +418,9 @@ static bool set_window(us_eval *k, const us_window_attrs *a, pooled *v)
 static us_err settle_pool(us_eval *k, const pooled *v, us_call_fn *f, const char *name,
                           us_call *call)
 {
-    void *mem;
     double taps = (double)v->w.kernel[0] * (double)v->w.kernel[1];
     US_TRY(us_eval_work(k, taps * (double)us_tensor_count(us_eval_opt_out(k, 0))));
-    US_TRY(us_eval_keep(k, sizeof *v, &mem));
-    *(pooled *)mem = *v;
-    *call = (us_call){.run = f, .state = mem, .kernel = name};
-    return US_OK;
+    return us_call_make(k, call, f, v, sizeof *v, name);
 }
 
 static const char *const not_last = "channels that are not last, or a window too large";
@@ -511,7 +486,7 @@ us_err ms_qlinear_global_average_pool_bind(us_eval *k, us_call *call)
     const us_tensor *x = us_eval_opt(k, 0), *y = us_eval_opt_out(k, 0);
     pooled v = {.last = p->channels_last != 0};
     call->kernel = "an input that is no batch of images";
-    if (!is_8bit(x) || !y || x->rank != 4 || y->dtype != x->dtype) return US_OK;
+    if (!us_is_8bit(x) || !y || x->rank != 4 || y->dtype != x->dtype) return US_OK;
     call->kernel = not_constant;
     if (!read_quant(k, 1, x->dtype, &v.from) || !read_quant(k, 3, x->dtype, &v.to))
         return US_OK;

@@ -25,11 +25,6 @@ typedef struct ready {
     const us_int8_kernels *kernels;
 } ready;
 
-static bool is_8bit(const us_tensor *t)
-{
-    return t && (t->dtype == US_U8 || t->dtype == US_I8);
-}
-
 static const us_tensor *held(us_eval *k, size_t i)
 {
     const us_tensor *t = us_eval_opt(k, i);
@@ -85,8 +80,8 @@ us_err ms_qlinear_conv_prepare(us_eval *k, const void **out)
     const us_p_ms_qlinear_conv *p = k->params;
     const us_tensor *w = held(k, 3), *zero = held(k, 5);
     void *mem, *turned;
-    if (!p->channels_last || !is_8bit(w) || !zero || zero->dtype != w->dtype || w->rank < 3 ||
-        p->conv.group < 1 || w->dims[0] % p->conv.group)
+    if (!p->channels_last || !us_is_8bit(w) || !zero || zero->dtype != w->dtype ||
+        w->rank < 3 || p->conv.group < 1 || w->dims[0] % p->conv.group)
         return US_OK;
     US_TRY(us_eval_keep(k, sizeof(ready), &mem));
     ready *r = mem;
@@ -324,10 +319,7 @@ static us_err run_depthwise(us_eval *k, const void *state, void *scratch)
     (void)scratch;
     const depthwise *v = state;
     dw_job j = {v, k->in[0]->t.data, k->out[0]->t.data};
-    if (v->n_parts == 1)
-        dw_rows(&j, 0, 1);
-    else
-        us_pool_run(k->c->pool, v->n_parts, 1, dw_rows, &j);
+    us_pool_run(k->c->pool, v->n_parts, 1, dw_rows, &j);
     return US_OK;
 }
 
@@ -375,7 +367,7 @@ us_err ms_qlinear_conv_bind(us_eval *k, us_call *call)
     const ready *r = k->prepared;
     us_conv_shape d;
     bool good;
-    if (!c->channels_last || !r || !is_8bit(x) || !us_eval_opt_out(k, 0) ||
+    if (!c->channels_last || !r || !us_is_8bit(x) || !us_eval_opt_out(k, 0) ||
         x->rank != w->rank) {
         call->kernel = "channels are not last, or weights not constant";
         return US_OK;

@@ -39,11 +39,6 @@ us_err ms_qgemm_prepare(us_eval *k, const void **out)
     return US_OK;
 }
 
-static bool is_8bit(const us_tensor *t)
-{
-    return t && (t->dtype == US_U8 || t->dtype == US_I8);
-}
-
 static us_err decline(us_call *call, const char *why)
 {
     *call = (us_call){.kernel = why};
@@ -67,7 +62,7 @@ static us_err bind(us_eval *k, us_qproduct *p, bool trans, us_call *call)
     const us_tensor *a = us_eval_opt(k, (size_t)p->terms.a), *b = us_eval_opt(k, (size_t)p->b),
                     *y = us_eval_opt_out(k, 0);
     p->w = k->prepared;
-    if (!is_8bit(a) || !is_8bit(b) || !y)
+    if (!us_is_8bit(a) || !us_is_8bit(b) || !y)
         return decline(call, "operands that are not of 8 bits");
     if (a->rank < 1 || b->rank != 2) return decline(call, "a second operand that is no matrix");
     p->n = (size_t)b->dims[!trans];

@@ -77,10 +77,7 @@ static us_err run(us_eval *k, const convert *v, us_pool_fn *f)
 {
     job j = {v, k->in[0]->t.data, k->out[0]->t.data, k->in[1]->t.data,
              v->zero_type == US_DT_NONE ? NULL : k->in[2]->t.data};
-    if (v->n <= CHUNK)
-        f(&j, 0, v->n);
-    else
-        us_pool_run(k->c->pool, v->n, CHUNK, f, &j);
+    us_pool_run(k->c->pool, v->n, CHUNK, f, &j);
     return US_OK;
 }
 
@@ -96,11 +93,6 @@ static us_err run_dequantize(us_eval *k, const void *state, void *scratch)
     return run(k, state, dequantize_pieces);
 }
 
-static bool is_8bit(us_dtype t)
-{
-    return t == US_U8 || t == US_I8;
-}
-
 /* NULL, or why not. `axis` as the attribute has it. */
 static const char *describe(us_eval *k, int64_t axis, convert *v)
 {
@@ -108,7 +100,7 @@ static const char *describe(us_eval *k, int64_t axis, convert *v)
     if (!x || !s || s->dtype != US_F32 || s->rank > 1)
         return "scales that are not float32, or of blocks";
     size_t n_scale = (size_t)us_tensor_count(s);
-    if (z && (!is_8bit(z->dtype) || (size_t)us_tensor_count(z) != n_scale))
+    if (z && (!us_is_8bit(z) || (size_t)us_tensor_count(z) != n_scale))
         return "zero points that are not of 8 bits";
     *v = (convert){.kernels = us_kernels_get(k->c)->int8,
                    .n = (size_t)us_tensor_count(x),
@@ -124,21 +116,12 @@ static const char *describe(us_eval *k, int64_t axis, convert *v)
     return v->inner < 8 ? "a scale for every few numbers" : NULL;
 }
 
-static us_err settle(us_eval *k, const convert *v, us_call_fn *f, us_call *call)
-{
-    void *mem;
-    US_TRY(us_eval_keep(k, sizeof *v, &mem));
-    *(convert *)mem = *v;
-    *call = (us_call){.run = f, .state = mem, .kernel = v->kernels->rows_name};
-    return US_OK;
-}
-
 us_err quantize_linear_bind(us_eval *k, us_call *call)
 {
     const us_p_quantize_linear *p = k->params;
     const us_tensor *x = us_eval_opt(k, 0), *y = us_eval_opt_out(k, 0);
     convert v;
-    if (!x || !y || x->dtype != US_F32 || !is_8bit(y->dtype) || p->block_size != 0 ||
+    if (!x || !y || x->dtype != US_F32 || !us_is_8bit(y) || p->block_size != 0 ||
         (p->precision != 0 && p->precision != US_F32)) {
         call->kernel = "types other than float32 and 8 bits, or blocks";
         return US_OK;
@@ -146,8 +129,7 @@ us_err quantize_linear_bind(us_eval *k, us_call *call)
     call->kernel = describe(k, p->axis, &v);
     if (call->kernel) return US_OK;
     v.is_signed = y->dtype == US_I8;
-    call->kernel = NULL;
-    return settle(k, &v, run_quantize, call);
+    return us_call_make(k, call, run_quantize, &v, sizeof v, v.kernels->rows_name);
 }
 
 us_err dequantize_linear_bind(us_eval *k, us_call *call)
@@ -155,14 +137,14 @@ us_err dequantize_linear_bind(us_eval *k, us_call *call)
     const us_p_dequantize_linear *p = k->params;
     const us_tensor *x = us_eval_opt(k, 0), *y = us_eval_opt_out(k, 0);
     convert v;
-    if (!x || !y || y->dtype != US_F32 || !is_8bit(x->dtype) || p->block_size != 0) {
+    if (!x || !y || y->dtype != US_F32 || !us_is_8bit(x) || p->block_size != 0) {
         call->kernel = "types other than 8 bits and float32, or blocks";
         return US_OK;
     }
     call->kernel = describe(k, p->axis, &v);
     if (call->kernel) return US_OK;
     v.is_signed = x->dtype == US_I8;
-    return settle(k, &v, run_dequantize, call);
+    return us_call_make(k, call, run_dequantize, &v, sizeof v, v.kernels->rows_name);
 }
 
 /* --- DynamicQuantizeLinear ------------------------------------------------------------------------------ */

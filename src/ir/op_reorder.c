@@ -7,9 +7,6 @@
 
 #include "base/ctx.h"
 #include "base/pool.h"
-#include "kernel/conv.h"
-
-#include <string.h>
 
 /* clang-format off */
 static const us_param reorder_x[] = {{"X", '\0', US_M(F32), 0}, US_PARAM_END};
@@ -192,42 +189,4 @@ us_err reorder_in_bind(us_eval *k, us_call *call)
 us_err reorder_out_bind(us_eval *k, us_call *call)
 {
     return bind_reorder(k, true, call);
-}
-
-/* --- results of convolutions ------------------------------------------------------------------------------- */
-
-int us_blocked_out(int rank, const int64_t *plain, int64_t block, bool plain_out, int64_t *out)
-{
-    int64_t d[5] = {plain[0], us_blocks_of(plain[1], block), rank == 4 ? plain[2] : 1,
-                    plain[rank - 1], block};
-    for (int i = 0; i < (plain_out ? rank : 5); i++)
-        out[i] = plain_out ? plain[i] : d[i];
-    return plain_out ? rank : 5;
-}
-
-us_err us_blocked_finish(us_eval *k, const us_tensor *plain, int64_t block, bool plain_out,
-                         float lo, float hi)
-{
-    us_tensor z, *y;
-    int64_t d[5];
-    int rank = us_blocked_out(plain->rank, plain->dims, block, plain_out, d);
-    bool res = us_eval_opt(k, 3) != NULL;
-    if (res) US_TRY(us_eval_in_dense(k, 3, &z));
-    for (int i = 0; i < rank && res; i++)
-        if (z.rank != rank || z.dims[i] != d[i])
-            return us_eval_fail(k, US_SHAPE, "a residual that is not of the output's shape");
-    US_TRY(us_eval_out(k, 0, US_F32, rank, d, &y));
-    int64_t n = us_tensor_count(y);
-    if (n == 0) return US_OK;
-    if (plain_out)
-        memcpy(y->data, plain->data, us_tensor_bytes(y));
-    else
-        us_block_tensor(plain, y);
-    float *to = y->data;
-    for (int64_t i = 0; i < n; i++) {
-        float v = res ? to[i] + ((const float *)z.data)[i] : to[i];
-        v = v < lo ? lo : v;
-        to[i] = v > hi ? hi : v;
-    }
-    return US_OK;
 }

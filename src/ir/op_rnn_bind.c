@@ -47,10 +47,8 @@ typedef struct packed {
 
 static const us_tensor *dense_f32(us_eval *k, size_t i, int rank)
 {
-    const us_tensor *t = us_eval_opt(k, i);
-    bool ok = t && t->dtype == US_F32 && t->rank == rank && us_tensor_contiguous(t) &&
-              us_tensor_count(t) > 0;
-    return ok ? t : NULL;
+    const us_tensor *t = us_eval_dense_f32(k, i);
+    return t && t->rank == rank ? t : NULL;
 }
 
 static bool is_given(const us_eval *k, size_t i)
@@ -458,10 +456,7 @@ static us_err run(us_eval *k, const void *state, void *scratch)
     job j = {u, k, scratch};
     size_t n = u->parts * u->p->dirs;
     US_TRY(check_lengths(k, u));
-    if (n == 1)
-        run_parts(&j, 0, 1);
-    else
-        us_pool_run(k->c->pool, n, 1, run_parts, &j);
+    us_pool_run(k->c->pool, n, 1, run_parts, &j);
     return US_OK;
 }
 
@@ -470,7 +465,6 @@ static us_err bind(us_eval *k, us_call *call)
     const us_p_rnn *a = k->params;
     const us_cell_kernels *cells = us_kernels_get(k->c)->cells;
     recurrence u = {.p = k->prepared};
-    void *keep;
     if (!u.p) {
         call->kernel = "weights are not constant float32";
         return US_OK;
@@ -484,12 +478,7 @@ static us_err bind(us_eval *k, us_call *call)
     if (!us_mul_size(u.each, u.parts * u.p->dirs, &call->scratch)) return US_OK;
     double wide = (double)(u.p->gates * u.p->h), deep = (double)(u.p->in + u.p->h + 1);
     US_TRY(us_eval_work(k, (double)u.p->dirs * (double)u.n * (double)u.t * wide * deep));
-    US_TRY(us_eval_keep(k, sizeof u, &keep));
-    memcpy(keep, &u, sizeof u);
-    call->state = keep;
-    call->run = run;
-    call->kernel = cells->name;
-    return US_OK;
+    return us_call_make(k, call, run, &u, sizeof u, cells->name);
 }
 
 us_err rnn_bind(us_eval *k, us_call *call)

@@ -34,7 +34,6 @@ const us_schema usta_attention_schemas[] = {
 /* clang-format on */
 
 enum {
-    MOST_ITEMS = 1 << 16,
     BLOCK_FLOATS = 24 * 1024, /* scores of a block: 96 KB of the second-level cache */
     MOST_PARTS = 16
 };
@@ -351,7 +350,7 @@ static void run_parts(void *arg, size_t p0, size_t p1)
 static us_err run_bound(us_eval *k, const void *state, void *scratch)
 {
     job j = {state, k, scratch};
-    us_pool_run(j.b->parts > 1 ? k->c->pool : NULL, j.b->parts, 1, run_parts, &j);
+    us_pool_run(k->c->pool, j.b->parts, 1, run_parts, &j);
     return US_OK;
 }
 
@@ -393,19 +392,12 @@ static bool settle(bound *b, size_t *bytes)
 us_err usta_attention_bind(us_eval *k, us_call *call)
 {
     const us_p_usta_attention *p = k->params;
-    bound found = {.kernels = us_kernels_get(k->c), .alpha = p->alpha}, *b;
-    void *mem;
+    bound b = {.kernels = us_kernels_get(k->c), .alpha = p->alpha};
     if (!us_eval_opt_out(k, 0)) return US_OK;
     call->kernel = "shapes or steps that products do not take";
-    if (!make_views(k, &found.o) || !fits(&found.o)) return US_OK;
-    found.items = (size_t)us_dims_product(found.o.y.dims, 0, found.o.rank - 2);
-    if (found.items > MOST_ITEMS || !settle(&found, &call->scratch)) return US_OK;
-    US_TRY(us_eval_keep(k, sizeof *b, &mem));
-    b = mem;
-    *b = found;
-    US_TRY(us_eval_work(k, products(&b->o)));
-    call->run = run_bound;
-    call->state = b;
-    call->kernel = "attention in blocks of queries";
-    return US_OK;
+    if (!make_views(k, &b.o) || !fits(&b.o)) return US_OK;
+    b.items = (size_t)us_dims_product(b.o.y.dims, 0, b.o.rank - 2);
+    if (b.items > US_PRODUCT_ITEMS || !settle(&b, &call->scratch)) return US_OK;
+    US_TRY(us_eval_work(k, products(&b.o)));
+    return us_call_make(k, call, run_bound, &b, sizeof b, "attention in blocks of queries");
 }

@@ -23,8 +23,6 @@ const us_schema usta_matmul_schemas[] = {
     {0}};
 /* clang-format on */
 
-enum { MOST_ITEMS = 1 << 16 };
-
 bool us_perm_axes(const us_ints *perm, int rank, int *out)
 {
     unsigned seen = 0;
@@ -127,7 +125,7 @@ static us_err describe(us_eval *k, const views *v, us_product *p, bool *fits)
     p->alpha = ((const us_p_usta_matmul *)k->params)->alpha;
     p->batch = (size_t)us_dims_product(v->d, 0, r - 2);
     *fits = (!p->trans_a || v->sa[r - 2] == 1) && (!p->trans_b || v->sb[r - 2] == 1) &&
-            p->batch <= MOST_ITEMS;
+            p->batch <= US_PRODUCT_ITEMS;
     for (int i = 0; i + 2 < r; i++) {
         steps[i][0] = v->a[i] == 1 ? 0 : v->sa[i];
         steps[i][1] = v->b[i] == 1 ? 0 : v->sb[i];
@@ -164,6 +162,6 @@ us_err usta_matmul_eval(us_eval *k)
     US_TRY(describe(&d, &v, &p, &fits));
     if (!fits)
         return us_eval_fail(k, US_UNSUPP, "a batch of more than %d, or an axis out of place",
-                            (int)MOST_ITEMS);
+                            (int)US_PRODUCT_ITEMS);
     return us_product_eval(&d, &p);
 }

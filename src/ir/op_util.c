@@ -367,3 +367,23 @@ us_err us_eval_binary(us_eval *k, us_binary f, us_eval_fn *self)
     US_TRY(us_eval_out(k, 0, compares ? US_BOOL : a->dtype, rank, dims, &y));
     return us_eval_binary_into(k, f, y, a, b);
 }
+
+/* --- binding ------------------------------------------------------------------------------------- */
+
+const us_tensor *us_eval_dense_f32(us_eval *k, size_t i)
+{
+    const us_tensor *t = us_eval_opt(k, i);
+    return us_is_f32(t) && us_tensor_contiguous(t) && us_tensor_count(t) > 0 ? t : NULL;
+}
+
+us_err us_call_make(us_eval *k, us_call *call, us_call_fn *run, const void *state, size_t bytes,
+                    const char *kernel)
+{
+    void *keep;
+    US_TRY(us_eval_keep_raw(k, bytes, &keep));
+    memcpy(keep, state, bytes);
+    call->run = run;
+    call->state = keep;
+    call->kernel = kernel;
+    return US_OK;
+}

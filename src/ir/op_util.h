@@ -128,6 +128,22 @@ static inline int64_t us_dims_product(const int64_t *d, int from, int to)
     return n;
 }
 
+/* --- binding ------------------------------------------------------------------------------------- */
+
+static inline bool us_is_f32(const us_tensor *t)
+{
+    return t && t->dtype == US_F32;
+}
+static inline bool us_is_8bit(const us_tensor *t)
+{
+    return t && (t->dtype == US_U8 || t->dtype == US_I8);
+}
+/* Input i where it is floats without gaps, and not empty; else NULL. */
+const us_tensor *us_eval_dense_f32(us_eval *k, size_t i);
+/* *call: run with a copy of state. Its scratch is left for the caller to set. */
+us_err us_call_make(us_eval *k, us_call *call, us_call_fn *run, const void *state, size_t bytes,
+                    const char *kernel) US_MUST;
+
 /* --- expansion ----------------------------------------------------------------------------------- */
 
 /* Replaces node n by expressions over other operators of ai.onnx, in a small language:

@@ -34,17 +34,10 @@ us_err us_weights_new(us_eval *k, const us_gemm_weights *b, const float *bias, u
     return US_OK;
 }
 
-static const us_tensor *dense_f32(us_eval *k, size_t i)
-{
-    const us_tensor *t = us_eval_opt(k, i);
-    bool ok = t && t->dtype == US_F32 && us_tensor_contiguous(t) && us_tensor_count(t) > 0;
-    return ok ? t : NULL;
-}
-
 /* A constant C that is a number per column, or one for all: times beta, in working memory. */
 static us_err constant_bias(us_eval *k, size_t n, float beta, const float **out)
 {
-    const us_tensor *c = dense_f32(k, 2);
+    const us_tensor *c = us_eval_dense_f32(k, 2);
     void *mem;
     if (!c) return US_OK;
     size_t count = (size_t)us_tensor_count(c);
@@ -60,7 +53,7 @@ static us_err constant_bias(us_eval *k, size_t n, float beta, const float **out)
 
 us_err us_weights_of(us_eval *k, bool trans, float alpha, float beta, us_weights **out)
 {
-    const us_tensor *b = dense_f32(k, 1);
+    const us_tensor *b = us_eval_dense_f32(k, 1);
     const float *bias = NULL;
     if (!b || b->rank != 2) return US_OK;
     us_gemm_weights g = {.n = (size_t)b->dims[!trans],
@@ -311,12 +304,12 @@ void us_product_run(const us_product *p, us_eval *k, void *scratch)
 
 us_err us_product_eval(us_eval *k, us_product *p)
 {
-    void *scratch = k; /* offsets are added to it even when none is needed */
+    void *scratch;
     double items = p->w ? 1 : (double)p->batch;
     US_TRY(us_eval_work(k, items * (double)p->m * (double)p->n * (double)p->k));
     if (!us_product_settle(p, us_kernels_get(k->c)))
         return us_eval_fail(k, US_LIMIT, "too large");
-    if (p->scratch) US_TRY(us_eval_scratch(k, p->scratch, &scratch));
+    US_TRY(us_eval_scratch(k, p->scratch, &scratch));
     us_product_run(p, k, scratch);
     return US_OK;
 }
@@ -330,16 +323,10 @@ static us_err run_call(us_eval *k, const void *state, void *scratch)
 us_err us_product_bind(us_eval *k, const us_product *p, us_call *call)
 {
     us_product settled = *p;
-    void *keep;
     if (!us_product_settle(&settled, us_kernels_get(k->c))) return US_OK;
     double items = p->w ? 1 : (double)p->batch;
     US_TRY(us_eval_work(k, items * (double)p->m * (double)p->n * (double)p->k));
-    US_TRY(us_eval_keep(k, sizeof settled, &keep));
-    memcpy(keep, &settled, sizeof settled);
-    *call =
-        (us_call){.run = run_call,
-                  .state = keep,
-                  .scratch = settled.scratch,
-                  .kernel = p->w ? p->w->kernels->name : us_kernels_get(k->c)->f32_gemm_name};
-    return US_OK;
+    call->scratch = settled.scratch;
+    return us_call_make(k, call, run_call, &settled, sizeof settled,
+                        p->w ? p->w->kernels->name : us_kernels_get(k->c)->f32_gemm_name);
 }

@@ -82,6 +82,7 @@ extern const us_product
 
 /* Leading dimensions of matrices without gaps. */
 void us_product_dense(us_product *p);
+enum { US_PRODUCT_ITEMS = 1 << 16 }; /* most of a batch: their places are written down */
 /* Items of a batch of these dims: per axis the steps of A, B and the result, in floats; memory for `at` from us_eval_keep. */
 us_err us_product_items(us_eval *k, us_product *p, int rank, const int64_t *dims,
                         const size_t (*steps)[3]) US_MUST;

@@ -30,11 +30,6 @@ static size_t up(size_t x, size_t to)
     return (x + to - 1) / to * to;
 }
 
-static bool is_8bit(const us_tensor *t)
-{
-    return t && (t->dtype == US_U8 || t->dtype == US_I8);
-}
-
 /* --- weights -------------------------------------------------------------------------------------------- */
 
 static int32_t byte_at(const us_tensor *t, size_t i)
@@ -122,7 +117,7 @@ static bool is_given(us_eval *k, int i)
 us_err us_qpacked_of(us_eval *k, int i, int iz, bool trans, const us_qpacked **out)
 {
     const us_tensor *b = held(k, i), *zero = held(k, iz);
-    if (!is_8bit(b) || b->rank != 2) return US_OK;
+    if (!us_is_8bit(b) || b->rank != 2) return US_OK;
     if (iz >= 0 && !zero && k->n->n_in > (uint32_t)iz && k->n->in[iz] != US_NIL) return US_OK;
     if (zero && zero->dtype != b->dtype) return US_OK;
     us_int8_weights w = {.n = (size_t)b->dims[!trans],
@@ -434,10 +429,7 @@ static us_err run(us_eval *k, const void *state, void *scratch)
     j.n_units = p->n_col_parts * (p->w ? p->n_blocks * p->w->n_groups : 1);
     j.per_part = (j.n_units + p->n_parts - 1) / p->n_parts;
     if (p->w && !p->is_settled) end = fill_end(k, p, scratch);
-    if (p->n_parts == 1)
-        run_parts(&j, 0, 1);
-    else
-        us_pool_run(k->c->pool, p->n_parts, 1, run_parts, &j);
+    us_pool_run(k->c->pool, p->n_parts, 1, run_parts, &j);
     return US_OK;
 }
 
@@ -521,10 +513,8 @@ us_err us_qproduct_bind(us_eval *k, us_qproduct *p, us_call *call)
     cut(p);
     if (!lay_scratch(p, &bytes)) return US_OK;
     US_TRY(us_eval_work(k, (double)p->m * (double)columns(p) * (double)p->k));
-    US_TRY(us_eval_keep(k, sizeof *p, &mem));
-    memcpy(mem, p, sizeof *p);
-    *call = (us_call){.run = run, .state = mem, .scratch = bytes, .kernel = p->kernels->name};
-    return US_OK;
+    call->scratch = bytes;
+    return us_call_make(k, call, run, p, sizeof *p, p->kernels->name);
 }
 
 us_err us_qproduct_dw_end(us_eval *k, const us_qterms *t, const us_int8_kernels *f, size_t c,
