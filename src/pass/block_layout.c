@@ -131,39 +131,19 @@ us_err us_block_done_plain(us_blocker *b, us_vid y)
 
 /* --- the sweep ------------------------------------------------------------------------------------------------ */
 
-/* Captured values are read as they were. */
-static us_err out_captures(us_blocker *b, const us_node *n)
+static us_err as_it_was(void *b, us_vid v)
 {
-    for (uint32_t k = 0; k < n->n_attrs; k++) {
-        if (n->attrs[k].kind != US_AT_GRAPH && n->attrs[k].kind != US_AT_GRAPHS) continue;
-        for (size_t j = 0; j < n->attrs[k].n; j++) {
-            const us_graph *sub = n->attrs[k].graphs[j];
-            for (size_t v = 0; v < sub->vals.n; v++)
-                if (sub->vals.at[v].storage == US_ST_OUTER && sub->vals.at[v].outer != US_NIL)
-                    US_TRY(us_block_out(b, sub->vals.at[v].outer));
-        }
-    }
-    return US_OK;
-}
-
-static us_err leave(us_blocker *b, us_nid nid)
-{
-    us_node n = b->g->nodes.at[nid]; /* a copy: nodes are added */
-    for (uint32_t k = 0; k < n.n_in; k++)
-        if (n.in[k] != US_NIL) US_TRY(us_block_out(b, n.in[k]));
-    return out_captures(b, &n);
+    return us_block_out(b, v);
 }
 
 static us_err visit(us_blocker *b, us_nid nid, bool *changed)
 {
-    us_block_fn *fn = us_block_find(&b->g->nodes.at[nid]);
+    us_node n = b->g->nodes.at[nid]; /* a copy: nodes are added */
+    us_block_fn *fn = us_block_find(&n);
     b->at = nid;
     b->replaced = US_NIL;
-    if (fn && b->g->nodes.at[nid].n_out > 0 && b->g->nodes.at[nid].out[0] != US_NIL) {
-        us_node copy = b->g->nodes.at[nid];
-        US_TRY(fn(b, &copy));
-    }
-    if (b->replaced == US_NIL) return leave(b, nid);
+    if (fn && n.n_out > 0 && n.out[0] != US_NIL) US_TRY(fn(b, &n));
+    if (b->replaced == US_NIL) return us_each_read(&n, as_it_was, b);
     *changed = true;
     us_graph_remove_node(b->g, nid);
     return US_OK;

@@ -71,8 +71,9 @@ static void mark_dequantised(taker *k, const us_node *n)
         if (n->out[i] != US_NIL) k->keep[n->out[i]] = true;
 }
 
-static us_err fold_input(taker *k, us_vid v)
+static us_err fold_input(void *arg, us_vid v)
 {
+    taker *k = arg;
     const us_tensor *t = folded(k, v);
     us_tensor copy;
     us_vid made;
@@ -92,25 +93,6 @@ static bool will_die(const taker *k, const us_node *n)
     return n->n_out > 0;
 }
 
-static us_err fold_for_node(taker *k, us_nid nid)
-{
-    for (uint32_t i = 0; i < k->g->nodes.at[nid].n_in; i++) {
-        us_vid v = k->g->nodes.at[nid].in[i];
-        if (v != US_NIL) US_TRY(fold_input(k, v));
-    }
-    for (uint32_t i = 0; i < k->g->nodes.at[nid].n_attrs;
-         i++) { /* what its sub-graphs capture */
-        const us_attr *a = &k->g->nodes.at[nid].attrs[i];
-        for (size_t j = 0; a->graphs && j < a->n; j++) {
-            const us_graph *sub = a->graphs[j];
-            for (size_t v = 0; v < sub->vals.n; v++)
-                if (sub->vals.at[v].storage == US_ST_OUTER)
-                    US_TRY(fold_input(k, sub->vals.at[v].outer));
-        }
-    }
-    return US_OK;
-}
-
 static us_err fold_graph(taker *k)
 {
     for (size_t i = 0; i < k->g->order.n; i++)
@@ -118,7 +100,7 @@ static us_err fold_graph(taker *k)
     for (size_t i = 0; i < k->g->order.n; i++) {
         us_nid nid = k->g->order.at[i];
         if (will_die(k, &k->g->nodes.at[nid])) continue;
-        US_TRY(fold_for_node(k, nid));
+        US_TRY(us_each_read(&k->g->nodes.at[nid], fold_input, k));
         us_rewire_node(&k->r, nid);
     }
     us_rewire_end(&k->r);

@@ -4,27 +4,20 @@
  *
  * The constants count as meant when they are within 1e-6. What stands between must have no other reader.
  */
-#include "pass/passes.h"
+#include "pass/fuser.h"
 
 #include <math.h>
 
 #define ROOT_OF_HALF 0.70710678118654752
 
-typedef struct finder {
-    const us_graph *g;
-    const uint32_t *uses;
-    size_t n_vals;
-} finder;
-
 /* Who makes v, when nobody else reads it. */
-static const us_node *maker(const finder *f, us_vid v)
+static const us_node *maker(const us_fuser *f, us_vid v)
 {
-    if (v == US_NIL || v >= f->n_vals || f->uses[v] != 1) return NULL;
-    const us_val *val = &f->g->vals.at[v];
-    return val->storage == US_ST_TEMP && val->def != US_NIL ? &f->g->nodes.at[val->def] : NULL;
+    us_nid nid = us_fuse_maker(f, v, 1);
+    return nid == US_NIL ? NULL : &f->g->nodes.at[nid];
 }
 
-static bool is_number(const finder *f, us_vid v, double want)
+static bool is_number(const us_fuser *f, us_vid v, double want)
 {
     const us_tensor *t = us_const_tensor(f->g, v);
     return t && t->data && t->dtype == US_F32 && us_tensor_count(t) == 1 && t->rank <= 1 &&
@@ -32,7 +25,7 @@ static bool is_number(const finder *f, us_vid v, double want)
 }
 
 /* Is v x / sqrt 2? */
-static bool is_scaled(const finder *f, us_vid v, us_vid x)
+static bool is_scaled(const us_fuser *f, us_vid v, us_vid x)
 {
     const us_node *n = maker(f, v);
     if (!n) return false;
@@ -44,7 +37,7 @@ static bool is_scaled(const finder *f, us_vid v, us_vid x)
 }
 
 /* Is v Erf(x / sqrt 2) + 1? */
-static bool is_bell(const finder *f, us_vid v, us_vid x)
+static bool is_bell(const us_fuser *f, us_vid v, us_vid x)
 {
     const us_node *add = maker(f, v);
     if (!add || !us_is_op(add, "", "Add")) return false;
@@ -57,7 +50,7 @@ static bool is_bell(const finder *f, us_vid v, us_vid x)
 }
 
 /* The three factors of two Muls; false: there are not just three. */
-static bool factors(const finder *f, const us_node *n, us_vid out[3])
+static bool factors(const us_fuser *f, const us_node *n, us_vid out[3])
 {
     for (uint32_t i = 0; i < 2; i++) {
         const us_node *inner = maker(f, n->in[i]);
@@ -71,7 +64,7 @@ static bool factors(const finder *f, const us_node *n, us_vid out[3])
 }
 
 /* x of a Gelu; US_NIL: it is none. */
-static us_vid gelu_of(const finder *f, const us_node *n)
+static us_vid gelu_of(const us_fuser *f, const us_node *n)
 {
     us_vid v[3];
     if (!us_is_op(n, "", "Mul") || !factors(f, n, v)) return US_NIL;
@@ -84,28 +77,24 @@ static us_vid gelu_of(const finder *f, const us_node *n)
     return US_NIL;
 }
 
+static us_err rewrite(us_fuser *f, us_nid nid)
+{
+    us_node *n = &f->g->nodes.at[nid];
+    us_vid x = gelu_of(f, n);
+    if (x == US_NIL) return US_OK;
+    us_vid *in = us_new_n(f->g->model->arena, us_vid, 1);
+    if (!in) return us_arena_fail(f->c, f->g->model->arena);
+    in[0] = x;
+    n->in = in;
+    n->n_in = 1;
+    n->version = 20;
+    us_node_set_op(n, "Gelu");
+    *f->changed = true;
+    return US_OK;
+}
+
 us_err us_pass_fuse_gelu(us_ctx *c, us_model *m, us_graph *g, bool *changed)
 {
-    us_arena *a;
-    uint32_t *uses;
-    US_TRY(us_arena_new(c, "fuse-gelu", (size_t)1 << 30, &a));
-    us_err e = us_graph_uses(c, g, a, &uses);
-    finder f = {g, uses, g->vals.n};
-    for (size_t i = 0; e == US_OK && i < g->order.n; i++) {
-        us_node *n = &g->nodes.at[g->order.at[i]];
-        us_vid x = gelu_of(&f, n);
-        if (x == US_NIL) continue;
-        us_vid *in = us_new_n(g->model->arena, us_vid, 1);
-        if (!in) e = us_arena_fail(c, g->model->arena);
-        if (e != US_OK) break;
-        in[0] = x;
-        n->in = in;
-        n->n_in = 1;
-        n->version = 20;
-        us_node_set_op(n, "Gelu");
-        *changed = true;
-    }
-    us_arena_free(a);
-    return e == US_OK && *changed ? us_pass_dce(c, m, g, changed)
-                                  : e; /* what nobody reads now */
+    US_TRY(us_fuse(c, g, "fuse-gelu", rewrite, NULL, changed));
+    return *changed ? us_pass_dce(c, m, g, changed) : US_OK; /* what nobody reads now */
 }

@@ -9,8 +9,7 @@
  */
 #include <string.h>
 
-#include "ir/ewise.h"
-#include "pass/passes.h"
+#include "pass/fuse_tail.h"
 
 typedef struct fuse {
     us_ctx *c;
@@ -118,16 +117,9 @@ static bool main_input(const fuse *f, const group *q, us_vid *x)
 
 static us_err set_attrs(fuse *f, us_node *n, const us_ew_writer *w, bool truth)
 {
-    us_arena *a = f->g->model->arena;
-    int64_t *code = us_new_n(a, int64_t, 4 * US_EW_INS);
-    float *imm = us_new_n(a, float, US_EW_IMM);
-    us_attr *attrs = us_new_n(a, us_attr, 3);
-    if (!code || !imm || !attrs) return us_arena_fail(f->c, a);
-    memcpy(imm, w->imm, sizeof w->imm);
-    attrs[0] = (us_attr){.name = US_SV("code"), .kind = US_AT_INTS, .ints = code};
-    attrs[0].n = us_ew_put(w, code);
-    attrs[1] =
-        (us_attr){.name = US_SV("imm"), .kind = US_AT_FLOATS, .floats = imm, .n = w->n_imm};
+    us_attr *attrs = us_new_n(f->g->model->arena, us_attr, 3);
+    if (!attrs) return us_arena_fail(f->c, f->g->model->arena);
+    US_TRY(us_tail_program(f->c, f->g, w, attrs));
     attrs[2] = (us_attr){.name = US_SV("truth"), .kind = US_AT_INT, .i = truth};
     n->attrs = attrs;
     n->n_attrs = 3;

@@ -7,26 +7,14 @@
  * between must have no other reader; g and b are constants, a number per element of the last axis. Sums are taken in
  * another order and the root's inverse is rounded once less: as near as any two ways to sum.
  */
-#include "pass/passes.h"
-
-#include <math.h>
-
-typedef struct fuser {
-    us_ctx *c;
-    us_graph *g;
-    us_rewire r;
-    uint32_t *uses;
-    bool *changed;
-} fuser;
+#include "pass/fuser.h"
 
 /* Who makes v, when that is this operator and v has `readers` readers. */
-static const us_node *maker(const fuser *f, us_vid v, const char *op, uint32_t readers)
+static const us_node *maker(const us_fuser *f, us_vid v, const char *op, uint32_t readers)
 {
-    if (v == US_NIL || v >= f->r.n || f->uses[v] != readers) return NULL;
-    const us_val *val = &f->g->vals.at[v];
-    if (val->storage != US_ST_TEMP || val->def == US_NIL) return NULL;
-    const us_node *n = &f->g->nodes.at[val->def];
-    return us_is_op(n, "", op) ? n : NULL;
+    us_nid nid = us_fuse_maker(f, v, readers);
+    const us_node *n = nid == US_NIL ? NULL : &f->g->nodes.at[nid];
+    return n && us_is_op(n, "", op) ? n : NULL;
 }
 
 static bool number(const us_graph *g, us_vid v, float *out)
@@ -38,7 +26,7 @@ static bool number(const us_graph *g, us_vid v, float *out)
 }
 
 /* ReduceMean over the last axis, which stays as 1. */
-static bool is_mean(const fuser *f, const us_node *n, int32_t rank)
+static bool is_mean(const us_fuser *f, const us_node *n, int32_t rank)
 {
     const us_tensor *axes = n->n_in > 1 ? us_const_tensor(f->g, n->in[1]) : NULL;
     const us_attr *keep = us_node_attr(n, "keepdims");
@@ -50,7 +38,7 @@ static bool is_mean(const fuser *f, const us_node *n, int32_t rank)
 }
 
 /* Is v x - mean(x)? Then x. */
-static us_vid centred(const fuser *f, us_vid v)
+static us_vid centred(const us_fuser *f, us_vid v)
 {
     const us_node *sub = maker(f, v, "Sub", v < f->r.n ? f->uses[v] : 0);
     if (!sub || sub->in[0] == US_NIL) return US_NIL;
@@ -62,7 +50,7 @@ static us_vid centred(const fuser *f, us_vid v)
 }
 
 /* Is v the mean of the squares of d, whose readers but one are here? */
-static bool is_variance(const fuser *f, us_vid v, us_vid d)
+static bool is_variance(const us_fuser *f, us_vid v, us_vid d)
 {
     const us_node *mean = maker(f, v, "ReduceMean", 1);
     const us_node *pow = mean ? maker(f, mean->in[0], "Pow", 1) : NULL;
@@ -76,7 +64,7 @@ static bool is_variance(const fuser *f, us_vid v, us_vid d)
 }
 
 /* Is v d / sqrt(variance + e)? Then x. */
-static us_vid normal(const fuser *f, us_vid v, float *epsilon)
+static us_vid normal(const us_fuser *f, us_vid v, float *epsilon)
 {
     const us_node *div = maker(f, v, "Div", 1);
     const us_node *root = div ? maker(f, div->in[1], "Sqrt", 1) : NULL;
@@ -89,7 +77,7 @@ static us_vid normal(const fuser *f, us_vid v, float *epsilon)
 }
 
 /* A constant with a number for each element of t's last axis. */
-static bool is_row(const fuser *f, us_vid v, const us_type *t)
+static bool is_row(const us_fuser *f, us_vid v, const us_type *t)
 {
     const us_tensor *k = us_const_tensor(f->g, v);
     us_dim n = t->dims[t->rank - 1];
@@ -97,7 +85,7 @@ static bool is_row(const fuser *f, us_vid v, const us_type *t)
            k->dims[0] == n.add;
 }
 
-static us_err become(fuser *f, us_nid nid, uint32_t n_in, const us_vid *from)
+static us_err become(us_fuser *f, us_nid nid, uint32_t n_in, const us_vid *from)
 {
     us_node *n = &f->g->nodes.at[nid];
     us_vid *in = us_new_n(f->g->model->arena, us_vid, n_in);
@@ -110,7 +98,7 @@ static us_err become(fuser *f, us_nid nid, uint32_t n_in, const us_vid *from)
     return US_OK;
 }
 
-static us_err take_scale(fuser *f, us_nid nid)
+static us_err take_scale(us_fuser *f, us_nid nid)
 {
     us_node *n = &f->g->nodes.at[nid];
     if (!us_is_op(n, "", "Mul")) return US_OK;
@@ -129,7 +117,7 @@ static us_err take_scale(fuser *f, us_nid nid)
     return US_OK;
 }
 
-static us_err take_bias(fuser *f, us_nid nid)
+static us_err take_bias(us_fuser *f, us_nid nid)
 {
     us_node *n = &f->g->nodes.at[nid];
     if (!us_is_op(n, "", "Add")) return US_OK;
@@ -147,19 +135,14 @@ static us_err take_bias(fuser *f, us_nid nid)
     return US_OK;
 }
 
+static us_err rewrite(us_fuser *f, us_nid nid)
+{
+    US_TRY(take_scale(f, nid));
+    return take_bias(f, nid);
+}
+
 us_err us_pass_fuse_norm(us_ctx *c, us_model *m, us_graph *g, bool *changed)
 {
-    us_arena *a;
-    fuser f = {.c = c, .g = g, .changed = changed};
-    US_TRY(us_arena_new(c, "fuse-norm", (size_t)1 << 30, &a));
-    us_err e = us_graph_uses(c, g, a, &f.uses);
-    if (e == US_OK) e = us_rewire_begin(c, g, a, &f.r);
-    for (size_t i = 0; e == US_OK && i < g->order.n; i++) {
-        e = take_scale(&f, g->order.at[i]);
-        if (e == US_OK) e = take_bias(&f, g->order.at[i]);
-    }
-    if (e == US_OK) us_rewire_end(&f.r);
-    us_arena_free(a);
-    return e == US_OK && *changed ? us_pass_dce(c, m, g, changed)
-                                  : e; /* what nobody reads now */
+    US_TRY(us_fuse(c, g, "fuse-norm", rewrite, NULL, changed));
+    return *changed ? us_pass_dce(c, m, g, changed) : US_OK; /* what nobody reads now */
 }

@@ -11,7 +11,7 @@
 
 #include <string.h>
 
-#define MAX_MADE  ((size_t)1 << 16) /* nodes that inlining may add to a model */
+#define MAX_MADE  ((size_t)1 << 16) /* nodes that functions may add to a graph */
 #define MAX_DEPTH 32                /* calls within calls; recursion is not allowed in ONNX */
 
 typedef struct splice {
@@ -21,7 +21,6 @@ typedef struct splice {
     const us_graph *body;
     const us_node *call; /* a copy: the graph's nodes move */
     us_arena *scratch;
-    size_t *made;
 } splice;
 
 static const us_function *find_function(const us_model *m, const us_node *n)
@@ -105,9 +104,6 @@ static us_err copy_attr(splice *s, us_graph *to, us_nid n, const us_attr *a, con
 
 static us_err copy_node(splice *s, us_graph *to, const us_node *n, us_vid *map, us_nid before)
 {
-    if (++*s->made > MAX_MADE)
-        return us_fail(s->c, US_LIMIT, "functions of the model make more than %zu nodes",
-                       MAX_MADE);
     us_vid *in = us_new_n(s->scratch, us_vid, n->n_in),
            *out = us_new_n(s->scratch, us_vid, n->n_out);
     if (!in || !out) return us_arena_fail(s->c, s->scratch);
@@ -178,17 +174,11 @@ static us_err splice_body(splice *s, us_graph *g, us_nid before)
 
 /* The node at place i of the order becomes the nodes of body. */
 static us_err inline_call(us_ctx *c, us_model *m, us_graph *g, size_t i, const us_function *fn,
-                          const us_graph *body, us_arena *scratch, size_t *made)
+                          const us_graph *body, us_arena *scratch)
 {
     us_nid nid = g->order.at[i];
     us_node call = g->nodes.at[nid];
-    splice s = {.c = c,
-                .m = m,
-                .fn = fn,
-                .body = body,
-                .call = &call,
-                .scratch = scratch,
-                .made = made};
+    splice s = {.c = c, .m = m, .fn = fn, .body = body, .call = &call, .scratch = scratch};
     us_graph_remove_node(g, nid);
     us_nid before = i < g->order.n ? g->order.at[i] : US_NIL;
     us_mark mark = us_arena_mark(scratch);
@@ -199,8 +189,7 @@ static us_err inline_call(us_ctx *c, us_model *m, us_graph *g, size_t i, const u
 }
 
 /* Every call that is there now; what comes in its place waits for the next round. */
-static us_err one_round(us_ctx *c, us_model *m, us_graph *g, us_arena *scratch, size_t *made,
-                        bool *any)
+static us_err one_round(us_ctx *c, us_model *m, us_graph *g, us_arena *scratch, bool *any)
 {
     for (size_t i = 0; i < g->order.n;) {
         const us_function *fn = find_function(m, &g->nodes.at[g->order.at[i]]);
@@ -209,7 +198,7 @@ static us_err one_round(us_ctx *c, us_model *m, us_graph *g, us_arena *scratch, 
             i++;
             continue;
         }
-        US_TRY(inline_call(c, m, g, i, fn, fn->body, scratch, made));
+        US_TRY(inline_call(c, m, g, i, fn, fn->body, scratch));
         i += g->order.n + 1 - before;
         *any = true;
     }
@@ -218,7 +207,7 @@ static us_err one_round(us_ctx *c, us_model *m, us_graph *g, us_arena *scratch, 
 
 /* --- how much there will be, before any of it is made --------------------------------------------------- */
 
-/* Nodes that a call of a function becomes; 0: not counted yet. */
+/* Nodes made for a call of a function, those of calls within among them; 0: not counted yet. */
 typedef struct sizes {
     us_ctx *c;
     const us_model *m;
@@ -234,16 +223,16 @@ static us_err add_sizes(sizes *s, const us_graph *g, int depth, size_t *sum)
     for (size_t i = 0; i < g->order.n; i++) {
         const us_node *n = &g->nodes.at[g->order.at[i]];
         const us_function *f = find_function(s->m, n);
-        size_t one = 1;
-        if (f) US_TRY(size_of_function(s, f, depth + 1, &one));
-        *sum += one;
+        size_t inside = 0;
+        if (f) US_TRY(size_of_function(s, f, depth + 1, &inside));
+        *sum += inside + (depth > 0); /* depth 0: the node is there already */
         for (uint32_t k = 0; k < n->n_attrs; k++) {
             const us_attr *a = &n->attrs[k];
             if (a->kind != US_AT_GRAPH && a->kind != US_AT_GRAPHS) continue;
             for (size_t j = 0; j < a->n; j++)
                 US_TRY(add_sizes(s, a->graphs[j], depth, sum));
         }
-        if (*sum > MAX_MADE && depth > 0)
+        if (*sum > MAX_MADE)
             return us_fail(s->c, US_LIMIT, "functions of the model make more than %zu nodes",
                            MAX_MADE);
     }
@@ -252,7 +241,7 @@ static us_err add_sizes(sizes *s, const us_graph *g, int depth, size_t *sum)
 
 static us_err size_of_function(sizes *s, const us_function *f, int depth, size_t *out)
 {
-    size_t *size = &s->of[f - s->m->functions.at], sum = 1;
+    size_t *size = &s->of[f - s->m->functions.at], sum = 0;
     if (*size == UNDER_WAY)
         return us_fail(s->c, US_FORMAT,
                        "function '" US_SV_FMT "' calls itself, which ONNX forbids",
@@ -283,10 +272,9 @@ us_err us_pass_inline(us_ctx *c, us_model *m, us_graph *g, bool *changed)
     us_arena *scratch;
     US_TRY(us_arena_new(c, "inline", (size_t)1 << 28, &scratch));
     us_err e = check_sizes(c, m, g, scratch);
-    size_t made = 0;
     for (bool any = true; e == US_OK && any;) {
         any = false;
-        e = one_round(c, m, g, scratch, &made, &any);
+        e = one_round(c, m, g, scratch, &any);
         *changed = *changed || any;
     }
     us_arena_free(scratch);
@@ -309,14 +297,13 @@ us_err us_pass_if_const(us_ctx *c, us_model *m, us_graph *g, bool *changed)
     us_arena *scratch;
     US_TRY(us_arena_new(c, "if-const", (size_t)1 << 28, &scratch));
     us_err e = US_OK;
-    size_t made = 0;
     for (size_t i = 0; e == US_OK && i < g->order.n;) {
         const us_graph *body = taken_branch(g, &g->nodes.at[g->order.at[i]]);
         if (!body) {
             i++; /* an If within the branch is looked at when its turn comes */
             continue;
         }
-        e = inline_call(c, m, g, i, NULL, body, scratch, &made);
+        e = inline_call(c, m, g, i, NULL, body, scratch);
         *changed = true;
     }
     us_arena_free(scratch);

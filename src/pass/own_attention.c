@@ -6,25 +6,9 @@
  * heads; what Attention expands to looks the same. The softmax goes along the last axis; nothing between may have
  * another reader. b may be anything that broadcasts with the scores: the operator means what the nodes meant.
  */
-#include "pass/passes.h"
+#include "pass/fuser.h"
 
-typedef struct fuser {
-    us_ctx *c;
-    us_graph *g;
-    us_rewire r;
-    uint32_t *uses;
-    bool *changed;
-} fuser;
-
-/* The node that makes v, when nobody else reads v. */
-static us_nid maker(const fuser *f, us_vid v)
-{
-    if (v == US_NIL || v >= f->r.n || f->uses[v] != 1) return US_NIL;
-    const us_val *val = &f->g->vals.at[v];
-    return val->storage == US_ST_TEMP ? val->def : US_NIL;
-}
-
-static bool floats_of_rank(const fuser *f, us_vid v, int32_t rank)
+static bool floats_of_rank(const us_fuser *f, us_vid v, int32_t rank)
 {
     if (v == US_NIL) return false;
     const us_type *t = &f->g->vals.at[v].type;
@@ -37,9 +21,9 @@ static bool is_product(const us_node *n)
 }
 
 /* The product whose scores v are: q and k of this rank, as they come. */
-static us_nid scores_of(const fuser *f, us_vid v, int32_t rank)
+static us_nid scores_of(const us_fuser *f, us_vid v, int32_t rank)
 {
-    us_nid nid = maker(f, v);
+    us_nid nid = us_fuse_maker(f, v, 1);
     if (nid == US_NIL) return US_NIL;
     const us_node *n = &f->g->nodes.at[nid];
     bool ok = is_product(n) && !us_node_attr(n, "permY") && floats_of_rank(f, n->in[0], rank) &&
@@ -52,7 +36,7 @@ typedef struct match {
     us_vid bias;
 } match;
 
-static bool find(const fuser *f, const us_node *n, match *o)
+static bool find(const us_fuser *f, const us_node *n, match *o)
 {
     const us_attr *alpha = us_node_attr(n, "alpha"), *axis;
     if (!is_product(n) || us_node_attr(n, "permA") || (alpha && alpha->f != 1.0F) ||
@@ -60,7 +44,7 @@ static bool find(const fuser *f, const us_node *n, match *o)
         return false;
     const us_type *v = &f->g->vals.at[n->in[1]].type;
     int32_t rank = v->kind == US_KIND_TENSOR && v->dtype == US_F32 ? v->rank : -1;
-    o->softmax = maker(f, n->in[0]);
+    o->softmax = us_fuse_maker(f, n->in[0], 1);
     if (rank < 2 || o->softmax == US_NIL || !floats_of_rank(f, n->in[0], rank)) return false;
     const us_node *soft = &f->g->nodes.at[o->softmax];
     axis = us_node_attr(soft, "axis");
@@ -70,7 +54,7 @@ static bool find(const fuser *f, const us_node *n, match *o)
     o->bias = US_NIL;
     o->scores = scores_of(f, soft->in[0], rank);
     if (o->scores != US_NIL) return true;
-    us_nid add = maker(f, soft->in[0]);
+    us_nid add = us_fuse_maker(f, soft->in[0], 1);
     if (add == US_NIL || !us_is_op(&f->g->nodes.at[add], "", "Add")) return false;
     const us_node *sum = &f->g->nodes.at[add];
     for (uint32_t i = 0; i < 2 && o->scores == US_NIL; i++) {
@@ -86,14 +70,7 @@ static bool find(const fuser *f, const us_node *n, match *o)
     return o->scores != US_NIL;
 }
 
-static us_err set_perm(fuser *f, us_nid nid, const char *name, const us_attr *from)
-{
-    if (!from) return US_OK;
-    us_attr a = {.name = us_sv_of(name), .kind = US_AT_INTS, .ints = from->ints, .n = from->n};
-    return us_node_set_attr(f->c, f->g, nid, &a);
-}
-
-static us_err own(fuser *f, us_nid nid)
+static us_err own(us_fuser *f, us_nid nid)
 {
     match x;
     us_node *n = &f->g->nodes.at[nid];
@@ -105,13 +82,10 @@ static us_err own(fuser *f, us_nid nid)
     in[1] = s->in[1];
     in[2] = n->in[1];
     in[3] = x.bias;
-    const us_attr *find_q = us_node_attr(s, "permA"), *find_k = us_node_attr(s, "permB"),
-                  *find_v = us_node_attr(n, "permB"), *find_y = us_node_attr(n, "permY"),
-                  *find_alpha = us_node_attr(s, "alpha");
-    us_attr q = find_q ? *find_q : (us_attr){0}, key = find_k ? *find_k : (us_attr){0},
-            v = find_v ? *find_v : (us_attr){0}, y = find_y ? *find_y : (us_attr){0};
-    us_attr alpha = {
-        .name = US_SV("alpha"), .kind = US_AT_FLOAT, .f = find_alpha ? find_alpha->f : 1.0F};
+    const us_attr *q = us_node_attr(s, "permA"), *key = us_node_attr(s, "permB"),
+                  *find_v = us_node_attr(n, "permB"), *alpha = us_node_attr(s, "alpha");
+    us_attr v =
+        find_v ? *find_v : (us_attr){0}; /* before it is taken from n, whose permY stays */
     us_node_del_attr(n, "permB");
     us_node_del_attr(n, "alpha");
     n->in = in;
@@ -119,11 +93,10 @@ static us_err own(fuser *f, us_nid nid)
     n->domain = US_SV("usta");
     n->version = 1;
     us_node_set_op(n, "Attention");
-    US_TRY(us_node_set_attr(f->c, f->g, nid, &alpha));
-    US_TRY(set_perm(f, nid, "permQ", find_q ? &q : NULL));
-    US_TRY(set_perm(f, nid, "permK", find_k ? &key : NULL));
-    US_TRY(set_perm(f, nid, "permV", find_v ? &v : NULL));
-    US_TRY(set_perm(f, nid, "permY", find_y ? &y : NULL));
+    US_TRY(us_fuse_set_float(f, nid, "alpha", alpha ? alpha->f : 1.0F));
+    US_TRY(us_fuse_set_as(f, nid, "permQ", q));
+    US_TRY(us_fuse_set_as(f, nid, "permK", key));
+    US_TRY(us_fuse_set_as(f, nid, "permV", find_v ? &v : NULL));
     us_rewire_drop(&f->r, x.softmax);
     us_rewire_drop(&f->r, x.scores);
     if (x.add != US_NIL) us_rewire_drop(&f->r, x.add);
@@ -133,15 +106,6 @@ static us_err own(fuser *f, us_nid nid)
 
 us_err us_pass_own_attention(us_ctx *c, us_model *m, us_graph *g, bool *changed)
 {
-    us_arena *a;
-    fuser f = {.c = c, .g = g, .changed = changed};
     (void)m;
-    US_TRY(us_arena_new(c, "own-attention", (size_t)1 << 30, &a));
-    us_err e = us_graph_uses(c, g, a, &f.uses);
-    if (e == US_OK) e = us_rewire_begin(c, g, a, &f.r);
-    for (size_t i = 0; e == US_OK && i < g->order.n; i++)
-        e = own(&f, g->order.at[i]);
-    if (e == US_OK) us_rewire_end(&f.r);
-    us_arena_free(a);
-    return e;
+    return us_fuse(c, g, "own-attention", own, NULL, changed);
 }

@@ -9,21 +9,13 @@
  * no other reader. A product with nothing around it stays a MatMul. The batch is limited where it is known (as many items
  * are written down).
  */
-#include "pass/passes.h"
+#include "pass/fuser.h"
 
 #include <math.h>
 
-typedef struct fuser {
-    us_ctx *c;
-    us_graph *g;
-    us_rewire r;
-    uint32_t *uses;
-    bool *changed;
-} fuser;
-
 enum { MOST_ITEMS = 1 << 16 };
 
-static const us_node *maker(const fuser *f, us_vid v)
+static const us_node *maker(const us_fuser *f, us_vid v)
 {
     const us_val *val = v == US_NIL ? NULL : &f->g->vals.at[v];
     return val && val->storage == US_ST_TEMP && val->def != US_NIL ? &f->g->nodes.at[val->def]
@@ -38,7 +30,7 @@ static const us_attr *perm_of(const us_node *n, int32_t rank)
 }
 
 /* An operand that may be read through its Transpose: the last axis ends among the last two. */
-static const us_attr *operand_perm(const fuser *f, us_vid v, int32_t rank)
+static const us_attr *operand_perm(const us_fuser *f, us_vid v, int32_t rank)
 {
     const us_attr *a = perm_of(maker(f, v), rank);
     bool ok = a && (a->ints[rank - 1] == rank - 1 || a->ints[rank - 2] == rank - 1);
@@ -46,7 +38,7 @@ static const us_attr *operand_perm(const fuser *f, us_vid v, int32_t rank)
 }
 
 /* Input i of the product reads what its Transpose reads; that goes when nobody else reads it. */
-static void skip_transpose(fuser *f, us_node *n, uint32_t i)
+static void skip_transpose(us_fuser *f, us_node *n, uint32_t i)
 {
     us_vid v = n->in[i];
     us_nid t = f->g->vals.at[v].def;
@@ -55,12 +47,6 @@ static void skip_transpose(fuser *f, us_node *n, uint32_t i)
         us_rewire_drop(&f->r, t);
     else
         f->uses[n->in[i]]++;
-}
-
-static us_err set_perm(fuser *f, us_nid nid, const char *name, const us_attr *perm)
-{
-    us_attr a = {.name = us_sv_of(name), .kind = US_AT_INTS, .ints = perm->ints, .n = perm->n};
-    return us_node_set_attr(f->c, f->g, nid, &a);
 }
 
 static bool known_floats(const us_type *t)
@@ -78,7 +64,7 @@ static bool batch_fits(const us_type *t)
 
 /* --- operands ----------------------------------------------------------------------------------------- */
 
-static us_err own(fuser *f, us_nid nid)
+static us_err own(us_fuser *f, us_nid nid)
 {
     us_node *n = &f->g->nodes.at[nid];
     if (!us_is_op(n, "", "MatMul") || n->in[0] == US_NIL || n->in[1] == US_NIL) return US_OK;
@@ -96,16 +82,17 @@ static us_err own(fuser *f, us_nid nid)
     n->version = 1;
     us_node_set_op(n, "MatMul");
     *f->changed = true;
-    if (pa) US_TRY(set_perm(f, nid, "permA", &keep_a));
-    return pb ? set_perm(f, nid, "permB", &keep_b) : US_OK;
+    US_TRY(us_fuse_set_as(f, nid, "permA", pa ? &keep_a : NULL));
+    return us_fuse_set_as(f, nid, "permB", pb ? &keep_b : NULL);
 }
 
 /* --- results ------------------------------------------------------------------------------------------ */
 
-static bool takes_result(const fuser *f, us_vid v, const us_node **out)
+static bool takes_result(const us_fuser *f, us_vid v, const us_node **out)
 {
-    const us_node *n = maker(f, v);
-    if (!n || v >= f->r.n || f->uses[v] != 1 || n->n_out != 1) return false;
+    us_nid nid = us_fuse_maker(f, v, 1);
+    if (nid == US_NIL || f->g->nodes.at[nid].n_out != 1) return false;
+    const us_node *n = &f->g->nodes.at[nid];
     bool plain = us_is_op(n, "", "MatMul"), mine = us_is_op(n, "usta", "MatMul");
     if ((!plain && !mine) || us_node_attr(n, "permY")) return false;
     const us_type *a = &f->g->vals.at[n->in[0]].type, *b = &f->g->vals.at[n->in[1]].type;
@@ -115,7 +102,7 @@ static bool takes_result(const fuser *f, us_vid v, const us_node **out)
 }
 
 /* Node nid becomes the product n. */
-static us_err become(fuser *f, us_nid nid, us_vid v)
+static us_err become(us_fuser *f, us_nid nid, us_vid v)
 {
     us_nid product = f->g->vals.at[v].def;
     us_node *to = &f->g->nodes.at[nid];
@@ -151,19 +138,19 @@ static float factor_of(const us_graph *g, const us_node *n, us_vid *x)
     return 0;
 }
 
-static us_err take_factor(fuser *f, us_nid nid)
+static us_err take_factor(us_fuser *f, us_nid nid)
 {
     us_vid x = US_NIL;
     const us_node *p;
     float v = factor_of(f->g, &f->g->nodes.at[nid], &x);
     if (v == 0 || !takes_result(f, x, &p)) return US_OK;
     const us_attr *old = us_node_attr(p, "alpha");
-    us_attr a = {.name = US_SV("alpha"), .kind = US_AT_FLOAT, .f = v * (old ? old->f : 1.0F)};
+    v *= old ? old->f : 1.0F;
     US_TRY(become(f, nid, x));
-    return us_node_set_attr(f->c, f->g, nid, &a);
+    return us_fuse_set_float(f, nid, "alpha", v);
 }
 
-static us_err take_transpose(fuser *f, us_nid nid)
+static us_err take_transpose(us_fuser *f, us_nid nid)
 {
     const us_node *n = &f->g->nodes.at[nid], *p;
     if (!us_is_op(n, "", "Transpose")) return US_OK;
@@ -174,22 +161,18 @@ static us_err take_transpose(fuser *f, us_nid nid)
     if (!perm || perm->ints[rank - 1] != rank - 1) return US_OK;
     us_attr keep = *perm;
     US_TRY(become(f, nid, x));
-    return set_perm(f, nid, "permY", &keep);
+    return us_fuse_set_as(f, nid, "permY", &keep);
+}
+
+static us_err rewrite(us_fuser *f, us_nid nid)
+{
+    US_TRY(own(f, nid));
+    US_TRY(take_factor(f, nid));
+    return take_transpose(f, nid);
 }
 
 us_err us_pass_own_matmul(us_ctx *c, us_model *m, us_graph *g, bool *changed)
 {
-    static us_err (*const rewrites[])(fuser *, us_nid) = {own, take_factor, take_transpose};
-    us_arena *a;
-    fuser f = {.c = c, .g = g, .changed = changed};
     (void)m;
-    US_TRY(us_arena_new(c, "own-matmul", (size_t)1 << 30, &a));
-    us_err e = us_graph_uses(c, g, a, &f.uses);
-    if (e == US_OK) e = us_rewire_begin(c, g, a, &f.r);
-    for (size_t i = 0; e == US_OK && i < g->order.n; i++)
-        for (size_t r = 0; e == US_OK && r < US_LEN(rewrites); r++)
-            e = rewrites[r](&f, g->order.at[i]);
-    if (e == US_OK) us_rewire_end(&f.r);
-    us_arena_free(a);
-    return e;
+    return us_fuse(c, g, "own-matmul", rewrite, NULL, changed);
 }

@@ -247,6 +247,20 @@ void us_node_set_op(us_node *n, const char *name)
     n->params = NULL; /* decoded by the driver */
 }
 
+us_err us_each_read(const us_node *n, us_read_fn *fn, void *arg)
+{
+    for (uint32_t i = 0; i < n->n_in; i++)
+        if (n->in[i] != US_NIL) US_TRY(fn(arg, n->in[i]));
+    for (uint32_t i = 0; i < n->n_attrs; i++)
+        for (size_t j = 0; n->attrs[i].graphs && j < n->attrs[i].n; j++) {
+            const us_graph *sub = n->attrs[i].graphs[j];
+            for (size_t v = 0; v < sub->vals.n; v++)
+                if (sub->vals.at[v].storage == US_ST_OUTER && sub->vals.at[v].outer != US_NIL)
+                    US_TRY(fn(arg, sub->vals.at[v].outer));
+        }
+    return US_OK;
+}
+
 us_err us_take_name(us_ctx *c, us_graph *g, us_vid from, us_vid to)
 {
     us_sv name = g->vals.at[from].name, other = us_graph_fresh_name(c, g, "v");

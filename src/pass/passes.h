@@ -29,6 +29,10 @@ void us_node_become(us_node *n, const us_node *from, uint32_t n_in, us_vid *in);
 /* Another standard operator in n's version, which knows n's attributes; name: of static storage. */
 void us_node_set_op(us_node *n, const char *name);
 
+/* Calls fn for every value that n reads: inputs, then what its sub-graphs capture. n: a copy when fn adds nodes. */
+typedef us_err us_read_fn(void *arg, us_vid v);
+us_err us_each_read(const us_node *n, us_read_fn *fn, void *arg) US_MUST;
+
 /* `to` gets the name of `from`, which nobody is going to read any more and which gets a made-up one. */
 us_err us_take_name(us_ctx *c, us_graph *g, us_vid from, us_vid to) US_MUST;
 

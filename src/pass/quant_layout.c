@@ -70,9 +70,10 @@ static us_err with_last(turner *t, us_vid v, us_vid *out)
     return US_OK;
 }
 
-static us_err with_first(turner *t, us_vid v)
+static us_err with_first(void *arg, us_vid v)
 {
-    if (v == US_NIL || v >= t->n || t->plain[v] || t->last[v] == US_NIL) return US_OK;
+    turner *t = arg;
+    if (v >= t->n || t->plain[v] || t->last[v] == US_NIL) return US_OK;
     us_vid out = v;
     t->plain[v] = true;
     return transpose(t, t->last[v], rank_of(t, v), false, &out);
@@ -214,23 +215,6 @@ static turn_fn *find_row(const us_node *n)
     return NULL;
 }
 
-/* Everything the node reads as it was, captures of its sub-graphs among them. */
-static us_err leave(turner *t, const us_node *n)
-{
-    for (uint32_t i = 0; i < n->n_in; i++)
-        US_TRY(with_first(t, n->in[i]));
-    for (uint32_t i = 0; i < n->n_attrs; i++) {
-        if (n->attrs[i].kind != US_AT_GRAPH && n->attrs[i].kind != US_AT_GRAPHS) continue;
-        for (size_t j = 0; j < n->attrs[i].n; j++) {
-            const us_graph *sub = n->attrs[i].graphs[j];
-            for (size_t v = 0; v < sub->vals.n; v++)
-                if (sub->vals.at[v].storage == US_ST_OUTER)
-                    US_TRY(with_first(t, sub->vals.at[v].outer));
-        }
-    }
-    return US_OK;
-}
-
 static us_err visit(turner *t, us_nid nid, bool *changed)
 {
     us_node n = t->g->nodes.at[nid]; /* a copy: nodes are added */
@@ -238,7 +222,7 @@ static us_err visit(turner *t, us_nid nid, bool *changed)
     t->at = nid;
     t->made = US_NIL;
     if (fn) US_TRY(fn(t, &n));
-    if (t->made == US_NIL) return leave(t, &n);
+    if (t->made == US_NIL) return us_each_read(&n, with_first, t); /* all as it was */
     *changed = true;
     us_graph_remove_node(t->g, nid);
     return US_OK;
