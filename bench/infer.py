@@ -134,8 +134,8 @@ def told(cmd, timeout=600):
     return json.loads(r.stdout.strip().splitlines()[-1]), ""
 
 
-def openvino(args, path, inputs):
-    python = os.path.join(args.build, "peers-openvino", "bin", "python")
+def openvino(path, inputs):
+    python = os.path.join(HERE, "..", "build", "peers-openvino", "bin", "python")
     if not os.path.exists(python):
         return None
     r, _ = told([python, os.path.join(HERE, "infer_ov.py"), path] + inputs, 120)
@@ -195,7 +195,7 @@ def measure(args, path, folder):
     if not why and r["weights_mb"] > 20:
         r["plan_why"] = compiled(args, base, files, r, folder)
     if not why and r["ort_us"] > 200:
-        r["openvino_us"] = openvino(args, files[1], inputs)
+        r["openvino_us"] = openvino(files[1], inputs)
     return r, why
 
 
