@@ -1,6 +1,7 @@
-/* bench/conv.c - the measured side of `make bench-conv`: each layer of ResNet-50 and the depthwise ones of MobileNetV2, one
- * thread, blocked in and out, bias and clamp; the fastest of many short windows, as a share of what a 1x1
- * convolution of one register tile reaches in the first cache in the same run. One line of JSON on stdout. `bench_conv NAME` runs layers with that in their name.
+/* bench/conv.c - the measured side of `make bench-conv`: each layer of ResNet-50, those of MobileNetV2 (dw: depthwise, m2: 1x1), and
+ * dense ones of larger and smaller pictures (d); one thread, blocked in and out, bias and clamp; the fastest of many short windows, as
+ * a share of what a 1x1 convolution of one register tile reaches in the first cache in the same run. One line of JSON on stdout.
+ * `bench_conv NAME` runs layers with that in their name.
  */
 #include <math.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* bench/infer.c - one model in usta and in ONNX Runtime, alternating: the measured side of `make bench-infer`.
  *
- *     bench_infer --ort LIB [--pairs N] [--budget MS] [--threads N] [--scaling 1] USTA.onnx ORT.onnx [NAME=FILE.npy ...]
+ *     bench_infer --ort LIB [--pairs N] [--threads N] [--scaling 1] USTA.onnx ORT.onnx [NAME=FILE.npy ...]
  *     bench_infer --ort LIB --first usta|ort [--plan FILE] USTA.onnx ORT.onnx [NAME=FILE.npy ...]
  *
  * The two files hold the same model; ONNX Runtime gets its initialisers as constants, without which it optimises nothing. Both
@@ -8,7 +8,7 @@
  * where it takes them. One line of JSON on stdout.
  *
  * The first form times. A pair is a window of each engine of at least WINDOW_NS, after a run that is not timed, the order within pairs
- * alternating; at least N pairs (15), more until MS milliseconds are spent. The figure is the median over the pairs of (theirs / ours), of wall
+ * alternating; at least N pairs (15), more until BUDGET_NS are spent. The figure is the median over the pairs of (theirs / ours), of wall
  * time and of processor time. `apart` is the largest difference of their outputs relative to the largest magnitude of that output.
  * With --scaling, models over a millisecond are also timed against themselves with two threads, in pairs likewise.
  *
@@ -31,8 +31,9 @@
 
 enum { MAX_PAIRS = 401 };
 #define WINDOW_NS                                                                              \
-    1e6             /* short: most windows are over before another process gets the processor */
-#define WARM_NS 2e7 /* longer runs need no run before */
+    1e6 /* short: most windows are over before another process gets the processor */
+#define BUDGET_NS 6e8 /* of all pairs of a contest */
+#define WARM_NS   2e7 /* longer runs need no run before */
 
 /* A session of ours; `plain`: tensors alone go in and out. */
 typedef struct side {
@@ -293,7 +294,6 @@ typedef struct args {
     const char *ort, *first, *plan, *ours, *theirs;
     char **given;
     int n_given, pairs, threads, scaling;
-    double budget_ms;
 } args;
 
 /* Both ways are: file to session, note memory, run, note memory. */
@@ -331,7 +331,7 @@ static void first_result(const args *a, side *u, ort_side *o, usta_env *env,
 
 static args parse(int argc, char **argv)
 {
-    args a = {.pairs = 15, .threads = 1, .budget_ms = 600};
+    args a = {.pairs = 15, .threads = 1};
     int i = 1;
     for (; i + 1 < argc && argv[i][0] == '-'; i += 2) {
         if (strcmp(argv[i], "--ort") == 0)
@@ -342,8 +342,6 @@ static args parse(int argc, char **argv)
             a.plan = argv[i + 1];
         else if (strcmp(argv[i], "--pairs") == 0)
             a.pairs = (int)strtol(argv[i + 1], NULL, 10);
-        else if (strcmp(argv[i], "--budget") == 0)
-            a.budget_ms = strtod(argv[i + 1], NULL);
         else if (strcmp(argv[i], "--threads") == 0)
             a.threads = (int)strtol(argv[i + 1], NULL, 10);
         else if (strcmp(argv[i], "--scaling") == 0)
@@ -352,9 +350,8 @@ static args parse(int argc, char **argv)
             die(argv[i], "no such option");
     }
     if (!a.ort || i + 2 > argc || a.pairs < 1 || a.pairs > MAX_PAIRS)
-        die("usage",
-            "bench_infer --ort LIB [--first usta|ort] [--pairs N] [--budget MS] [--threads N] "
-            "[--scaling 1] USTA.onnx ORT.onnx [NAME=FILE.npy ...]");
+        die("usage", "bench_infer --ort LIB [--first usta|ort] [--pairs N] [--threads N] "
+                     "[--scaling 1] USTA.onnx ORT.onnx [NAME=FILE.npy ...]");
     a.ours = argv[i];
     a.theirs = argv[i + 1];
     a.given = argv + i + 2;
@@ -389,7 +386,7 @@ static void contest_of(const args *a, side *u, ort_side *o, usta_env *env)
     ort_run(o);
     double apart = ort_apart(o, outputs(u));
     ort_settle(o);
-    contest r = compare(run_ours, u, run_theirs, o, (size_t)a->pairs, a->budget_ms * 1e6);
+    contest r = compare(run_ours, u, run_theirs, o, (size_t)a->pairs, BUDGET_NS);
     apart = fmax(apart, ort_apart(o, outputs(u)));
     double two = a->scaling && r.a_us > 1000 ? scaling(a, u, (size_t)a->pairs) : 0;
     (void)printf(

@@ -14,7 +14,7 @@ which initialisers are no inputs. Columns:
     MB, ORT, weights  resident memory that the session added before its first run (median of the same processes); bytes of the weights
     apart             largest difference of both engines' outputs relative to the largest magnitude of the output; over the tolerance the row has
                       FAILED, does not count as measured, and the bench ends with status 1
---quick leaves out first results, memory, threads and OpenVINO. The last lines are the targets and a summary; everything is in
+--quick leaves out first results, memory, threads and OpenVINO, whose targets are "not measured" then. The last lines are the targets and a summary; everything is in
 build/bench/infer.json.
 """
 import argparse
@@ -39,7 +39,7 @@ TOLERANCE, TOLERANCE_QUANTISED = 1e-3, 5e-2
 
 # What the targets speak of. Words are looked for in names of models.
 TREES = ("trees", "lgbm", "xgboost", "randomforest", "treeensemble")
-CLASSES = [  # title, what it is, target, members
+CLASSES = [  # title, target, members: words that names start with, or for trees contain
     ("MLP, linear, trees, one row", 10.0, ("mlp_20", "linear_20") + TREES),
     ("ResNet-18/50, SqueezeNet f32", 1.0, ("resnet18", "resnet50", "squeezenet")),
     ("MobileNetV2, EfficientNet-B0 f32", 1.2, ("mobilenet_v2", "efficientnet_b0")),
@@ -134,8 +134,8 @@ def told(cmd, timeout=600):
     return json.loads(r.stdout.strip().splitlines()[-1]), ""
 
 
-def openvino(args, path, inputs):
-    python = os.path.join(args.build, "peers-openvino", "bin", "python")
+def openvino(path, inputs):
+    python = os.path.join(HERE, "..", "build", "peers-openvino", "bin", "python")
     if not os.path.exists(python):
         return None
     r, _ = told([python, os.path.join(HERE, "infer_ov.py"), path] + inputs, 120)
@@ -159,15 +159,16 @@ def first_results(base, files, r):
 
 
 def compiled(args, base, files, r, folder):
-    """First result of the compiled file, where this build makes one."""
+    """Adds the first result of the compiled file to the row; or says why there is none."""
     plan = os.path.join(folder, "model.plan")
     c = subprocess.run([os.path.join(args.build, "src", "cli", "usta"), "compile", files[0], "-o", plan], capture_output=True, text=True)
     if c.returncode != 0:
         return (c.stderr.strip().splitlines() or ["?"])[0]
     runs = [told(base + ["--first", "usta", "--plan", plan] + files) for _ in range(FIRSTS)]
     os.remove(plan)
-    if any(x is None for x, _ in runs):
-        return runs[0][1]
+    for x, why in runs:
+        if x is None:
+            return why
     r["plan_first_ms"] = min(x["first_ms"] for x, _ in runs)
     r["plan_load_mb"] = statistics.median(x["load_mb"] for x, _ in runs)
     return ""
@@ -194,7 +195,7 @@ def measure(args, path, folder):
     if not why and r["weights_mb"] > 20:
         r["plan_why"] = compiled(args, base, files, r, folder)
     if not why and r["ort_us"] > 200:
-        r["openvino_us"] = openvino(args, files[1], inputs)
+        r["openvino_us"] = openvino(files[1], inputs)
     return r, why
 
 
@@ -232,8 +233,9 @@ class Targets:
     def add(self, what, target, measured, met):
         self.rows.append({"what": what, "target": target, "measured": measured, "met": met})
 
-    def ratios(self, what, target, rows, floor=None):
-        """Every member at the target: met; their mean only: met in the mean. With a floor: mean at the target, all at the floor."""
+    def ratios(self, what, target, rows, floor=None, missing=()):
+        """Every member at the target: met; their mean only: met in the mean. With a floor: mean at the target, all at the floor.
+        Not met while a member is missing."""
         if not rows:
             return self.add(what, ">= %g" % target, "nothing measured", "no")
         g, worst = geomean([r["ratio"] for r in rows]), min(rows, key=lambda r: r["ratio"])
@@ -242,7 +244,12 @@ class Targets:
         text = "geomean %.2f of %d, worst %.2f %s" % (g, len(rows), worst["ratio"], worst["model"][:28])
         if floor:
             text += ", %d below %g" % (len(below), floor)
+        if missing:
+            met, text = "no", text + ", not measured: " + " ".join(missing)
         self.add(what, ">= %g" % target + (", none < %g" % floor if floor else ""), text, met)
+
+    def unmeasured(self, what, target, why=""):
+        self.add(what, target, "not measured" + (": " + why[:60] if why else ""), "no")
 
     def print(self):
         print("\n%-42s %-18s %-86s %s" % ("target", "is", "measured", "met"))
@@ -254,7 +261,7 @@ def quantised_targets(t, rows):
     by_name = {r["model"]: r for r in rows}
     for q, f in QUANTISED:
         if q not in by_name:
-            t.add("int8 " + q[:36], ">= 0.9, < own f32", "not measured", "no")
+            t.unmeasured("int8 " + q[:36], ">= 0.9, < own f32")
             continue
         r = by_name[q]
         own = by_name[f]["usta_us"] / r["usta_us"] if f in by_name else float("nan")
@@ -262,27 +269,26 @@ def quantised_targets(t, rows):
 
 
 def load_targets(t, rows):
-    big = next((r for r in rows if r["model"] == "resnet50" and r.get("usta_first_ms")), None)
-    if big:
-        x = big["usta_first_ms"] / big["ort_first_ms"]
-        t.add("ResNet-50 .onnx to first result", "<= 1/3 of ORT", "%.1f ms, ORT %.1f ms: 1/%.2f" % (big["usta_first_ms"], big["ort_first_ms"], 1 / x), "yes" if x <= 1 / 3 else "no")
-        if big.get("plan_first_ms"):
-            x = big["plan_first_ms"] / big["ort_first_ms"]
-            t.add("ResNet-50 compiled to first result", "<= 1/15 of ORT", "%.1f ms, ORT %.1f ms: 1/%.2f" % (big["plan_first_ms"], big["ort_first_ms"], 1 / x), "yes" if x <= 1 / 15 else "no")
-        else:
-            t.add("ResNet-50 compiled to first result", "<= 1/15 of ORT", "not measured: " + big.get("plan_why", "?")[:60], "no")
+    big = next((r for r in rows if r["model"] == "resnet50"), {})
+    for what, key, part in (("ResNet-50 .onnx to first result", "usta_first_ms", 3), ("ResNet-50 compiled to first result", "plan_first_ms", 15)):
+        if not big.get(key):
+            t.unmeasured(what, "<= 1/%d of ORT" % part, big.get("plan_why", "") if key == "plan_first_ms" else "")
+            continue
+        x = big[key] / big["ort_first_ms"]
+        t.add(what, "<= 1/%d of ORT" % part, "%.1f ms, ORT %.1f ms: 1/%.2f" % (big[key], big["ort_first_ms"], 1 / x), "yes" if x <= 1 / part else "no")
     sized = [r for r in rows if r.get("usta_load_mb")]
-    if sized:
-        over = [r for r in sized if r["usta_load_mb"] > 1.1 * r["weights_mb"] + 3]
-        worst = max(sized, key=lambda r: r["usta_load_mb"] - 1.1 * r["weights_mb"])
-        t.add("resident after load", "<= 1.1 weights + 3 MB", "%d of %d over; worst %s %.1f MB for %.1f MB" % (len(over), len(sized), worst["model"][:24], worst["usta_load_mb"], worst["weights_mb"]),
-              "no" if over else "yes")
+    if not sized:
+        return t.unmeasured("resident after load", "<= 1.1 weights + 3 MB")
+    over = [r for r in sized if r["usta_load_mb"] > 1.1 * r["weights_mb"] + 3]
+    worst = max(sized, key=lambda r: r["usta_load_mb"] - 1.1 * r["weights_mb"])
+    t.add("resident after load", "<= 1.1 weights + 3 MB", "%d of %d over; worst %s %.1f MB for %.1f MB" % (len(over), len(sized), worst["model"][:24], worst["usta_load_mb"], worst["weights_mb"]),
+          "no" if over else "yes")
 
 
 def library_target(t, build):
     found = [f for f in glob.glob(os.path.join(build, "src", "libusta.so*.*.*")) if os.path.isfile(f)]
     if not found or not shutil.which("strip") or not shutil.which("readelf"):
-        return
+        return t.unmeasured("engine library, stripped", "<= 2 MB; libc, libm", "no library, or no strip and readelf")
     copy = os.path.join(build, "bench", "libusta.stripped")
     subprocess.run(["strip", "-o", copy, found[0]], check=True)
     needs = subprocess.run(["readelf", "-d", copy], capture_output=True, text=True, check=True).stdout
@@ -292,18 +298,25 @@ def library_target(t, build):
     t.add("engine library, stripped", "<= 2 MB; libc, libm", "%.2f MB; %s" % (mb, " ".join(names)), "yes" if mb <= 2 and not alien else "no")
 
 
+def fits(r, word):
+    return r["model"].startswith(word) or (word in TREES and word in r["model"])
+
+
 def targets(rows, build):
     t = Targets()
     f32 = [r for r in rows if not r["quantised"]]
     t.ratios("corpus models, f32", 1.4, [r for r in f32 if r["corpus"]], 0.9)
     for what, target, words in CLASSES:
-        t.ratios(what, target, [r for r in f32 if r["model"].startswith(words) or any(w in r["model"] for w in words if w in TREES)])
+        members = [r for r in f32 if any(fits(r, w) for w in words)]
+        t.ratios(what, target, members, missing=[w for w in words if not any(fits(r, w) for r in members)])
     t.ratios("models under 100 us in ONNX Runtime", 3.0, [r for r in rows if r["ort_us"] < 100])
     quantised_targets(t, rows)
     load_targets(t, rows)
     library_target(t, build)
     two = [r for r in rows if r.get("two_threads")]
-    if two:
+    if not two:
+        t.unmeasured("2 threads, models over 1 ms", ">= 1.7 x own 1")
+    else:
         g, worst = geomean([r["two_threads"] for r in two]), min(two, key=lambda r: r["two_threads"])
         t.add("2 threads, models over 1 ms", ">= 1.7 x own 1", "geomean %.2f of %d, worst %.2f %s" % (g, len(two), worst["two_threads"], worst["model"][:28]),
               "yes" if worst["two_threads"] >= 1.7 else "mean only" if g >= 1.7 else "no")

@@ -4,14 +4,9 @@
 set -eu
 cd "$(dirname "$0")/.."
 build=${BUILD:-build}
-python=$build/peers/bin/python
+python=build/peers/bin/python
 [ -x "$python" ] || tools/setup --peers
 library=$(ninja -C "$build" -t targets all | sed -n 's/^\(src\/libusta\.so\.[0-9.]*\): .*/\1/p')
-ninja -C "$build" bench/bench_infer bench/bench_zoo src/cli/usta $library >/dev/null
-zoo=$build/bench/zoo
-if [ ! -e "$zoo/.made" ] || [ "$build/bench/bench_zoo" -nt "$zoo/.made" ]; then
-    rm -rf "$zoo"
-    "$build/bench/bench_zoo" "$zoo"
-    touch "$zoo/.made"
-fi
+# shellcheck disable=SC2086 # none, where no library is built
+ninja -C "$build" bench/bench_infer bench/zoo.made src/cli/usta $library >/dev/null
 "$python" bench/infer.py "$build" --pairs "${PAIRS:-15}" --threads "${THREADS:-1}" "$@"

@@ -147,19 +147,25 @@ static void *tensor_over(ort_side *o, const usta_tensor *t)
     return v;
 }
 
-/* Items of a map are scalars of one type: gathered into a vector beside the keys, which is what they take. */
-static void *map_over(ort_side *o, const usta_value *u)
+/* Items of a map are scalars of one type: gathered into a vector beside the keys, which is how they hold them. */
+static usta_tensor gathered(const usta_value *u)
 {
     if (u->n_items == 0) die("map", "has no items");
     usta_tensor all = u->items[0].tensor;
     size_t one = usta_tensor_bytes(&all);
-    all.rank = 1;
-    all.dims[0] = (int64_t)u->n_items;
     char *data = calloc(u->n_items, one);
     if (!data) die("map", "no memory");
     for (size_t i = 0; i < u->n_items; i++)
         memcpy(data + i * one, u->items[i].tensor.data, one);
-    all.data = data; /* lives as long as the process: inputs are made once */
+    all.rank = 1;
+    all.dims[0] = (int64_t)u->n_items;
+    all.data = data;
+    return all;
+}
+
+static void *map_over(ort_side *o, const usta_value *u)
+{
+    usta_tensor all = gathered(u); /* lives as long as the process: inputs are made once */
     void *pair[2] = {tensor_over(o, &u->tensor), tensor_over(o, &all)}, *v;
     ORT(o, ORT_CREATE_VALUE, (const void *const *, size_t, int, void **),
         (const void *const *)pair, (size_t)2, ORT_KIND_MAP, &v);
@@ -305,24 +311,15 @@ static void *item_of(const ort_side *o, const void *v, int i)
     return item;
 }
 
-/* Both keep the keys of a map in some order of their own: ours are sought by key. */
+/* Keys in the same order, and their numbers. */
 static double map_apart(const ort_side *o, const usta_value *u, const void *theirs)
 {
     void *keys = item_of(o, theirs, 0), *values = item_of(o, theirs, 1);
-    usta_value all = {.kind = USTA_KIND_TENSOR, .tensor = u->tensor};
-    double d = tensor_apart(o, &all.tensor, keys);
+    double d = tensor_apart(o, &u->tensor, keys);
     if (u->n_items > 0 && d == 0) {
-        usta_tensor t = u->items[0].tensor;
-        size_t one = usta_tensor_bytes(&t);
-        char *data = calloc(u->n_items, one);
-        if (!data) die("map", "no memory");
-        for (size_t i = 0; i < u->n_items; i++)
-            memcpy(data + i * one, u->items[i].tensor.data, one);
-        t.rank = 1;
-        t.dims[0] = (int64_t)u->n_items;
-        t.data = data;
-        d = tensor_apart(o, &t, values);
-        free(data);
+        usta_tensor all = gathered(u);
+        d = tensor_apart(o, &all, values);
+        free(all.data);
     }
     ORT_RELEASE(o, ORT_RELEASE_VALUE, keys);
     ORT_RELEASE(o, ORT_RELEASE_VALUE, values);

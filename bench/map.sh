@@ -3,7 +3,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 build=${BUILD:-build}
-python=$build/peers/bin/python
+python=build/peers/bin/python
 [ -x "$python" ] || tools/setup --peers
 ninja -C "$build" bench/bench_infer >/dev/null
 mkdir -p "$build/bench/map"

@@ -1,11 +1,9 @@
 #!/bin/sh
-# bench-threads: two threads beside one on networks of over a millisecond, alone and with a busy neighbour. PAIRS may be set.
+# bench-threads: two threads beside one on networks of over a millisecond, alone and with a busy neighbour. PAIRS and MODELS may be set.
 set -eu
 cd "$(dirname "$0")/.."
 build=${BUILD:-build}
-ninja -C "$build" bench/bench_threads bench/bench_zoo >/dev/null
-mkdir -p "$build/bench/zoo"
-[ -e "$build/bench/zoo/resnet50.onnx" ] || "$build/bench/bench_zoo" "$build/bench/zoo"
+ninja -C "$build" bench/bench_threads bench/zoo.made >/dev/null
 models=
 for name in ${MODELS:-bert_mini efficientnet_b0 mobilenet_v2 prelu_segment resnet18 resnet50 squeezenet1_1}; do
     models="$models $build/bench/zoo/$name.onnx"

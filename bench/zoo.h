@@ -3,7 +3,7 @@
  * A maker builds one network in n->m through the helpers here. Weights are numbers of a counter, keyed by the order in which they are
  * asked for, with the spread that keeps sizes of activations level from layer to layer; so a network is the same on every machine.
  *
- * A maker that leaves all its layers to zoo_conv, zoo_dense, zoo_add and zoo_pool has an int8 form for nothing. It is made three
+ * A maker that leaves all its layers to zoo_conv, zoo_dense, zoo_add, the pools and zoo_flatten has an int8 form for nothing. It is made three
  * times then: FLOAT as it is; RANGES with normalisations folded, as quantisers want their input, to see what each tensor's values
  * lie between; QDQ with every tensor in a QuantizeLinear-DequantizeLinear pair, the form that ONNX Runtime's static quantiser
  * writes: activations uint8, weights int8 by output channel, bias int32, activations that the range implies left out.
@@ -63,6 +63,10 @@ us_vid zoo_conv(zoo_net *n, us_vid x, zoo_conv_spec s);
 us_vid zoo_act_of(zoo_net *n, us_vid x, zoo_act act, int64_t channels);
 us_vid zoo_dense(zoo_net *n, us_vid x, int64_t in, int64_t out); /* Gemm with transB */
 us_vid zoo_add(zoo_net *n, us_vid x, us_vid y, zoo_act act);
+/* Parts of transformers, in floats only: MatMul and Add of a bias; GELU by Erf in its parts. */
+us_vid zoo_product(zoo_net *n, us_vid x, int64_t in, int64_t out);
+us_vid zoo_gelu(zoo_net *n, us_vid x);
+us_vid zoo_transpose(zoo_net *n, us_vid x, size_t rank, const int64_t *perm);
 us_vid zoo_max_pool(zoo_net *n, us_vid x, int64_t k, int64_t stride, int64_t pad, bool ceil);
 us_vid zoo_mean_pool(zoo_net *n, us_vid x); /* GlobalAveragePool */
 us_vid zoo_flatten(zoo_net *n, us_vid x);
@@ -70,8 +74,8 @@ us_vid zoo_flatten(zoo_net *n, us_vid x);
 /* zoo_quant.c: what becomes of a tensor and of weights in this form. */
 us_vid zoo_point(zoo_net *n, us_vid v);
 us_vid zoo_point_as(zoo_net *n, us_vid v,
-                    us_vid x); /* of x's range: pooling and reshaping keep it */
-zoo_range zoo_range_of(const zoo_net *n, us_vid v);
+                    us_vid x);                /* of x's range: pooling and reshaping keep it */
+zoo_range zoo_range_of(zoo_net *n, us_vid v); /* of what came out of a pair */
 us_vid zoo_int8_weights(zoo_net *n, int rank, const int64_t *dims, const float *w,
                         float *scales);
 us_vid zoo_int32_bias(zoo_net *n, int64_t len, const float *b, const float *scales,

@@ -158,23 +158,10 @@ enum { WIDE = 192, HEADS = 3, TOKENS = 197, LAYERS = 12 };
 
 static us_vid normal(zoo_net *n, us_vid x)
 {
-    us_vid y = us_b3(&n->b, "LayerNormalization", x, zoo_vector(n, WIDE, 0.8, 1.2),
-                     zoo_vector(n, WIDE, -0.1, 0.1));
+    us_vid shift = zoo_vector(n, WIDE, -0.1, 0.1), gain = zoo_vector(n, WIDE, 0.8, 1.2);
+    us_vid y = us_b3(&n->b, "LayerNormalization", x, gain, shift);
     us_b_int(&n->b, "axis", -1);
     us_b_float(&n->b, "epsilon", 1e-6F);
-    return y;
-}
-
-static us_vid linear(zoo_net *n, us_vid x, int64_t in, int64_t out)
-{
-    us_vid w = zoo_weights(n, sqrt(1 / (double)in), 2, (int64_t[]){in, out});
-    return us_b2(&n->b, "Add", zoo_vector(n, out, -0.1, 0.1), us_b2(&n->b, "MatMul", x, w));
-}
-
-static us_vid turned(us_builder *b, us_vid x, size_t rank, const int64_t *perm)
-{
-    us_vid y = us_b1(b, "Transpose", x);
-    us_b_ints(b, "perm", rank, perm);
     return y;
 }
 
@@ -182,28 +169,21 @@ static us_vid turned(us_builder *b, us_vid x, size_t rank, const int64_t *perm)
 static us_vid self_attention(zoo_net *n, us_vid x)
 {
     us_builder *b = &n->b;
-    us_vid qkv = us_b2(b, "Reshape", linear(n, x, WIDE, 3 * WIDE),
+    us_vid qkv = us_b2(b, "Reshape", zoo_product(n, x, WIDE, 3 * WIDE),
                        us_b_i64s(b, 5, (int64_t[]){-1, TOKENS, 3, HEADS, WIDE / HEADS}));
-    qkv = turned(b, qkv, 5, (int64_t[]){2, 0, 3, 1, 4});
+    qkv = zoo_transpose(n, qkv, 5, (int64_t[]){2, 0, 3, 1, 4});
     us_vid part[3];
     for (int64_t i = 0; i < 3; i++) {
         part[i] = us_b2(b, "Gather", qkv, us_b_i64(b, i));
         us_b_int(b, "axis", 0);
     }
     us_vid q = us_b2(b, "Mul", part[0], us_b_f32(b, 1 / sqrtf((float)WIDE / HEADS)));
-    us_vid s = us_b2(b, "MatMul", q, turned(b, part[1], 4, (int64_t[]){0, 1, 3, 2}));
+    us_vid s = us_b2(b, "MatMul", q, zoo_transpose(n, part[1], 4, (int64_t[]){0, 1, 3, 2}));
     s = us_b1(b, "Softmax", s);
     us_b_int(b, "axis", -1);
-    us_vid y = turned(b, us_b2(b, "MatMul", s, part[2]), 4, (int64_t[]){0, 2, 1, 3});
+    us_vid y = zoo_transpose(n, us_b2(b, "MatMul", s, part[2]), 4, (int64_t[]){0, 2, 1, 3});
     y = us_b2(b, "Reshape", y, us_b_i64s(b, 3, (int64_t[]){-1, TOKENS, WIDE}));
-    return linear(n, y, WIDE, WIDE);
-}
-
-static us_vid gelu(us_builder *b, us_vid x)
-{
-    us_vid e = us_b1(b, "Erf", us_b2(b, "Div", x, us_b_f32(b, 1.41421354F)));
-    us_vid y = us_b2(b, "Mul", x, us_b2(b, "Add", e, us_b_f32(b, 1)));
-    return us_b2(b, "Mul", y, us_b_f32(b, 0.5F));
+    return zoo_product(n, y, WIDE, WIDE);
 }
 
 void zoo_vit(zoo_net *n)
@@ -213,12 +193,13 @@ void zoo_vit(zoo_net *n)
     x = zoo_conv(n, x,
                  (spec){.in = 3, .out = WIDE, .k = 16, .stride = 16, .pad = -1, .plain = true});
     x = us_b2(b, "Reshape", x, us_b_i64s(b, 3, (int64_t[]){1, WIDE, TOKENS - 1}));
-    x = turned(b, x, 3, (int64_t[]){0, 2, 1});
+    x = zoo_transpose(n, x, 3, (int64_t[]){0, 2, 1});
     x = joined(n, zoo_weights(n, 0.3, 3, (int64_t[]){1, 1, WIDE}), x);
     x = us_b2(b, "Add", x, zoo_weights(n, 0.3, 3, (int64_t[]){1, TOKENS, WIDE}));
     for (int i = 0; i < LAYERS; i++) {
         x = us_b2(b, "Add", x, self_attention(n, normal(n, x)));
-        us_vid y = linear(n, gelu(b, linear(n, normal(n, x), WIDE, 4 * WIDE)), 4 * WIDE, WIDE);
+        us_vid y = zoo_product(n, zoo_gelu(n, zoo_product(n, normal(n, x), WIDE, 4 * WIDE)),
+                               4 * WIDE, WIDE);
         x = us_b2(b, "Add", x, y);
     }
     us_vid y = us_b2(b, "Gather", normal(n, x), us_b_i64(b, 0));

@@ -107,11 +107,10 @@ static us_vid act_and_point(zoo_net *n, us_vid y, zoo_act act, int64_t channels)
 
 /* --- layers ------------------------------------------------------------------------------------------- */
 
-static us_vid batch_norm(zoo_net *n, us_vid x, int64_t channels, double gain)
+static us_vid batch_norm(zoo_net *n, us_vid x, int64_t channels)
 {
-    us_vid in[5] = {x, zoo_vector(n, channels, 0.8 * gain, 1.2 * gain),
-                    zoo_vector(n, channels, -0.1, 0.1), zoo_vector(n, channels, -0.1, 0.1),
-                    zoo_vector(n, channels, 0.8, 1.2)};
+    us_vid in[5] = {x, zoo_vector(n, channels, 0.8, 1.2), zoo_vector(n, channels, -0.1, 0.1),
+                    zoo_vector(n, channels, -0.1, 0.1), zoo_vector(n, channels, 0.8, 1.2)};
     us_vid y = us_b_node(&n->b, "", "BatchNormalization", 5, in, 1, NULL);
     us_b_float(&n->b, "epsilon", 1e-5F);
     return y;
@@ -133,7 +132,10 @@ static void parameters(zoo_net *n, us_vid x, double deviation, int rank, const i
     float x_scale = zoo_scale(zoo_range_of(n, x));
     float *scales =
         us_arena_alloc(n->m->arena, (size_t)dims[0], sizeof *scales, sizeof *scales);
-    if (!scales) return;
+    if (!scales) {
+        n->b.err = us_fail(n->c, US_NOMEM, "scales: no memory");
+        return;
+    }
     out[0] = zoo_int8_weights(n, rank, dims, w, scales);
     if (b) out[1] = zoo_int32_bias(n, dims[0], b, scales, x_scale);
 }
@@ -156,7 +158,7 @@ us_vid zoo_conv(zoo_net *n, us_vid x, zoo_conv_spec s)
     us_b_ints(&n->b, "kernel_shape", 2, (int64_t[]){s.k, kw});
     us_b_ints(&n->b, "pads", 4, (int64_t[]){ph, pw, ph, pw});
     us_b_ints(&n->b, "strides", 2, (int64_t[]){stride, stride});
-    if (!folded) y = batch_norm(n, y, s.out, 1);
+    if (!folded) y = batch_norm(n, y, s.out);
     return act_and_point(n, y, s.act, s.out);
 }
 
@@ -167,6 +169,28 @@ us_vid zoo_dense(zoo_net *n, us_vid x, int64_t in, int64_t out)
     us_vid y = us_b_node(&n->b, "", "Gemm", 3, args, 1, NULL);
     us_b_int(&n->b, "transB", 1);
     return zoo_point(n, y);
+}
+
+us_vid zoo_product(zoo_net *n, us_vid x, int64_t in, int64_t out)
+{
+    us_vid w = zoo_weights(n, sqrt(1 / (double)in), 2, (int64_t[]){in, out});
+    us_vid y = us_b2(&n->b, "MatMul", x, w);
+    return us_b2(&n->b, "Add", zoo_vector(n, out, -0.1, 0.1), y);
+}
+
+us_vid zoo_gelu(zoo_net *n, us_vid x)
+{
+    us_builder *b = &n->b;
+    us_vid e = us_b1(b, "Erf", us_b2(b, "Div", x, us_b_f32(b, 1.41421354F)));
+    us_vid y = us_b2(b, "Mul", x, us_b2(b, "Add", e, us_b_f32(b, 1)));
+    return us_b2(b, "Mul", y, us_b_f32(b, 0.5F));
+}
+
+us_vid zoo_transpose(zoo_net *n, us_vid x, size_t rank, const int64_t *perm)
+{
+    us_vid y = us_b1(&n->b, "Transpose", x);
+    us_b_ints(&n->b, "perm", rank, perm);
+    return y;
 }
 
 us_vid zoo_add(zoo_net *n, us_vid x, us_vid y, zoo_act act)

@@ -46,10 +46,12 @@ us_vid zoo_point_as(zoo_net *n, us_vid v, us_vid x)
     return n->form == ZOO_QDQ ? pair(n, v, zoo_range_of(n, x)) : v;
 }
 
-zoo_range zoo_range_of(const zoo_net *n, us_vid v)
+zoo_range zoo_range_of(zoo_net *n, us_vid v)
 {
     for (size_t i = n->n_pairs; i-- > 0;)
         if (n->pairs[i] == v) return n->pair_ranges[i];
+    if (n->b.err == US_OK)
+        n->b.err = us_fail(n->c, US_BUG, "the range of value %u was not noted", (unsigned)v);
     return (zoo_range){0, 1};
 }
 

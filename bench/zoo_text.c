@@ -15,13 +15,6 @@ typedef struct encoder {
     us_vid mask, split, merge;         /* shapes: [N,S,heads,-1], [N,S,width] */
 } encoder;
 
-static us_vid linear(zoo_net *n, us_vid x, int64_t in, int64_t out)
-{
-    us_vid w = zoo_weights(n, sqrt(1 / (double)in), 2, (int64_t[]){in, out});
-    us_vid y = us_b2(&n->b, "MatMul", x, w);
-    return us_b2(&n->b, "Add", zoo_vector(n, out, -0.1, 0.1), y);
-}
-
 static us_vid mean(us_builder *b, us_vid x)
 {
     us_vid y = us_b1(b, "ReduceMean", x);
@@ -39,42 +32,29 @@ static us_vid layer_norm(zoo_net *n, us_vid x, int64_t width)
     return us_b2(b, "Add", y, zoo_vector(n, width, -0.1, 0.1));
 }
 
-static us_vid gelu(us_builder *b, us_vid x)
-{
-    us_vid e = us_b1(b, "Erf", us_b2(b, "Div", x, us_b_f32(b, 1.41421354F)));
-    us_vid y = us_b2(b, "Mul", x, us_b2(b, "Add", e, us_b_f32(b, 1)));
-    return us_b2(b, "Mul", y, us_b_f32(b, 0.5F));
-}
-
-static us_vid transposed(us_builder *b, us_vid x, const int64_t perm[4])
-{
-    us_vid y = us_b1(b, "Transpose", x);
-    us_b_ints(b, "perm", 4, perm);
-    return y;
-}
-
 static us_vid attention(zoo_net *n, const encoder *e, us_vid x)
 {
     us_builder *b = &n->b;
-    us_vid q = us_b2(b, "Reshape", linear(n, x, e->width, e->width), e->split);
-    us_vid k = us_b2(b, "Reshape", linear(n, x, e->width, e->width), e->split);
-    us_vid v = us_b2(b, "Reshape", linear(n, x, e->width, e->width), e->split);
-    q = transposed(b, q, (int64_t[]){0, 2, 1, 3});
-    v = transposed(b, v, (int64_t[]){0, 2, 1, 3});
-    k = transposed(b, k, (int64_t[]){0, 2, 3, 1});
+    us_vid q = us_b2(b, "Reshape", zoo_product(n, x, e->width, e->width), e->split);
+    us_vid k = us_b2(b, "Reshape", zoo_product(n, x, e->width, e->width), e->split);
+    us_vid v = us_b2(b, "Reshape", zoo_product(n, x, e->width, e->width), e->split);
+    q = zoo_transpose(n, q, 4, (int64_t[]){0, 2, 1, 3});
+    v = zoo_transpose(n, v, 4, (int64_t[]){0, 2, 1, 3});
+    k = zoo_transpose(n, k, 4, (int64_t[]){0, 2, 3, 1});
     us_vid s = us_b2(b, "MatMul", q, k);
     s = us_b2(b, "Div", s, us_b_f32(b, (float)sqrt((double)e->width / (double)e->heads)));
     s = us_b1(b, "Softmax", us_b2(b, "Add", s, e->mask));
     us_b_int(b, "axis", -1);
-    us_vid y = transposed(b, us_b2(b, "MatMul", s, v), (int64_t[]){0, 2, 1, 3});
-    return linear(n, us_b2(b, "Reshape", y, e->merge), e->width, e->width);
+    us_vid y = zoo_transpose(n, us_b2(b, "MatMul", s, v), 4, (int64_t[]){0, 2, 1, 3});
+    return zoo_product(n, us_b2(b, "Reshape", y, e->merge), e->width, e->width);
 }
 
 static us_vid layer(zoo_net *n, const encoder *e, us_vid x)
 {
     us_builder *b = &n->b;
     x = layer_norm(n, us_b2(b, "Add", attention(n, e, x), x), e->width);
-    us_vid y = linear(n, gelu(b, linear(n, x, e->width, 4 * e->width)), 4 * e->width, e->width);
+    us_vid y = zoo_product(n, zoo_gelu(n, zoo_product(n, x, e->width, 4 * e->width)),
+                           4 * e->width, e->width);
     return layer_norm(n, us_b2(b, "Add", y, x), e->width);
 }
 
