@@ -1,6 +1,8 @@
 /* kernel/x86/conv_avx2.c - convolution tiles in AVX2: 16 registers, of which 12 are sums. */
 #include <immintrin.h>
 
+#include "kernel/x86/turn_avx2.h"
+
 #define V             __m256
 #define LANES         8
 #define LD(p)         _mm256_loadu_ps(p)
