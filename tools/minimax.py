@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""minimax.py - the polynomial coefficients of src/kernel/x86/map.inc, as they were computed.
+"""minimax.py - the polynomial coefficients of src/kernel/simd/math.inc, as they were computed.
 
 Least largest error by Lawson's reweighted least squares in 60 digits (C. L. Lawson, 1961; J. R. Rice and K. H. Usow, "The Lawson algorithm and
 extensions", Math. Comp. 22, 1968), weighted besides, so that what is small is the error of the final result. Coefficients are rounded to float one after the other, lowest degree first, the

@@ -5,4 +5,4 @@
 #define TABLE      us_cells__avx2
 #define TABLE_NAME "us_cells__avx2"
 
-#include "kernel/x86/cells.inc"
+#include "kernel/simd/cells.inc"

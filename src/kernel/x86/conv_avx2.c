@@ -8,6 +8,7 @@
 #define LD(p)         _mm256_loadu_ps(p)
 #define ST(p, v)      _mm256_storeu_ps((p), (v))
 #define ST_PAST(p, v) _mm256_stream_ps((p), (v))
+#define FENCE()       _mm_sfence()
 #define SET1(x)       _mm256_set1_ps(x)
 #define BC(p)         _mm256_broadcast_ss(p)
 #define FMA(a, b, c)  _mm256_fmadd_ps((a), (b), (c))
@@ -55,7 +56,7 @@ static inline float sum_lanes(__m256 v)
     return _mm_cvtss_f32(_mm_add_ss(x, _mm_shuffle_ps(x, x, 1)));
 }
 
-#include "kernel/x86/conv.inc"
+#include "kernel/simd/conv.inc"
 
 /* --- layouts ------------------------------------------------------------------------------------------------------------- */
 

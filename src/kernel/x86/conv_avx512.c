@@ -6,6 +6,7 @@
 #define LD(p)         _mm512_loadu_ps(p)
 #define ST(p, v)      _mm512_storeu_ps((p), (v))
 #define ST_PAST(p, v) _mm512_stream_ps((p), (v))
+#define FENCE()       _mm_sfence()
 #define SET1(x)       _mm512_set1_ps(x)
 #define BC(p)         _mm512_set1_ps(*(p))
 #define FMA(a, b, c)  _mm512_fmadd_ps((a), (b), (c))
@@ -38,7 +39,7 @@
     X(4, 1) X(4, 2) X(4, 3) X(4, 4) X(4, 5) X(4, 6)
 /* clang-format on */
 
-#include "kernel/x86/conv.inc"
+#include "kernel/simd/conv.inc"
 
 /* --- half a block: vectors of 32 bytes, which some processors do two of in the time of one of 64 ----------------------------- */
 

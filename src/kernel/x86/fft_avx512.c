@@ -5,4 +5,4 @@
 #define TABLE      us_fft__avx512
 #define TABLE_NAME "us_fft__avx512"
 
-#include "kernel/x86/fft.inc"
+#include "kernel/simd/fft.inc"

@@ -59,7 +59,7 @@ static inline float sum_lanes(__m256 x)
     return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
 }
 
-#include "kernel/x86/gemm_x86.inc"
+#include "kernel/simd/gemm.inc"
 
 void us_f32_gemm_6x16__avx2(const us_gemm_args *g)
 {

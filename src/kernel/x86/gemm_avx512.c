@@ -37,7 +37,7 @@ enum { W = 16, THIN = 4 };
 #define SUM(x)       _mm512_reduce_add_ps(x)
 /* clang-format on */
 
-#include "kernel/x86/gemm_x86.inc"
+#include "kernel/simd/gemm.inc"
 
 void us_f32_gemm_14x32__avx512(const us_gemm_args *g)
 {

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "kernel/variants.h"
+#include "kernel/x86/quad_sse2.h"
 
 typedef __m256i VI;
 typedef __m256 VF;
@@ -143,4 +144,4 @@ static inline float most_of(__m256 x)
     return r;
 }
 
-#include "kernel/x86/int8.inc"
+#include "kernel/simd/int8.inc"

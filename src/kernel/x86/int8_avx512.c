@@ -11,4 +11,4 @@
 #define DP(c, v)         c = ADDI(c, ADDI(_mm512_madd_epi16(ae, we_##v), _mm512_madd_epi16(ao, wo_##v)));
 /* clang-format on */
 
-#include "kernel/x86/int8.inc"
+#include "kernel/simd/int8.inc"

@@ -15,4 +15,4 @@
 #define DP(c, v)         c = _mm512_dpbusd_epi32(c, a_x, w_##v);
 /* clang-format on */
 
-#include "kernel/x86/int8.inc"
+#include "kernel/simd/int8.inc"

@@ -4,6 +4,8 @@
 
 #include <immintrin.h>
 
+#include "kernel/x86/quad_sse2.h"
+
 typedef __m512i VI;
 typedef __m512 VF;
 

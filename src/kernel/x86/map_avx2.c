@@ -5,4 +5,4 @@
 #define TABLE      us_ew__avx2
 #define TABLE_NAME "us_ew__avx2"
 
-#include "kernel/x86/map.inc"
+#include "kernel/simd/map.inc"

@@ -5,4 +5,4 @@
 #define TABLE      us_ew__avx512
 #define TABLE_NAME "us_ew__avx512"
 
-#include "kernel/x86/map.inc"
+#include "kernel/simd/map.inc"

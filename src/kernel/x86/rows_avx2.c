@@ -5,4 +5,4 @@
 #define TABLE      us_rows__avx2
 #define TABLE_NAME "us_rows__avx2"
 
-#include "kernel/x86/rows.inc"
+#include "kernel/simd/rows.inc"
