@@ -2,8 +2,8 @@
  *
  * Kernels take plain pointers and sizes: no graph, no allocation, no failure. The C reference is the
  * definition; every variant is checked against it (tests/kernel/check_kernels.c) on odd sizes, NaN,
- * infinities, guard bytes. To add a variant: a file in x86/ or arm/ (what they share: simd/*.inc) and its name in levels.def. A family of kernels
- * has a header of its own and one pointer here.
+ * infinities, guard bytes. To add a variant: a file in x86/ or arm/ (what they share lies in simd/) and its name in
+ * levels.def. A family of kernels has a header of its own and one pointer here.
  * Names: us_<dtype>_<op>[_<fused>]_<tile>__<isa>; the reference ends in __ref.
  */
 #ifndef USTA_KERNEL_KERNELS_H
