@@ -1,39 +1,71 @@
 /* kernel/conv.c - the candidates for a convolution and the choice among them; layouts.
  *
- * The table `algos` has one row per way to compute a convolution, with its own test, cost, packing, geometry and loop. The
- * cheapest row that takes a shape is chosen; costs are cycles of one core as a model sees them, so the choice depends
- * on the shape and the instruction set alone. What comes later (Winograd, bf16, int8) is a further row.
+ * The table `ways` has one row per way to compute a convolution: an algorithm, with its own test, cost, packing, geometry and loop, and
+ * the sizes of its blocks. The cheapest row that takes a shape is chosen; costs are cycles of one core as a model sees them, so the
+ * choice depends on the shape and the instruction set alone. Rows the model cannot tell apart from another are there for who
+ * times candidates on the machine at hand (exec/tune.h). What comes later (Winograd, bf16, int8) is a further row.
  */
 #include "kernel/conv_algo.h"
 
 #include <string.h>
 
-static const us_conv_algo *const algos[] = {&us_conv_direct, &us_conv_narrow,
-                                            &us_conv_depthwise};
+/* clang-format off */
+static const struct way {
+    const char *name;
+    const us_conv_algo *algo;
+    size_t q;         /* output blocks of a tile */
+    size_t item_bytes; /* weights of an item of work: they stay near while rows go by */
+    bool timed;       /* never by the model */
+} ways[] = {
+    {"direct 1",       &us_conv_direct,    1, US_CONV_ITEM_BYTES,     false},
+    {"direct 2",       &us_conv_direct,    2, US_CONV_ITEM_BYTES,     false},
+    {"direct 3",       &us_conv_direct,    3, US_CONV_ITEM_BYTES,     false},
+    {"direct 4",       &us_conv_direct,    4, US_CONV_ITEM_BYTES,     false},
+    {"few outputs",    &us_conv_narrow,    1, US_CONV_ITEM_BYTES,     false},
+    {"depthwise",      &us_conv_depthwise, 1, US_CONV_ITEM_BYTES,     false},
+    {"direct 1 small", &us_conv_direct,    1, US_CONV_ITEM_BYTES / 8, true},
+    {"direct 2 small", &us_conv_direct,    2, US_CONV_ITEM_BYTES / 8, true},
+    {"direct 3 small", &us_conv_direct,    3, US_CONV_ITEM_BYTES / 8, true},
+    {"direct 1 large", &us_conv_direct,    1, US_CONV_ITEM_BYTES * 3, true},
+    {"direct 2 large", &us_conv_direct,    2, US_CONV_ITEM_BYTES * 3, true},
+    {"direct 3 large", &us_conv_direct,    3, US_CONV_ITEM_BYTES * 3, true},
+};
+/* clang-format on */
+_Static_assert(US_LEN(ways) <= US_CONV_WAYS, "who lists candidates has room for all");
 
-static void choose(const us_conv_kernels *f, const us_conv_dims *s, bool grid,
-                   us_conv_choice *out)
+static bool takes(const struct way *w, const us_conv_kernels *f, const us_conv_dims *s,
+                  bool grid)
 {
-    double best = 0;
-    *out = (us_conv_choice){0};
-    for (size_t i = 0; i < US_LEN(algos); i++) {
-        size_t q = 1;
-        if ((grid && !algos[i]->grid) || !algos[i]->fits(f, s)) continue;
-        double cost = algos[i]->cost(f, s, &q);
-        if (out->algo && cost >= best) continue;
-        best = cost;
-        *out = (us_conv_choice){algos[i], q, algos[i]->floats(f, s)};
+    if ((grid && !w->algo->grid) || !w->algo->fits(f, s)) return false;
+    return w->q == 1 || (f->max_p[w->q] && w->q <= us_conv_blocks(s->m / s->groups, f->block));
+}
+
+size_t us_conv_candidates(const us_conv_kernels *f, const us_conv_dims *s, bool grid,
+                          us_conv_choice out[US_CONV_WAYS], size_t *best)
+{
+    double least = 0;
+    size_t n = 0;
+    bool any = false;
+    for (size_t i = 0; i < US_LEN(ways); i++) {
+        const struct way *w = &ways[i];
+        if (!takes(w, f, s, grid)) continue;
+        out[n] = (us_conv_choice){w->algo, w->q, w->algo->floats(f, s), w->item_bytes, w->name};
+        double cost = w->timed ? 0 : w->algo->cost(f, s, w->q);
+        if (!w->timed && (!any || cost < least)) {
+            least = cost;
+            *best = n;
+            any = true;
+        }
+        n++;
     }
+    return any ? n : 0;
 }
 
 void us_conv_choose(const us_conv_kernels *f, const us_conv_dims *s, us_conv_choice *out)
 {
-    choose(f, s, false, out);
-}
-
-void us_conv_choose_grid(const us_conv_kernels *f, const us_conv_dims *s, us_conv_choice *out)
-{
-    choose(f, s, true, out);
+    us_conv_choice all[US_CONV_WAYS];
+    size_t best = 0, n = us_conv_candidates(f, s, false, all, &best);
+    *out = n ? all[best] : (us_conv_choice){0};
 }
 
 bool us_conv_plain_out(const us_conv_choice *choice)

@@ -136,15 +136,21 @@ typedef struct us_conv_kernels {
 
 /* --- the three steps ------------------------------------------------------------------------------------------- */
 
-typedef struct us_conv_algo us_conv_algo; /* a row of the candidates in conv.c */
+typedef struct us_conv_algo us_conv_algo; /* of the candidates in conv.c */
 
 typedef struct us_conv_choice {
     const us_conv_algo *algo; /* NULL: no kernel here takes this convolution */
     size_t q;                 /* output blocks of a tile */
     size_t floats;            /* of the packed weights and bias */
+    size_t item_bytes;        /* weights of an item of work */
+    const char *name;         /* of the row, lasting */
 } us_conv_choice;
 void us_conv_choose(const us_conv_kernels *f, const us_conv_dims *s, us_conv_choice *out);
-void us_conv_choose_grid(const us_conv_kernels *f, const us_conv_dims *s, us_conv_choice *out);
+/* All rows that take s, in the table's order; *best: the cheapest by the model, which us_conv_choose takes. grid: only rows whose
+ * outputs may lie apart. */
+enum { US_CONV_WAYS = 16 };
+size_t us_conv_candidates(const us_conv_kernels *f, const us_conv_dims *s, bool grid,
+                          us_conv_choice out[US_CONV_WAYS], size_t *best);
 bool us_conv_plain_out(const us_conv_choice *choice); /* it can write [n, m, h, w] */
 /* w is [m][c / groups][kh][kw], bias [m] or NULL; to: choice->floats, aligned to 64 bytes. */
 void us_conv_pack(const us_conv_kernels *f, const us_conv_dims *s, const us_conv_choice *choice,
@@ -187,7 +193,7 @@ typedef struct us_conv {
 bool us_conv_open(const us_conv_kernels *f, const us_conv_dims *s, const us_conv_choice *choice,
                   ptrdiff_t *taps, us_conv *cv);
 
-/* The same with an output that lies apart; only for a choice by us_conv_choose_grid. */
+/* The same with an output that lies apart; only for a candidate of `grid`. */
 bool us_conv_open_grid(const us_conv_kernels *f, const us_conv_dims *s,
                        const us_conv_choice *choice, const us_conv_grid *grid, ptrdiff_t *taps,
                        us_conv *cv);
@@ -221,6 +227,12 @@ typedef struct us_deconv_choice {
     size_t work_floats; /* that packing may write */
 } us_deconv_choice;
 void us_deconv_choose(const us_conv_kernels *f, const us_conv_dims *s, us_deconv_choice *out);
+/* Every phase by the row `way` that us_conv_candidates gives for the first; false: another phase does not take it. */
+bool us_deconv_choose_way(const us_conv_kernels *f, const us_conv_dims *s, size_t way,
+                          us_deconv_choice *out);
+/* Names of the rows for the first phase; 0: no kernel here takes it. */
+size_t us_deconv_ways(const us_conv_kernels *f, const us_conv_dims *s,
+                      const char *names[US_CONV_WAYS]);
 bool us_deconv_plain_out(const us_deconv_choice *choice);
 /* w is [c][m / groups][kh][kw]. */
 void us_deconv_pack(const us_conv_kernels *f, const us_conv_dims *s,

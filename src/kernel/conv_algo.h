@@ -1,4 +1,4 @@
-/* kernel/conv_algo.h - inside of the convolutions: a row of the table of candidates. */
+/* kernel/conv_algo.h - inside of the convolutions: an algorithm of the table of candidates. */
 #ifndef USTA_KERNEL_CONV_ALGO_H
 #define USTA_KERNEL_CONV_ALGO_H
 
@@ -9,7 +9,7 @@ struct us_conv_algo {
     bool grid;    /* writes outputs that lie apart */
     bool plain_y; /* and without blocks */
     bool (*fits)(const us_conv_kernels *f, const us_conv_dims *s);
-    double (*cost)(const us_conv_kernels *f, const us_conv_dims *s, size_t *q); /* cycles */
+    double (*cost)(const us_conv_kernels *f, const us_conv_dims *s, size_t q); /* cycles */
     size_t (*floats)(const us_conv_kernels *f, const us_conv_dims *s);
     /* weights only, all of them: the memory is not zeroed. The bias, out_blocks * B floats, lies before them */
     void (*pack)(const us_conv_kernels *f, const us_conv_dims *s, size_t q, const float *w,
@@ -35,6 +35,9 @@ static inline void us_conv_tap_rows(const us_conv_dims *s, size_t oy, size_t *k0
     *k0 = none ? 0 : (size_t)lo;
     *k1 = none ? 0 : (size_t)hi;
 }
+
+#define US_CONV_ITEM_BYTES                                                                     \
+    ((size_t)256 << 10) /* weights of an item: half of a second-level cache */
 
 /* Pool or not: below this much work a second thread costs more than it brings. */
 #define US_CONV_SERIAL_WORK 2e6

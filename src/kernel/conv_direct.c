@@ -18,8 +18,7 @@
 #include "base/pool.h"
 #include "kernel/conv_algo.h"
 
-#define BAND_BYTES  ((size_t)512 << 10) /* packed input */
-#define SUPER_BYTES ((size_t)256 << 10) /* weights of an item */
+#define BAND_BYTES ((size_t)512 << 10) /* packed input */
 #define CHUNK_BYTES                                                                            \
     ((size_t)384 << 10) /* weights of one group of a tile: more is summed in chunks */
 #define CHUNK_TILES 8   /* tiles that share a chunk of weights */
@@ -64,24 +63,17 @@ static double step_cost(const us_conv_kernels *f, size_t q, size_t ow, size_t bl
     return sum;
 }
 
-static double cost(const us_conv_kernels *f, const us_conv_dims *s, size_t *q)
+static double cost(const us_conv_kernels *f, const us_conv_dims *s, size_t q)
 {
     size_t ow = s->ow ? s->ow : 4 * US_CONV_MAX_P, oh = s->ow ? s->oh : 1;
     if (s->kh * s->kw * s->sh * s->sw == 1 && s->ow) {
         ow *= oh;
         oh = 1;
     }
-    double best = 0;
     size_t blocks = full_blocks(f, s);
     bool half = blocks < us_conv_blocks(s->m / s->groups, f->block);
-    for (size_t i = 1; i <= US_CONV_MAX_Q; i++) {
-        if (f->max_p[i] == 0) continue;
-        double now = step_cost(f, i, ow, blocks) + (half ? step_cost(f, 1, ow, 1) : 0);
-        if (i > 1 && now >= best) continue;
-        best = now;
-        *q = i;
-    }
-    return best * (double)oh * (double)s->c * (double)(s->kh * s->kw);
+    double one = step_cost(f, q, ow, blocks) + (half ? step_cost(f, 1, ow, 1) : 0);
+    return one * (double)oh * (double)s->c * (double)(s->kh * s->kw);
 }
 
 /* --- weights ---------------------------------------------------------------------------------------------------------- */
@@ -164,10 +156,10 @@ static bool narrow_fits(const us_conv_kernels *f, const us_conv_dims *s)
 }
 
 /* Products, and for each output what adding up its lanes takes; in the cycles of `cost`. */
-static double narrow_cost(const us_conv_kernels *f, const us_conv_dims *s, size_t *q)
+static double narrow_cost(const us_conv_kernels *f, const us_conv_dims *s, size_t q)
 {
     double pixels = s->ow ? (double)s->oh * (double)s->ow : 4 * US_CONV_MAX_P;
-    *q = 1;
+    (void)q;
     return pixels * (double)s->m *
            ((double)(us_conv_blocks(s->c, f->block) * s->kh * s->kw) * 0.75 + 10);
 }
@@ -231,14 +223,14 @@ static void set_items(us_conv *cv)
     size_t group_bytes = q * cv->f->block * (s->c / s->groups) * taps * sizeof(float);
     size_t most = cv->f->max_p[q], tiles = (s->ow + most - 1) / most;
     cv->q_groups = (cv->full + q - 1) / q + (cv->g_out - cv->full);
-    cv->super = US_MIN(cv->q_groups, US_MAX(SUPER_BYTES / US_MAX(group_bytes, 1), 1));
+    cv->super = US_MIN(cv->q_groups, US_MAX(cv->choice.item_bytes / US_MAX(group_bytes, 1), 1));
     cv->supers = (cv->q_groups + cv->super - 1) / cv->super;
     cv->chunk = US_MAX(cv->g_blocks, 1);
     cv->rows = 1;
     cv->cols = s->ow;
     if (group_bytes > CHUNK_BYTES && s->oh * tiles > 1) {
         size_t block_bytes = q * cv->f->block * deep * taps * sizeof(float);
-        cv->chunk = US_MAX(SUPER_BYTES / block_bytes, 1);
+        cv->chunk = US_MAX(US_CONV_ITEM_BYTES / block_bytes, 1);
         cv->rows = US_MIN(s->oh, (CHUNK_TILES + tiles - 1) / tiles);
     }
     if (tiles > LONG_ROW) cv->cols = LONG_ROW / 2 * most;

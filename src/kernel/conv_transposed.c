@@ -28,20 +28,60 @@ static us_conv_dims phase_dims(const us_conv_dims *s, size_t ry, size_t rx)
     return p;
 }
 
-void us_deconv_choose(const us_conv_kernels *f, const us_conv_dims *s, us_deconv_choice *out)
+/* Phase i by this row, or by the model's where name is NULL. */
+static bool choose_phase(const us_conv_kernels *f, const us_conv_dims *p, const char *name,
+                         us_conv_choice *out)
+{
+    us_conv_choice all[US_CONV_WAYS];
+    size_t at = 0, n = us_conv_candidates(f, p, true, all, &at);
+    for (size_t i = 0; name && i < n; i++)
+        if (strcmp(all[i].name, name) == 0) {
+            *out = all[i];
+            return true;
+        }
+    if (n == 0 || name) return false;
+    *out = all[at];
+    return true;
+}
+
+static bool choose(const us_conv_kernels *f, const us_conv_dims *s, const char *name,
+                   us_deconv_choice *out)
 {
     size_t n = s->sh * s->sw;
     *out = (us_deconv_choice){0};
-    if (s->dh != 1 || s->dw != 1 || n > US_CONV_MAX_PHASES) return;
+    if (s->dh != 1 || s->dw != 1 || n > US_CONV_MAX_PHASES) return false;
     for (size_t i = 0; i < n; i++) {
         us_conv_dims p = phase_dims(s, i / s->sw, i % s->sw);
-        us_conv_choose_grid(f, &p, &out->phase[i]);
-        if (!out->phase[i].algo) return;
+        if (!choose_phase(f, &p, name, &out->phase[i])) return false;
         out->phase[i].floats = (out->phase[i].floats + 15) / 16 * 16; /* the next is aligned */
         out->floats += out->phase[i].floats;
         out->work_floats = US_MAX(out->work_floats, s->m * (s->c / s->groups) * p.kh * p.kw);
     }
     out->n = n;
+    return true;
+}
+
+void us_deconv_choose(const us_conv_kernels *f, const us_conv_dims *s, us_deconv_choice *out)
+{
+    (void)choose(f, s, NULL, out);
+}
+
+size_t us_deconv_ways(const us_conv_kernels *f, const us_conv_dims *s,
+                      const char *names[US_CONV_WAYS])
+{
+    us_conv_choice all[US_CONV_WAYS];
+    us_conv_dims p = phase_dims(s, 0, 0);
+    size_t best, n = us_conv_candidates(f, &p, true, all, &best);
+    for (size_t i = 0; i < n; i++)
+        names[i] = all[i].name;
+    return n;
+}
+
+bool us_deconv_choose_way(const us_conv_kernels *f, const us_conv_dims *s, size_t way,
+                          us_deconv_choice *out)
+{
+    const char *names[US_CONV_WAYS];
+    return way < us_deconv_ways(f, s, names) && choose(f, s, names[way], out);
 }
 
 bool us_deconv_plain_out(const us_deconv_choice *choice)

@@ -19,6 +19,7 @@ enum { GUARD = 17 };
 typedef struct conv_case {
     us_conv_dims s;
     size_t bottom, right; /* padding; may be negative as a difference, so kept in oh and ow */
+    size_t way;           /* of the candidates, from 1 on; 0: that of the model */
     bool bias, res;
     float lo, hi;
 } conv_case;
@@ -72,9 +73,11 @@ static void make(const us_conv_kernels *f, const conv_case *t, us_rng *r, buffer
 
 static void settle(const us_conv_kernels *f, const conv_case *t, buffers *b)
 {
-    us_conv_choice ch;
+    us_conv_choice all[US_CONV_WAYS], ch;
+    size_t best, n = us_conv_candidates(f, &t->s, false, all, &best);
     us_conv_choose(f, &t->s, &ch);
-    CHECK(ch.algo != NULL);
+    CHECK(n > 0 && best < n && ch.algo == all[best].algo && ch.q == all[best].q);
+    if (t->way) ch = all[(t->way - 1) % n];
     b->packed = aligned(ch.floats * sizeof(float));
     us_conv_pack(f, &t->s, &ch, b->w, t->bias ? b->bias : NULL, b->packed);
     CHECK(us_conv_open(f, &t->s, &ch, b->taps, &b->cv));
@@ -224,6 +227,7 @@ static void check_level(const level *l)
             conv_case t;
             buffers b;
             if (!some_case(&r, f->block, kind, &t)) continue;
+            t.way = (size_t)i / 2 * (size_t)(i % 2); /* every other: each candidate in turn */
             make(f, &t, &r, &b);
             settle(f, &t, &b);
             run(&t, &b, NULL);
@@ -276,6 +280,8 @@ static void test_conv__every_width_to_40(void)
     each_level(check_widths);
 }
 
+enum { WAYS = 2 }; /* the model's choice and another candidate for each shape */
+
 /* Sums in chunks of input blocks, several bands of packed rows, several items of output blocks; three threads, same bytes. */
 static void check_large(const level *l)
 {
@@ -293,9 +299,10 @@ static void check_large(const level *l)
     us_ctx c;
     us_ctx_init(&c);
     CHECK_OK(&c, us_pool_new(&c, 3, &pool));
-    for (size_t i = 0; i < US_LEN(shapes); i++) {
-        conv_case t = {.s = shapes[i], .lo = -4, .hi = 4, .bias = true, .res = true};
+    for (size_t i = 0; i < US_LEN(shapes) * WAYS; i++) {
+        conv_case t = {.s = shapes[i / WAYS], .lo = -4, .hi = 4, .bias = true, .res = true};
         buffers b;
+        t.way = i % WAYS * (1 + i);
         make(f, &t, &r, &b);
         settle(f, &t, &b);
         run(&t, &b, NULL);
