@@ -19,6 +19,7 @@ typedef struct layer {
     const char *name;
     size_t c, m, hw, k, stride, pad;
     bool depthwise, plain;
+    size_t groups; /* 0: one */
 } layer;
 /* clang-format off */
 static const layer layers[] = {
@@ -81,6 +82,19 @@ static const layer layers[] = {
     {"d 3x3 64->64 @8",            64,   64,   8, 3, 1, 1, false, false},
     {"d 3x3 96->24 @80",           96,   24,  80, 3, 1, 1, false, false},
     {"d 1x1s2 128->256 @28",      128,  256,  28, 1, 2, 0, false, false},
+    {"g4 3x3 128 @56",            128,  128,  56, 3, 1, 1, false, false, 32},
+    {"g8 3x3 256 @28",            256,  256,  28, 3, 1, 1, false, false, 32},
+    {"g8 3x3s2 256 @56",          256,  256,  56, 3, 2, 1, false, false, 32},
+    {"g16 3x3 512 @14",           512,  512,  14, 3, 1, 1, false, false, 32},
+    {"g32 3x3 1024 @7",          1024, 1024,   7, 3, 1, 1, false, false, 32},
+    {"g24 3x3 168 @28",           168,  168,  28, 3, 1, 1, false, false, 7},
+    {"g12 3x3 48 @28",             48,   48,  28, 3, 1, 1, false, false, 4},
+    {"g40 3x3 240 @14",           240,  240,  14, 3, 1, 1, false, false, 6},
+    {"g2 3x3 64 @56",              64,   64,  56, 3, 1, 1, false, false, 32},
+    {"g 1x1 240->60 in 3 @28",    240,   60,  28, 1, 1, 0, false, false, 3},
+    {"g 1x1 60->240 in 3 @28",     60,  240,  28, 1, 1, 0, false, false, 3},
+    {"g 1x1 144 in 8 @28",        144,  144,  28, 1, 1, 0, false, false, 8},
+    {"g 3x3 32->64 in 32 @56",     32,   64,  56, 3, 1, 1, false, false, 32},
 };
 /* clang-format on */
 
@@ -161,7 +175,7 @@ int main(int argc, char **argv)
         s.sh = s.sw = l->stride;
         s.dh = s.dw = 1;
         s.top = s.left = (ptrdiff_t)l->pad;
-        s.groups = l->depthwise ? l->c : 1;
+        s.groups = l->depthwise ? l->c : US_MAX(l->groups, (size_t)1);
         s.plain = l->plain;
         double ns = measure(f, &s, &work);
         printf(",\n\"%s\":[%.1f,%.1f,%.0f]", l->name, ns / 1e3, work / ns,

@@ -23,6 +23,7 @@ static const struct way {
     {"direct 4",       &us_conv_direct,    4, US_CONV_ITEM_BYTES,     false},
     {"few outputs",    &us_conv_narrow,    1, US_CONV_ITEM_BYTES,     false},
     {"depthwise",      &us_conv_depthwise, 1, US_CONV_ITEM_BYTES,     false},
+    {"narrow groups",  &us_conv_by_lanes,  1, US_CONV_ITEM_BYTES,     false},
     {"direct 1 small", &us_conv_direct,    1, US_CONV_ITEM_BYTES / 8, true},
     {"direct 2 small", &us_conv_direct,    2, US_CONV_ITEM_BYTES / 8, true},
     {"direct 3 small", &us_conv_direct,    3, US_CONV_ITEM_BYTES / 8, true},

@@ -74,6 +74,18 @@ typedef struct us_conv_dw {
 } us_conv_dw;
 typedef void us_conv_dw_fn(const us_conv_dw *t);
 
+/* One output row of one block whose lanes read lanes of their own: groups narrower than a block. In a step every lane meets one
+ * channel of one input block under all taps. A step is B 32-bit words (bits of floats), then weights [all taps][B]. Word l says
+ * where lane l reads: input block * B + lane, the block the same in all of a step; US_CONV_NO_LANE added: nowhere, a zero. */
+enum { US_CONV_NO_LANE = INT32_MIN };
+typedef struct us_conv_lanes {
+    us_conv_dw row;     /* w: of the first step */
+    size_t plane;       /* floats from an input block to the next */
+    const float *words; /* of the first step */
+    size_t n_steps, step;
+} us_conv_lanes;
+typedef void us_conv_lanes_fn(const us_conv_lanes *t);
+
 /* Taps of an output position along one dimension: the first input position inside, how many are, and by how much they count. */
 typedef struct us_conv_span {
     size_t x, n;
@@ -127,6 +139,7 @@ typedef struct us_conv_kernels {
     us_conv_dw_fn *(*dw)(size_t kw, size_t sw, size_t dw);
     us_conv_dw_fn *
         dw_two_rows; /* 3x3 without stride or dilation, all taps' rows in the image: this row and the next; or NULL */
+    us_conv_lanes_fn *(*lanes)(size_t kw, size_t sw, size_t dw); /* NULL: none */
     us_conv_pool_fn *pool_max, *pool_mean;
     us_conv_mix_fn *mix; /* Resize */
     us_conv_reorder_fn *block_in, *block_out;

@@ -17,7 +17,7 @@ struct us_conv_algo {
     void (*open)(us_conv *cv);
     void (*run)(const us_conv *cv, const us_conv_args *a, struct us_pool *pool);
 };
-extern const us_conv_algo us_conv_direct, us_conv_narrow, us_conv_depthwise;
+extern const us_conv_algo us_conv_direct, us_conv_narrow, us_conv_depthwise, us_conv_by_lanes;
 
 static inline size_t us_conv_blocks(size_t channels, size_t block)
 {

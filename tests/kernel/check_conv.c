@@ -176,7 +176,8 @@ static size_t out_size(size_t in, size_t k, size_t stride, size_t dil, ptrdiff_t
     return room < 0 ? 0 : (size_t)room / stride + 1;
 }
 
-/* kind 0: dense, 1: groups of blocks, 2: depthwise, 3: plain input, 4: 1x1, 5: few outputs */
+/* kind 0: dense, 1: groups of blocks, 2: depthwise, 3: plain input, 4: 1x1, 5: few outputs, 6: groups of any width */
+enum { KINDS = 7 };
 static bool some_case(us_rng *r, size_t block, int kind, conv_case *t)
 {
     us_conv_dims *s = &t->s;
@@ -200,6 +201,14 @@ static bool some_case(us_rng *r, size_t block, int kind, conv_case *t)
     if (kind == 3) s->c = s->groups * (1 + up_to(r, 4));
     if (s->groups > 1) s->m = s->groups * block * (1 + up_to(r, 3));
     if (kind == 2) s->groups = s->m = s->c;
+    if (kind == 6) {
+        bool small = up_to(r, 2);
+        s->groups = 2 + up_to(r, small ? 9 : 4);
+        s->c = s->groups * (1 + up_to(r, small ? 8 : 30));
+        s->m = up_to(r, 2) ? s->c : s->groups * (1 + up_to(r, small ? 8 : 30));
+        if (up_to(r, 2)) s->dh = s->dw = 1;
+        if (up_to(r, 2)) s->kh = s->kw = 3;
+    }
     s->plain = kind == 3;
     ptrdiff_t pads[4];
     for (int i = 0; i < 4; i++)
@@ -222,7 +231,7 @@ static void check_level(const level *l)
 {
     const us_conv_kernels *f = l->k.conv;
     us_rng r = us_rng_new(1, "conv", 0);
-    for (int kind = 0; kind < 6; kind++)
+    for (int kind = 0; kind < KINDS; kind++)
         for (int i = 0; i < CASES;) {
             conv_case t;
             buffers b;
@@ -293,6 +302,8 @@ static void check_large(const level *l)
         {1, 70, 33, 31, 200, 33, 31, 1, 1, 1, 1, 1, 1, 0, 0, 1, false}, /* long flat row */
         {1, 3, 64, 61, 35, 32, 31, 7, 7, 2, 2, 1, 1, 3, 3, 1, true},    /* first layer */
         {2, 37, 50, 50, 37, 50, 50, 3, 3, 1, 1, 1, 1, 1, 1, 37, false}, /* depthwise */
+        {2, 40, 40, 40, 40, 40, 40, 3, 3, 1, 1, 1, 1, 1, 1, 10, false}, /* narrow groups */
+        {2, 72, 30, 30, 72, 30, 30, 3, 3, 1, 1, 1, 1, 1, 1, 3, false},  /* across blocks */
     };
     us_rng r = us_rng_new(3, "conv", 0);
     us_pool *pool;
@@ -327,7 +338,7 @@ static void check_specials(const level *l)
 {
     const us_conv_kernels *f = l->k.conv;
     us_rng r = us_rng_new(4, "conv", 0);
-    for (int kind = 0; kind < 6; kind++)
+    for (int kind = 0; kind < KINDS; kind++)
         for (int i = 0; i < 30;) {
             conv_case t;
             buffers b, ok;

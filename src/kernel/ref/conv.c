@@ -96,6 +96,45 @@ static us_conv_dw_fn *dw(size_t kw, size_t sw, size_t dil)
     return dw_row;
 }
 
+/* A pixel's sum gains one step: `x` is column 0 of the step's input block. */
+static void add_step(const us_conv_lanes *t, size_t o, const float *x, const int32_t *at,
+                     const float *w, float *sum)
+{
+    const us_conv_dw *d = &t->row;
+    for (size_t i = 0; i < d->n_kh; i++)
+        for (size_t k = 0; k < d->kw; k++, w += B) {
+            ptrdiff_t col = (ptrdiff_t)(o * d->sw + k * d->dw) - d->left;
+            if (col < 0 || col >= (ptrdiff_t)d->width) continue;
+            const float *from = x + i * d->row + (size_t)col * B;
+            for (size_t l = 0; l < B; l++)
+                sum[l] = fmaf(at[l] < 0 ? 0 : from[at[l] % B], w[l], sum[l]);
+        }
+}
+
+static void lanes_row(const us_conv_lanes *t)
+{
+    const us_conv_dw *d = &t->row;
+    for (size_t o = 0; o < d->ow; o++) {
+        float sum[B];
+        memcpy(sum, d->bias, sizeof sum);
+        for (size_t i = 0; i < t->n_steps; i++) {
+            int32_t at[B];
+            memcpy(at, t->words + i * t->step, sizeof at);
+            size_t block = (size_t)(at[0] & INT32_MAX) / B;
+            add_step(t, o, d->x + block * t->plane, at, d->w + i * t->step, sum);
+        }
+        finish(sum, d->res ? d->res + o * B : NULL, d->lo, d->hi, d->y + o * B);
+    }
+}
+
+static us_conv_lanes_fn *lanes(size_t kw, size_t sw, size_t dil)
+{
+    (void)kw;
+    (void)sw;
+    (void)dil;
+    return lanes_row;
+}
+
 static void pool_max(const us_conv_pool *t)
 {
     for (size_t o = 0; o < t->ow; o++) {
@@ -157,6 +196,7 @@ const us_conv_kernels us_conv__ref = {.name = "ref",
                                       .max_p = {0, 8, 8},
                                       .tile = tile,
                                       .dw = dw,
+                                      .lanes = lanes,
                                       .pool_max = pool_max,
                                       .pool_mean = pool_mean,
                                       .mix = mix,

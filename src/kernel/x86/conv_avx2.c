@@ -58,6 +58,24 @@ static inline float sum_lanes(__m256 v)
 
 #include "kernel/simd/conv.inc"
 
+/* What a step's words say: where each lane reads, and ones in those that do. */
+typedef struct turn_step {
+    __m256i from;
+    __m256 some;
+} turn_step;
+
+static inline turn_step turn_of(const float *words)
+{
+    turn_step t = {.from = _mm256_loadu_si256((const __m256i *)(const void *)words)};
+    t.some = _mm256_castsi256_ps(_mm256_cmpgt_epi32(t.from, _mm256_set1_epi32(-1)));
+    return t;
+}
+
+#define TURN         turn_step
+#define TURN_OF(p)   turn_of(p)
+#define TURNED(v, t) _mm256_and_ps(_mm256_permutevar8x32_ps((v), (t).from), (t).some)
+#include "kernel/simd/conv_lanes.inc"
+
 /* --- layouts ------------------------------------------------------------------------------------------------------------- */
 
 static void block_in(size_t lanes, size_t pixels, const float *x, float *y)
@@ -94,6 +112,7 @@ const us_conv_kernels us_conv__avx2 = {.name = "avx2",
                                        .tile = tile,
                                        .narrow = narrow,
                                        .dw = dw,
+                                       .lanes = lanes,
                                        .pool_max = pool_max,
                                        .pool_mean = pool_mean,
                                        .mix = mix,

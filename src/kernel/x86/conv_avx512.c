@@ -41,6 +41,24 @@
 
 #include "kernel/simd/conv.inc"
 
+/* What a step's words say: where each lane reads, and which do. */
+typedef struct turn_step {
+    __m512i from;
+    __mmask16 some;
+} turn_step;
+
+static inline turn_step turn_of(const float *words)
+{
+    turn_step t = {.from = _mm512_loadu_si512(words)};
+    t.some = _mm512_cmpge_epi32_mask(t.from, _mm512_setzero_si512());
+    return t;
+}
+
+#define TURN         turn_step
+#define TURN_OF(p)   turn_of(p)
+#define TURNED(v, t) _mm512_maskz_permutexvar_ps((t).some, (t).from, (v))
+#include "kernel/simd/conv_lanes.inc"
+
 /* --- half a block: vectors of 32 bytes, which some processors do two of in the time of one of 64 ----------------------------- */
 
 #define HALF_START(i)                                                                          \
@@ -170,6 +188,7 @@ const us_conv_kernels us_conv__avx512 = {.name = "avx512",
                                          .half = half,
                                          .narrow = narrow,
                                          .dw = dw,
+                                         .lanes = lanes,
                                          .dw_two_rows = dw_two_rows,
                                          .pool_max = pool_max,
                                          .pool_mean = pool_mean,
