@@ -377,7 +377,9 @@ static us_err finish(us_ctx *c, us_plan *p)
     us_graph *g = p->m->main;
     US_TRY(settle_ends(c, p, g));
     US_TRY(number_graphs(c, p));
-    US_TRY(us_gplan_new(c, p, g, NULL, &p->main));
+    us_err e = us_gplan_new(c, p, g, NULL, &p->main);
+    us_block_put(&p->alloc, &p->room);
+    US_TRY(e);
     fill_all(p, p->main);
     sum_constants(p);
     us_trace(c, PLAN, 1, "%zu steps, %zu graphs, %zu bytes of constants", p->main->n_steps,
@@ -394,10 +396,11 @@ static us_err make_plan(us_ctx *c, us_plan *p, const us_plan_opts *o)
     for (size_t i = 0; i < o->n_extra; i++)
         US_TRY(us_graph_add_output(c, g, o->extra[i]));
     US_TRY(list_ends(c, p, g));
+    bool plain = o->keep_variables || o->no_passes || o->n_extra > 0 || o->n_override > 0;
+    p->m->defers = o->source && !plain;
     US_TRY(run_passes(c, p->m, o));
     US_TRY(finish(c, p));
-    bool plain = o->keep_variables || o->no_passes || o->n_extra > 0 || o->n_override > 0;
-    if (!o->source || plain) return US_OK;
+    if (!p->m->defers) return US_OK;
     p->source = o->source;
     return us_plan_release(c, p);
 }

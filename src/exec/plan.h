@@ -80,6 +80,7 @@ struct us_plan {
     size_t const_bytes;
     US_VEC(us_packed) packed; /* in order */
     us_stored stored;         /* while a compiled plan is loaded */
+    us_block room;            /* while steps are made: prepare.c */
     const us_node *images;    /* a node that needs a decoder of images, or NULL */
     const us_model *source;   /* release.c; NULL: nothing is given back */
     us_lock lock;             /* for having it back */

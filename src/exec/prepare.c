@@ -5,6 +5,7 @@
  */
 #include "base/ctx.h"
 #include "exec/plan.h"
+#include "ir/later.h"
 
 #define WORK_ARENA_CAP ((size_t)2 << 30)
 
@@ -69,13 +70,44 @@ static const us_value *constant_of(const us_graph *g, us_vid v)
     return v != US_NIL && g && g->vals.at[v].storage == US_ST_CONST ? g->vals.at[v].data : NULL;
 }
 
+/* Room for the largest of the weights that are computed for packing alone; used again for each. */
+static us_err get_room(us_ctx *c, us_plan *p)
+{
+    size_t most = 0;
+    for (size_t i = 0; i < p->m->later.n; i++)
+        most = US_MAX(most, p->m->later.at[i].count);
+    return p->room.p ? US_OK : us_block_get(c, &p->room, most * sizeof(float), 64, false);
+}
+
+/* *v as prepare may read it. What packing takes over is computed for that, all else for good. */
+static us_err readable(us_ctx *c, prepare_env *e, const us_op *op, uint32_t i,
+                       const us_value **v)
+{
+    us_later *x =
+        *v && (*v)->kind == US_KIND_TENSOR ? us_later_find(e->p->m, (*v)->t.data) : NULL;
+    if (!x || !us_op_packs(op, i)) {
+        us_later_settle(x);
+        return US_OK;
+    }
+    US_TRY(get_room(c, e->p));
+    us_value *now = us_new(e->work, us_value);
+    if (!now) return us_arena_fail(c, e->work);
+    *now = **v;
+    now->t.data = e->p->room.p;
+    (void)us_later_compute(x, now->t.data);
+    *v = now;
+    return US_OK;
+}
+
 static us_err prepare(us_ctx *c, const us_graph *g, us_step *s, prepare_env *e)
 {
     const us_node *n = s->node;
     const us_value **in = us_new_n(e->work, const us_value *, n->n_in);
     if (!in) return us_arena_fail(c, e->work);
-    for (uint32_t i = 0; i < n->n_in; i++)
+    for (uint32_t i = 0; i < n->n_in; i++) {
         in[i] = constant_of(g, n->in[i]);
+        US_TRY(readable(c, e, s->op, i, &in[i]));
+    }
     us_eval k = {
         .c = c, .n = n, .params = n->params, .in = in, .n_in = n->n_in, .env = &e->base};
     US_TRY(us_eval_check(&k));

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "exec/plan.h"
+#include "ir/later.h"
 
 #define RELEASE_CAP ((size_t)1 << 30)
 
@@ -188,6 +189,19 @@ static size_t drop_computed(releaser *r)
     return sum;
 }
 
+/* Weights that were never written down (ir/later.h) stay so where only packing read them. */
+static void settle_read(releaser *r)
+{
+    us_plan *p = r->p;
+    for (size_t v = 0; v < p->main->n_vals; v++) {
+        const us_value *d = p->main->g->vals.at[v].data;
+        us_later *x = p->gone[v] ? us_later_find(p->m, d->t.data) : NULL;
+        if (x) x->done = true;
+    }
+    for (size_t i = 0; i < p->m->later.n; i++)
+        us_later_settle(&p->m->later.at[i]);
+}
+
 /* Copies lie one behind the other, a line's alignment apart, in memory of their own. */
 static bool follows(const us_copy *a, const us_copy *b)
 {
@@ -229,6 +243,7 @@ static us_err release(releaser *r)
     size_t sum = 0;
     US_TRY(drop_copies(r, &sum));
     sum += drop_computed(r);
+    settle_read(r);
     if (p->source->file) us_file_drop_pages(p->source->file);
     for (size_t i = 0; i < p->source->externals.n; i++)
         us_file_drop_pages(p->source->externals.at[i]);

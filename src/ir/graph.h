@@ -136,6 +136,15 @@ typedef struct us_copy {
 } us_copy;
 #define US_COPY_MIN ((size_t)32 << 10) /* smaller ones are not worth a note */
 
+/* Weights that a pass has computed, but not written down: ir/later.h. */
+typedef struct us_later {
+    float *to; /* `count` numbers: room, not touched before it is `done` */
+    const float *from;
+    const double *k; /* n: to[i] = from[i] * k[i / inner % n] */
+    size_t n, inner, count;
+    bool done;
+} us_later;
+
 struct us_model {
     us_arena *arena;
     us_graph *main;
@@ -152,6 +161,8 @@ struct us_model {
     US_VEC(us_file *) externals; /* external data files likewise */
     US_VEC(us_copy) copies;      /* of large weights that lay badly in their file */
     us_arena *heavy;             /* for them alone, made with the first; or NULL */
+    bool defers;                 /* who runs the passes asks for what is `later` before reading it */
+    US_VEC(us_later) later;
 };
 
 /* Cap of a model's arena: descriptors and small weights; weights of files stay in the file. */

@@ -8,7 +8,7 @@
 /* A constant of this graph, which a plan may pack. */
 static bool dense_f32(const us_blocker *b, us_vid v)
 {
-    const us_tensor *t = us_const_tensor(b->g, v);
+    const us_tensor *t = us_const_shape(b->g, v);
     return t && b->g->vals.at[v].storage == US_ST_CONST && t->dtype == US_F32 && t->data &&
            us_tensor_contiguous(t) && us_tensor_count(t) > 0;
 }
@@ -71,7 +71,7 @@ static us_err set_attrs(us_blocker *b, const us_node *n, const us_conv_dims *s, 
 us_err us_block_conv(us_blocker *b, const us_node *n)
 {
     const us_type *x = us_block_type(b, n->in[0]);
-    const us_tensor *w = us_const_tensor(b->g, n->in[1]);
+    const us_tensor *w = us_const_shape(b->g, n->in[1]);
     bool has_bias = n->n_in > 2 && n->in[2] != US_NIL;
     us_conv_dims s;
     if (!x || !dense_f32(b, n->in[1]) || w->rank < 3 || w->rank > 4 || x->rank != w->rank ||

@@ -9,6 +9,9 @@
 #include "pass/passes.h"
 
 #include <math.h>
+#include <string.h>
+
+#include "ir/later.h"
 
 typedef struct affine {
     double *k, *s; /* per channel */
@@ -55,8 +58,9 @@ static int channel_axis(const us_node *n, const us_tensor *w)
 
 static bool read_product(const us_graph *g, const us_node *n, product *p)
 {
-    const us_tensor *w = n->n_in >= 2 ? us_const_tensor(g, n->in[1]) : NULL;
-    if (!w || w->dtype != US_F32 || !w->data || n->n_out != 1) return false;
+    const us_tensor *w = n->n_in >= 2 ? us_const_shape(g, n->in[1]) : NULL;
+    if (!w || w->dtype != US_F32 || !w->data || n->n_out != 1 || !us_tensor_contiguous(w))
+        return false;
     *p = (product){.w = w, .axis = channel_axis(n, w)};
     if (p->axis < 0) return false;
     p->n = w->dims[p->axis];
@@ -149,19 +153,40 @@ static bool is_scale(const us_node *n)
 
 /* --- the new weights --------------------------------------------------------------------------------------------- */
 
+/* What they are to be; to: not there yet. */
+static void scaling(us_model *m, const product *p, const affine *f, us_later *x)
+{
+    us_later_settle(us_later_find(m, p->w->data));
+    *x = (us_later){.from = p->w->data,
+                    .k = f->k,
+                    .n = (size_t)f->n,
+                    .inner = 1,
+                    .count = (size_t)us_tensor_count(p->w)};
+    for (int32_t d = p->axis + 1; d < p->w->rank; d++)
+        x->inner *= (size_t)p->w->dims[d];
+}
+
+static us_err note_later(us_ctx *c, us_model *m, us_later *x)
+{
+    double *k = us_new_n(m->arena, double, x->n);
+    if (!k) return us_arena_fail(c, m->arena);
+    memcpy(k, x->k, x->n * sizeof *k);
+    x->k = k;
+    return us_vec_push(c, m->arena, &m->later, *x);
+}
+
 static us_err scaled_weights(us_ctx *c, us_model *m, const product *p, const affine *f,
                              us_tensor *out, bool *fits)
 {
-    US_TRY(us_tensor_dup(c, m->arena, p->w, out));
-    float *x = out->data;
-    int64_t inner = 1, n = us_tensor_count(out);
-    for (int32_t d = p->axis + 1; d < out->rank; d++)
-        inner *= out->dims[d];
-    for (int64_t i = 0; i < n; i++) {
-        float was = x[i];
-        x[i] = (float)((double)was * f->k[i / inner % f->n]);
-        *fits = *fits && (isfinite(x[i]) || !isfinite(was));
-    }
+    us_later x;
+    scaling(m, p, f, &x);
+    x.to = us_arena_alloc_raw(m->arena, x.count, sizeof *x.to, 64);
+    if (!x.to) return us_arena_fail(c, m->arena);
+    *out = *p->w;
+    out->data = x.to;
+    if (m->defers && us_tensor_bytes(p->w) >= US_COPY_MIN && us_later_fits(&x))
+        return note_later(c, m, &x);
+    *fits = us_later_compute(&x, x.to) && *fits;
     return US_OK;
 }
 

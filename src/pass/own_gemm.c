@@ -20,7 +20,7 @@ static bool fits(const us_graph *g, const us_node *n)
         return false;
     const us_attr *ta = us_node_attr(n, "transA"), *tb = us_node_attr(n, "transB");
     const us_type *a = &g->vals.at[n->in[0]].type;
-    const us_tensor *w = us_const_tensor(g, n->in[1]);
+    const us_tensor *w = us_const_shape(g, n->in[1]);
     if (a->kind != US_KIND_TENSOR || a->dtype != US_F32 || a->rank < 2 || !w || !w->data ||
         w->dtype != US_F32 || w->rank != 2 || us_tensor_count(w) == 0)
         return false;

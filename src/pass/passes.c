@@ -10,6 +10,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "ir/later.h"
+
 /* ORDER as the lists `default` and `cpu` run them. What a plan wants of a model: current forms, only operators with kernels, constants
  * folded, nothing superfluous. */
 /* clang-format off */
@@ -213,15 +215,22 @@ bool us_is_op(const us_node *n, const char *domain, const char *name)
     return !n->dead && us_sv_is(n->domain, domain) && us_sv_is(n->op_type, name);
 }
 
-const us_tensor *us_const_tensor(const us_graph *g, us_vid v)
+const us_tensor *us_const_shape(const us_graph *g, us_vid v)
 {
     if (v == US_NIL) return NULL;
     const us_val *val = &g->vals.at[v];
     if (val->storage == US_ST_OUTER)
-        return g->parent ? us_const_tensor(g->parent, val->outer) : NULL;
+        return g->parent ? us_const_shape(g->parent, val->outer) : NULL;
     if (val->storage != US_ST_CONST || !val->data || val->data->kind != US_KIND_TENSOR)
         return NULL;
     return &val->data->t;
+}
+
+const us_tensor *us_const_tensor(const us_graph *g, us_vid v)
+{
+    const us_tensor *t = us_const_shape(g, v);
+    if (t && g->model->later.n) us_later_settle(us_later_find(g->model, t->data));
+    return t;
 }
 
 void us_node_become(us_node *n, const us_node *from, uint32_t n_in, us_vid *in)

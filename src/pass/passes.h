@@ -20,6 +20,8 @@ us_pass_fn us_pass_inline, us_pass_upgrade, us_pass_expand, us_pass_fold_const,
 bool us_is_op(const us_node *n, const char *domain, const char *name); /* alive, too */
 /* The tensor a value always holds: constant here or captured from an enclosing graph; NULL when it is not one. */
 const us_tensor *us_const_tensor(const us_graph *g, us_vid v);
+/* The same for who asks for type and shape alone: its numbers may be for later (ir/later.h). */
+const us_tensor *us_const_shape(const us_graph *g, us_vid v);
 
 /* What a Relu or a Clip with constant bounds lets through; false: n is neither, or a bound is NaN or above the other. */
 bool us_const_range(const us_graph *g, const us_node *n, float *lo, float *hi);

@@ -52,6 +52,45 @@ static us_model *net(us_ctx *c)
     return m;
 }
 
+/* BatchNormalization's five inputs after x. */
+static us_vid normalised(us_builder *b, us_rng *r, us_vid x, int64_t n)
+{
+    us_vid in[5] = {x};
+    for (int i = 1; i < 5; i++)
+        in[i] = weight(b, r, 1, (int64_t[]){n});
+    in[4] = us_b1(b, "Abs", in[4]);
+    return us_b_node(b, "", "BatchNormalization", 5, in, 1, NULL);
+}
+
+/* Weights that are folded into for later and then read by more than packing: folded into once more (Mul), of operators that pack
+ * otherwise or not at all (ConvTranspose, three dimensions of space), of a Gemm whose channel is the last axis. */
+static us_model *net_of_readers(us_ctx *c)
+{
+    us_model *m;
+    us_vid x, y;
+    us_rng r = us_rng_new(4, "release", 0);
+    CHECK_OK(c, us_model_new(c, &m));
+    us_dim dims[4] = {US_DIM(2), US_DIM(32), US_DIM(9), US_DIM(9)};
+    us_type t = us_type_tensor(US_F32, 4, dims);
+    CHECK_OK(c, us_graph_add_input(c, m->main, US_SV("x"), &t, &x));
+    us_builder b = us_b_begin(c, m->main, "net");
+    y = us_b2(&b, "Conv", x, weight(&b, &r, 4, (int64_t[]){64, 32, 3, 3}));
+    y = normalised(&b, &r, y, 64);
+    y = us_b2(&b, "Mul", y, weight(&b, &r, 3, (int64_t[]){64, 1, 1}));
+    y = us_b2(&b, "ConvTranspose", y, weight(&b, &r, 4, (int64_t[]){64, 48, 3, 3}));
+    y = us_b1(&b, "Relu", normalised(&b, &r, y, 48));
+    y = us_b2(&b, "Reshape", y, us_b_i64s(&b, 5, (int64_t[]){2, 48, 3, 3, 9}));
+    y = us_b2(&b, "Conv", y, weight(&b, &r, 5, (int64_t[]){32, 48, 2, 2, 2}));
+    y = us_b1(&b, "Relu", normalised(&b, &r, y, 32));
+    y = us_b2(&b, "Reshape", y, us_b_i64s(&b, 2, (int64_t[]){16, 128}));
+    y = us_b2(&b, "Gemm", y, weight(&b, &r, 2, (int64_t[]){128, 100}));
+    y = normalised(&b, &r, y, 100);
+    us_b_name(&b, y, "y");
+    CHECK_OK(c, us_b_end(&b));
+    CHECK_OK(c, us_graph_add_output(c, m->main, y));
+    return m;
+}
+
 typedef struct loaded {
     us_model *source;
     us_plan *plan;
@@ -170,7 +209,31 @@ static void test_release__recall_fills_the_model_as_read(void)
     fixture_end(&f);
 }
 
+static void test_release__what_reads_weights_for_later_finds_them(void)
+{
+    fixture f;
+    us_buf bytes;
+    fixture_begin(&f);
+    us_model *m = net_of_readers(&f.c);
+    us_buf_init(&bytes, &f.c, (size_t)16 << 20);
+    CHECK_OK(&f.c, us_onnx_print(&f.c, m, &bytes));
+    us_model_free(m);
+    us_sv text = us_buf_sv(&bytes);
+    loaded whole = load(&f.c, text.p, text.n, false), lean = load(&f.c, text.p, text.n, true);
+    CHECK(us_plan_model(lean.plan)->later.n >= 3);
+    CHECK_EQ_U64(us_plan_model(whole.plan)->later.n, 0);
+    for (int plain = 0; plain < 2; plain++) {
+        us_value want = run(&f, whole.plan, plain), got = run(&f, lean.plan, plain);
+        check_same(&got, &want);
+    }
+    unload(&lean);
+    unload(&whole);
+    us_buf_deinit(&bytes);
+    fixture_end(&f);
+}
+
 static const us_test_case cases[] = {
+    US_CASE(test_release__what_reads_weights_for_later_finds_them),
     US_CASE(test_release__runs_gives_back_and_recalls),
     US_CASE(test_release__recall_fills_the_model_as_read),
 };
