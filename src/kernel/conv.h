@@ -44,9 +44,12 @@ typedef struct us_conv_tile {
     const ptrdiff_t *taps; /* floats from tap 0 */
     size_t n_taps, skip;
     size_t n_blocks, plane;   /* input blocks, floats from one to the next */
-    size_t lanes, last_lanes; /* of a block, of the last one */
+    size_t first;             /* lane of the first block at which the group begins */
+    size_t lanes, last_lanes; /* of a block; where the group ends in the last one */
     const float *w;
-    size_t w_block; /* floats of one whole input block */
+    size_t all_taps;
+    size_t y_first,
+        y_last; /* lanes of the group: from y_first of the first output block to y_last of the last; 0 and B: all. Others stay as they are */
     float *y;
     size_t y_step,
         y_plane; /* floats from an output pixel to the next, from an output block to the next */
@@ -130,8 +133,9 @@ typedef struct us_conv_kernels {
     uint8_t max_p[US_CONV_MAX_Q + 1]; /* widest tile of q blocks; 0: there is none */
     /* tile of q blocks and p pixels that are `block` floats apart, or one float (plain input) */
     us_conv_tile_fn *(*tile)(size_t q, size_t p, bool plain);
-    /* tile of p pixels (at most max_p[1]) of one block of which half the lanes are padding, at half the price where vectors of that
-     * size have one; weights as for q = 1, the other lanes of y become 0. NULL: none */
+    /* tile of p pixels (at most max_p[1]) of one block of which half the lanes are not the group's (y_first in the upper half, or y_last
+     * in the lower), at half the price where vectors of that size have one; weights as for q = 1. y_first 0 and y_last B: the lower half,
+     * and the others become 0. NULL: none */
     us_conv_tile_fn *(*half)(size_t p, bool plain);
     /* At most US_CONV_NARROW_P pixels of q <= US_CONV_NARROW_M outputs (not blocks), of one block of outputs: lanes of the input are
      * summed side by side and added up at the end. Weights [input block][all taps][q][B]; the other lanes of y become 0. NULL: none */
@@ -187,13 +191,13 @@ typedef struct us_conv {
     size_t scratch; /* bytes that a run needs, 64-byte aligned */
     double work;    /* multiplications and additions */
     /* what an algorithm keeps */
-    bool narrow; /* a few outputs only: the narrow tile */
-    size_t
-        full; /* output blocks of a group before the one that is half padding; all, where there is none */
-    bool packs; /* rows of the input are copied, padded, into the scratch */
+    bool narrow;   /* a few outputs only: the narrow tile */
+    bool shares;   /* groups share output blocks */
+    size_t widest; /* output blocks that a group's weights have room for */
+    bool packs;    /* rows of the input are copied, padded, into the scratch */
     ptrdiff_t *taps;
-    size_t in_blocks, g_blocks, out_blocks, g_out; /* blocks: all and of a group */
-    size_t lanes, last_lanes, step;                /* step: floats from a pixel to the next */
+    size_t in_blocks, out_blocks;
+    size_t lanes, step;        /* of an input block; floats from a pixel to the next */
     size_t pitch, part, plane; /* of packed rows, of a stride's phase, of a band or the input */
     size_t band, band_rows;    /* output rows made from one packing, input rows that takes */
     size_t q_groups, supers,

@@ -11,6 +11,9 @@
  * from memory once; a sum whose weights are too many even for one group is made in chunks of input blocks. The chunks
  * depend on the shape alone.
  *
+ * Groups of any width: where one does not begin or end at a block, its tiles start at a lane of the input and leave lanes of the
+ * output as they are, which another group fills (span). What follows then waits for all groups.
+ *
  * Layouts: see "Anatomy of High-Performance Deep Learning Convolutions on SIMD Architectures" (Georganas et al., 2018).
  */
 #include <string.h>
@@ -28,23 +31,53 @@
 
 static bool fits(const us_conv_kernels *f, const us_conv_dims *s)
 {
-    if (s->groups == 1) return true;
-    size_t cg = s->c / s->groups, mg = s->m / s->groups;
-    return mg % f->block == 0 && (s->plain || cg % f->block == 0);
+    (void)f;
+    return s->groups > 0;
+}
+
+/* Output blocks that a group meets: from lane `from` of the first to lane `to` of the last. The first (head) and the last (tail) go
+ * by themselves where half of their lanes are the group's at most and tiles of half the price exist. */
+typedef struct span {
+    size_t block, n, from, to;
+    bool head, tail;
+} span;
+
+static span span_of(const us_conv_kernels *f, const us_conv_dims *s, size_t g)
+{
+    size_t b = f->block, mg = s->m / s->groups, at = g * mg;
+    span p = {.block = at / b, .from = at % b};
+    p.n = us_conv_blocks(p.from + mg, b);
+    p.to = p.from + mg - (p.n ? p.n - 1 : 0) * b;
+    p.head = f->half && p.from >= b / 2;
+    p.tail = f->half && p.to <= b / 2 && !(p.head && p.n == 1);
+    if (at + mg == s->m) p.to = b; /* past the last channel is anything */
+    return p;
+}
+
+static size_t span_tiles(const span *p, size_t q)
+{
+    return p->head + p->tail + us_conv_blocks(p->n - p->head - p->tail, q);
+}
+
+/* Tile k: blocks *b0 ... of the span; how many. */
+static size_t span_tile(const span *p, size_t q, size_t k, size_t *b0)
+{
+    size_t end = p->n - p->tail;
+    *b0 = p->head && k == 0 ? 0 : US_MIN(p->head + (k - p->head) * q, end);
+    bool alone = (p->head && k == 0) || *b0 == end;
+    return alone ? 1 : US_MIN(q, end - *b0);
+}
+
+/* Groups that share blocks of the output. */
+static bool shares(const us_conv_kernels *f, const us_conv_dims *s)
+{
+    return s->groups > 1 && s->m / s->groups % f->block > 0;
 }
 
 static bool is_flat(const us_conv_dims *s)
 {
     return s->kh == 1 && s->kw == 1 && s->sh == 1 && s->sw == 1 && s->top == 0 &&
            s->left == 0 && s->oh == s->h && s->ow == s->w;
-}
-
-/* Output blocks of a group that take whole vectors: one that is half padding or more goes by itself, last. */
-static size_t full_blocks(const us_conv_kernels *f, const us_conv_dims *s)
-{
-    size_t mg = s->m / s->groups, over = mg % f->block;
-    bool half = f->half && over > 0 && over <= f->block / 2;
-    return half ? mg / f->block : us_conv_blocks(mg, f->block);
 }
 
 /* Cycles that one lane of one tap takes for `blocks` output blocks and a row of `ow` pixels: multiplications, loads, and
@@ -70,18 +103,29 @@ static double cost(const us_conv_kernels *f, const us_conv_dims *s, size_t q)
         ow *= oh;
         oh = 1;
     }
-    size_t blocks = full_blocks(f, s);
-    bool half = blocks < us_conv_blocks(s->m / s->groups, f->block);
-    double one = step_cost(f, q, ow, blocks) + (half ? step_cost(f, 1, ow, 1) : 0);
-    return one * (double)oh * (double)s->c * (double)(s->kh * s->kw);
+    double sum = 0, alone = step_cost(f, 1, ow, 1);
+    for (size_t g = 0; g < s->groups; g++) {
+        span p = span_of(f, s, g);
+        sum += step_cost(f, q, ow, p.n - p.head - p.tail) + (p.head + p.tail) * alone;
+    }
+    return sum * (double)oh * (double)(s->c / s->groups) * (double)(s->kh * s->kw);
 }
 
 /* --- weights ---------------------------------------------------------------------------------------------------------- */
 
+/* Blocks that the widest group meets: room for each one's weights. */
+static size_t widest(const us_conv_kernels *f, const us_conv_dims *s)
+{
+    size_t n = 0;
+    for (size_t g = 0; g < s->groups; g++)
+        n = US_MAX(n, span_of(f, s, g).n);
+    return n;
+}
+
 static size_t floats(const us_conv_kernels *f, const us_conv_dims *s)
 {
-    size_t out = us_conv_blocks(s->m, f->block) * f->block;
-    return out + out * (s->c / s->groups) * s->kh * s->kw;
+    return us_conv_blocks(s->m, f->block) * f->block +
+           widest(f, s) * f->block * s->c * s->kh * s->kw;
 }
 
 enum { ROWS = 8 };
@@ -104,35 +148,43 @@ static void turn_rows(const float *from, size_t ld, size_t lanes, size_t taps, s
         }
 }
 
-/* The same for the last, fewer rows, with zeros beyond. */
-static void turn_last(const float *from, size_t ld, size_t rows, size_t lanes, size_t taps,
-                      size_t wide, float *to)
+/* The same for rows [r0, r1) alone, the first of which is `from`, with zeros around. */
+static void turn_some(const float *from, size_t ld, size_t r0, size_t r1, size_t lanes,
+                      size_t taps, size_t wide, float *to)
 {
     for (size_t l = 0; l < lanes; l++)
         for (size_t t = 0; t < taps; t++)
             for (size_t r = 0; r < ROWS; r++)
-                to[(t * lanes + l) * wide + r] = r < rows ? from[r * ld + l * taps + t] : 0.0F;
+                to[(t * lanes + l) * wide + r] =
+                    r >= r0 && r < r1 ? from[(r - r0) * ld + l * taps + t] : 0.0F;
+}
+
+/* Lanes of the input block that channel c of a group lies in, from c on. */
+static size_t lanes_from(size_t deep, size_t first, size_t c, size_t cg)
+{
+    return US_MIN(deep - (first + c) % deep, cg - c);
 }
 
 /* [group][q blocks][input block][tap][lane][q][B]. A few rows at a time from end to end: reading goes along as many streams. */
-static void pack_group(const us_conv_kernels *f, const us_conv_dims *s, size_t q,
+static void pack_group(const us_conv_kernels *f, const us_conv_dims *s, size_t g, size_t q,
                        const float *w, float *to)
 {
     size_t cg = s->c / s->groups, mg = s->m / s->groups, taps = s->kh * s->kw, b = f->block;
-    size_t blocks = us_conv_blocks(mg, b), full = full_blocks(f, s), deep = s->plain ? 1 : b,
-           ld = cg * taps;
-    for (size_t j = 0, now; j < blocks; j += now) {
-        now = j < full ? US_MIN(q, full - j) : 1;
-        size_t wide = now * b, m0 = j * b;
+    size_t deep = s->plain ? 1 : b, first = g * cg % deep, ld = cg * taps;
+    const span p = span_of(f, s, g);
+    for (size_t k = 0; k < span_tiles(&p, q); k++) {
+        size_t b0, wide = span_tile(&p, q, k, &b0) * b;
         for (size_t r = 0; r < wide; r += ROWS) {
-            size_t rows = m0 + r < mg ? US_MIN(mg - m0 - r, (size_t)ROWS) : 0;
-            for (size_t c = 0; c < cg; c += deep) {
-                const float *from = rows ? w + (m0 + r) * ld + c * taps : w;
-                size_t lanes = US_MIN(deep, cg - c);
-                if (rows == ROWS)
+            size_t at = b0 * b + r; /* lane of the span: output at - from of the group */
+            size_t r0 = US_MIN(p.from > at ? p.from - at : 0, (size_t)ROWS),
+                   r1 = US_MIN(p.from + mg > at ? p.from + mg - at : 0, (size_t)ROWS);
+            for (size_t c = 0, lanes; c < cg; c += lanes) {
+                lanes = lanes_from(deep, first, c, cg);
+                const float *from = r0 < r1 ? w + (at + r0 - p.from) * ld + c * taps : w;
+                if (r0 == 0 && r1 == ROWS)
                     turn_rows(from, ld, lanes, taps, wide, to + c * taps * wide + r);
                 else
-                    turn_last(from, ld, rows, lanes, taps, wide, to + c * taps * wide + r);
+                    turn_some(from, ld, r0, r1, lanes, taps, wide, to + c * taps * wide + r);
             }
         }
         to += ld * wide;
@@ -143,9 +195,9 @@ static void pack(const us_conv_kernels *f, const us_conv_dims *s, size_t q, cons
                  float *to)
 {
     size_t cg = s->c / s->groups, mg = s->m / s->groups, taps = s->kh * s->kw;
-    size_t step = us_conv_blocks(mg, f->block) * f->block * cg * taps;
+    size_t step = widest(f, s) * f->block * cg * taps;
     for (size_t g = 0; g < s->groups; g++)
-        pack_group(f, s, q, w + g * mg * cg * taps, to + g * step);
+        pack_group(f, s, g, q, w + g * mg * cg * taps, to + g * step);
 }
 
 /* --- a few outputs: the lanes of a block of outputs would mostly be padding ----------------------------------------- */
@@ -216,19 +268,29 @@ static void set_band(us_conv *cv)
     cv->scratch = cv->in_blocks * cv->plane * sizeof(float);
 }
 
+static span span_in(const us_conv *cv, size_t g)
+{
+    span p = span_of(cv->f, &cv->s, g);
+    if (cv->narrow) p.head = p.tail = false;
+    return p;
+}
+
 static void set_items(us_conv *cv)
 {
     const us_conv_dims *s = &cv->s;
     size_t q = cv->choice.q, taps = s->kh * s->kw, deep = cv->lanes;
     size_t group_bytes = q * cv->f->block * (s->c / s->groups) * taps * sizeof(float);
     size_t most = cv->f->max_p[q], tiles = (s->ow + most - 1) / most;
-    cv->q_groups = (cv->full + q - 1) / q + (cv->g_out - cv->full);
+    for (size_t g = 0; g < s->groups; g++) {
+        const span p = span_in(cv, g);
+        cv->q_groups = US_MAX(cv->q_groups, span_tiles(&p, q));
+    }
     cv->super = US_MIN(cv->q_groups, US_MAX(cv->choice.item_bytes / US_MAX(group_bytes, 1), 1));
     cv->supers = (cv->q_groups + cv->super - 1) / cv->super;
-    cv->chunk = US_MAX(cv->g_blocks, 1);
+    cv->chunk = US_MAX(cv->in_blocks, 1);
     cv->rows = 1;
     cv->cols = s->ow;
-    if (group_bytes > CHUNK_BYTES && s->oh * tiles > 1) {
+    if (group_bytes > CHUNK_BYTES && s->oh * tiles > 1 && !shares(cv->f, s)) {
         size_t block_bytes = q * cv->f->block * deep * taps * sizeof(float);
         cv->chunk = US_MAX(US_CONV_ITEM_BYTES / block_bytes, 1);
         cv->rows = US_MIN(s->oh, (CHUNK_TILES + tiles - 1) / tiles);
@@ -243,13 +305,13 @@ static void open_narrow(us_conv *cv)
 {
     cv->narrow = true;
     open_direct(cv);
-    cv->chunk = US_MAX(cv->g_blocks, 1); /* its sums are not carried on */
+    cv->chunk = US_MAX(cv->in_blocks, 1); /* its sums are not carried on */
 }
 
 static void open_direct(us_conv *cv)
 {
     us_conv_dims *s = &cv->s;
-    size_t b = cv->f->block, cg = s->c / s->groups;
+    size_t b = cv->f->block;
     if (is_flat(s) && cv->y_row == s->ow * cv->y_step) {
         s->w = s->ow = s->w * s->h;
         s->h = s->oh = 1;
@@ -257,14 +319,12 @@ static void open_direct(us_conv *cv)
     cv->step = s->plain ? 1 : b;
     cv->lanes = s->plain ? 1 : b;
     cv->in_blocks = us_conv_blocks(s->c, cv->lanes);
-    cv->g_blocks = us_conv_blocks(cg, cv->lanes);
-    cv->g_out = us_conv_blocks(s->m / s->groups, b);
-    cv->full = cv->narrow ? cv->g_out : full_blocks(cv->f, s);
-    cv->last_lanes = cg ? cg - (cv->g_blocks - 1) * cv->lanes : 0;
+    cv->shares = shares(cv->f, s);
+    cv->widest = widest(cv->f, s);
     if (s->n == 0 || s->m == 0 || s->oh == 0 || s->ow == 0) return;
     cv->packs = !columns_inside(s);
-    size_t span = (s->ow - 1) * s->sw + (s->kw - 1) * s->dw + 1;
-    cv->part = (span + s->sw - 1) / s->sw;
+    size_t wide = (s->ow - 1) * s->sw + (s->kw - 1) * s->dw + 1;
+    cv->part = (wide + s->sw - 1) / s->sw;
     cv->pitch = (cv->packs ? cv->part * s->sw : s->w) * cv->step;
     cv->plane = s->h * cv->pitch;
     for (size_t y = 0; y < s->kh; y++)
@@ -340,9 +400,10 @@ static void pack_planes(void *arg, size_t i0, size_t i1)
 
 /* --- products ----------------------------------------------------------------------------------------------------------------- */
 
-/* Output blocks b0.. (q of them) of group g, columns [x0, x1) of row y, input blocks [c0, c1). */
+/* Output blocks b0.. (q of them) of those that group g meets, columns [x0, x1) of row y, input blocks [c0, c1) of the n_in that it meets. */
 typedef struct part {
-    size_t g, b0, q, y, x0, x1, c0, c1;
+    span to;
+    size_t g, b0, q, y, x0, x1, c0, c1, n_in;
 } part;
 
 static bool streams(const us_conv *cv, const us_conv_args *a)
@@ -356,8 +417,9 @@ static void run_part(const job *j, const part *p)
     const us_conv_dims *s = &cv->s;
     const us_conv_args *a = j->a;
     size_t b = cv->f->block, k0, k1, taps = s->kh * s->kw, cg = s->c / s->groups;
+    size_t in = p->g * cg / cv->lanes; /* the group's first input block */
     us_conv_tap_rows(s, p->y, &k0, &k1);
-    size_t block = p->g * cv->g_out + p->b0;
+    size_t block = p->to.block + p->b0;
     float *y =
         a->y + cv->y_first + j->image * cv->y_image + block * cv->y_plane + p->y * cv->y_row;
     const float *res = a->res ? a->res + (y - a->y) : NULL;
@@ -366,35 +428,39 @@ static void run_part(const job *j, const part *p)
         (ptrdiff_t)(p->y * s->sh + k0 * s->dh) - s->top - (ptrdiff_t)(cv->packs ? j->in0 : 0);
     ptrdiff_t col = cv->packs ? 0 : -s->left;
     if (k1 == 0) row = 0;
-    bool last = p->c1 == cv->g_blocks;
-    us_conv_tile t = {.q = p->q,
-                      .taps = cv->taps,
-                      .n_taps = (k1 - k0) * s->kw,
-                      .skip = k0 * s->kw,
-                      .n_blocks = p->c1 - p->c0,
-                      .plane = cv->plane,
-                      .lanes = cv->lanes,
-                      .last_lanes = last ? cv->last_lanes : cv->lanes,
-                      .w_block = taps * cv->lanes * p->q * b,
-                      .w = a->packed + cv->out_blocks * b + block * b * cg * taps +
-                           p->c0 * taps * cv->lanes * p->q * b,
-                      .y_step = cv->y_step,
-                      .y_plane = cv->y_plane,
-                      .plain_y = cv->plain_y,
-                      .bias = p->c0 == 0 ? a->packed + block * b : NULL,
-                      .lo = a->lo,
-                      .hi = a->hi,
-                      .more = !last,
-                      .stream = last && streams(cv, a)};
-    const float *x = base + (p->g * cv->g_blocks + p->c0) * cv->plane +
-                     row * (ptrdiff_t)cv->pitch + col * (ptrdiff_t)cv->step;
+    bool last = p->c1 == p->n_in, begins = p->b0 == 0, ends = p->b0 + p->q == p->to.n;
+    bool half = (begins && p->to.head) || (ends && p->to.tail);
+    us_conv_tile t = {
+        .q = p->q,
+        .taps = cv->taps,
+        .n_taps = (k1 - k0) * s->kw,
+        .skip = k0 * s->kw,
+        .n_blocks = p->c1 - p->c0,
+        .plane = cv->plane,
+        .first = p->c0 == 0 ? p->g * cg % cv->lanes : 0,
+        .lanes = cv->lanes,
+        .last_lanes = last ? (p->g + 1) * cg - (in + p->n_in - 1) * cv->lanes : cv->lanes,
+        .all_taps = taps,
+        .w = a->packed + (cv->out_blocks + (p->g * cv->widest + p->b0) * cg * taps +
+                          p->c0 * taps * cv->lanes * p->q) *
+                             b,
+        .y_first = begins ? p->to.from : 0,
+        .y_last = ends ? p->to.to : b,
+        .y_step = cv->y_step,
+        .y_plane = cv->y_plane,
+        .plain_y = cv->plain_y,
+        .bias = p->c0 == 0 ? a->packed + block * b : NULL,
+        .lo = a->lo,
+        .hi = a->hi,
+        .more = !last,
+        .stream = last && streams(cv, a)};
+    const float *x = base + (in + p->c0) * cv->plane + row * (ptrdiff_t)cv->pitch +
+                     col * (ptrdiff_t)cv->step;
     us_conv_tile_fn *narrow = cv->narrow ? cv->f->narrow : NULL;
     if (narrow) {
         t.q = s->m;
-        t.w_block = taps * s->m * b;
         t.w = a->packed + b;
     }
-    const bool half = p->b0 == cv->full;
     size_t most = narrow ? US_CONV_NARROW_P : cv->f->max_p[p->q];
     size_t n = (p->x1 - p->x0 + most - 1) / most;
     for (size_t i = 0, at = p->x0; i < n; i++, at += t.p) {
@@ -415,7 +481,7 @@ static void run_tail(const job *j, const part *p)
     const us_conv_args *a = j->a;
     size_t runs = cv->plain_y ? cv->s.m : p->q,
            first = j->image * (cv->plain_y ? cv->s.m : cv->out_blocks) +
-                   (cv->plain_y ? 0 : p->g * cv->g_out + p->b0);
+                   (cv->plain_y ? 0 : p->to.block + p->b0);
     for (size_t i = first; i < first + runs; i++) {
         size_t at = i * cv->y_plane + p->y * cv->y_row + p->x0 * cv->y_step;
         a->tail(a->tail_arg, i, at, a->y + at, (p->x1 - p->x0) * cv->y_step);
@@ -428,29 +494,46 @@ static void run_items(void *arg, size_t i0, size_t i1)
     const job *j = arg;
     const us_conv *cv = j->cv;
     const us_conv_dims *s = &cv->s;
-    size_t row_items = (j->y1 - j->y0 + cv->rows - 1) / cv->rows, q = cv->choice.q;
+    size_t row_items = (j->y1 - j->y0 + cv->rows - 1) / cv->rows, q = cv->choice.q,
+           cg = s->c / s->groups;
     for (size_t i = i0; i < i1; i++) {
         size_t cols = i % j->col_items, rows = i / j->col_items % row_items,
                sup = i / j->col_items / row_items, g = sup / j->supers;
         size_t j0 = sup % j->supers * j->super, j1 = US_MIN(j0 + j->super, cv->q_groups);
         size_t y0 = j->y0 + rows * cv->rows, y1 = US_MIN(y0 + cv->rows, j->y1);
-        part p = {.g = g, .x0 = cols * j->cols, .x1 = US_MIN(s->ow, (cols + 1) * j->cols)};
+        part p = {.to = span_in(cv, g),
+                  .g = g,
+                  .x0 = cols * j->cols,
+                  .x1 = US_MIN(s->ow, (cols + 1) * j->cols)};
+        j1 = US_MIN(j1, span_tiles(&p.to, q));
+        p.n_in = us_conv_blocks((g + 1) * cg, cv->lanes) - g * cg / cv->lanes;
         for (size_t k = j0; k < j1; k++) {
-            p.b0 = US_MIN(k * q, cv->full);
-            p.q = p.b0 < cv->full ? US_MIN(q, cv->full - p.b0) : 1;
+            p.q = span_tile(&p.to, q, k, &p.b0);
             size_t c = 0;
             do {
                 p.c0 = c;
-                p.c1 = US_MIN(c + cv->chunk, cv->g_blocks);
+                p.c1 = US_MIN(c + cv->chunk, p.n_in);
                 for (p.y = y0; p.y < y1; p.y++) {
                     run_part(j, &p);
-                    if (j->a->tail && p.c1 == cv->g_blocks) run_tail(j, &p);
+                    if (j->a->tail && p.c1 == p.n_in && !cv->shares) run_tail(j, &p);
                 }
                 c = p.c1;
-            } while (c < cv->g_blocks);
+            } while (c < p.n_in);
         }
     }
     if (streams(cv, j->a)) cv->f->fence();
+}
+
+/* What follows, on rows of the band in which groups share blocks. */
+static void run_tails(void *arg, size_t i0, size_t i1)
+{
+    const job *j = arg;
+    const us_conv *cv = j->cv;
+    for (size_t i = i0; i < i1; i++) {
+        part p = {.to = {.block = i}, .q = 1, .x1 = cv->s.ow};
+        for (p.y = j->y0; p.y < j->y1; p.y++)
+            run_tail(j, &p);
+    }
 }
 
 static size_t split(size_t n, size_t parts)
@@ -497,6 +580,7 @@ static void run(const us_conv *cv, const us_conv_args *a, us_pool *pool)
             if (cv->packs) us_pool_run(pool, cv->in_blocks, 1, pack_planes, &j);
             size_t rows = (j.y1 - j.y0 + cv->rows - 1) / cv->rows;
             us_pool_run(pool, s->groups * j.supers * rows * j.col_items, 1, run_items, &j);
+            if (a->tail && cv->shares) us_pool_run(pool, cv->out_blocks, 1, run_tails, &j);
         }
 }
 

@@ -81,6 +81,14 @@ static void window_attrs(net *t, const window *o, bool pool)
     us_b_ints(&t->b, "pads", 2 * n, from ? line : pads);
 }
 
+/* One, or a few that share the channels out: of widths that fill a block, that are narrower or wider, that end within one. */
+static int64_t some_groups(net *t, int64_t channels)
+{
+    static const int64_t counts[] = {2, 3, 4, 5, 8, 10};
+    int64_t n = counts[below(t, 6)];
+    return channels % n == 0 ? n : channels % 2 == 0 ? 2 : 1;
+}
+
 static bool conv(net *t, val x, val *y)
 {
     static const int64_t outs[] = {1, 3, 8, 16, 24, 32, 40};
@@ -88,8 +96,8 @@ static bool conv(net *t, val x, val *y)
     if (!window_of(t, &x, false, &o)) return false;
     int64_t groups = 1, m = outs[below(t, 7)], kind = below(t, 4);
     if (kind == 0) groups = m = x.c;
-    if (kind == 1 && x.c % 2 == 0) groups = 2;
-    if (groups == 2) m += m % 2;
+    if (kind == 1) groups = some_groups(t, x.c);
+    m = (m + groups - 1) / groups * groups;
     int64_t dims[4] = {m, x.c / groups, o.k[0], o.k[1]};
     if (t->rank == 3) dims[2] = o.k[1];
     if (m * dims[1] * o.k[0] * o.k[1] > 40000) return false;
@@ -127,9 +135,9 @@ static bool transposed(net *t, val x, val *y)
     static const int64_t outs[] = {1, 5, 16, 24, 32};
     size_t n = t->rank == 3 ? 1 : 2;
     int64_t groups = 1, m = outs[below(t, 5)], k[2], s[2], p[4], extra[2];
-    if (x.c % 16 == 0 && below(t, 3) == 0) {
-        groups = x.c / 16;
-        m = 16 * groups * (1 + below(t, 2));
+    if (below(t, 3) == 0) {
+        groups = some_groups(t, x.c);
+        m = groups * (1 + below(t, 20));
     }
     for (size_t i = 0; i < 2; i++) {
         k[i] = 1 + below(t, 4);

@@ -36,17 +36,20 @@ static void tile_at(const us_conv_tile *t, size_t p, size_t q, size_t step)
     float sum[B], *y = t->y + q * t->y_plane + p * t->y_step;
     memcpy(sum, t->bias ? t->bias + q * B : y, sizeof sum);
     const float *x = t->x + p * step, *w = t->w + q * B;
-    size_t wide = t->q * B;
-    for (size_t i = 0; i < t->n_blocks; i++, w += t->w_block) {
-        size_t lanes = i + 1 < t->n_blocks ? t->lanes : t->last_lanes;
-        const float *wt = w + t->skip * lanes * wide, *block = x + i * t->plane;
+    size_t wide = t->q * B, from = q == 0 ? t->y_first : 0, to = q + 1 == t->q ? t->y_last : B;
+    for (size_t i = 0; i < t->n_blocks; i++) {
+        size_t first = i == 0 ? t->first : 0;
+        size_t lanes = (i + 1 < t->n_blocks ? t->lanes : t->last_lanes) - first;
+        const float *wt = w + t->skip * lanes * wide, *block = x + i * t->plane + first;
+        w += t->all_taps * lanes * wide;
         for (size_t k = 0; k < t->n_taps; k++, wt += lanes * wide)
             add_lanes(sum, block + t->taps[k], wt, lanes, wide);
     }
-    if (t->more)
-        memcpy(y, sum, sizeof sum);
-    else
-        finish(sum, t->res ? t->res + q * t->y_plane + p * t->y_step : NULL, t->lo, t->hi, y);
+    float out[B];
+    memcpy(out, sum, sizeof out);
+    if (!t->more)
+        finish(sum, t->res ? t->res + q * t->y_plane + p * t->y_step : NULL, t->lo, t->hi, out);
+    memcpy(y + from, out + from, (to - from) * sizeof *y);
 }
 
 static void tile_blocked(const us_conv_tile *t)

@@ -22,7 +22,9 @@
 #define SUM(v)            sum_lanes(v)
 #define MASK              __m256i
 #define FIRST(n)          first_lanes(n)
+#define BETWEEN(a, b)     _mm256_andnot_si256(first_lanes(a), first_lanes(b))
 #define LD_FIRST(p, mask) _mm256_maskload_ps((p), (mask))
+#define ST_SOME(p, m, v)  _mm256_maskstore_ps((p), (m), (v))
 
 /* Lanes in which one of two vectors has a NaN. */
 #define BAD            __m256

@@ -21,7 +21,9 @@
 #define SUM(v)            _mm512_reduce_add_ps(v)
 #define MASK              __mmask16
 #define FIRST(n)          ((__mmask16)(0xffffu >> (16 - (n))))
+#define BETWEEN(a, b)     ((__mmask16)(FIRST(b) & ~FIRST(a)))
 #define LD_FIRST(p, mask) _mm512_maskz_loadu_ps((mask), (p))
+#define ST_SOME(p, m, v)  _mm512_mask_storeu_ps((p), (m), (v))
 
 /* Lanes in which one of two vectors has a NaN. */
 #define BAD            __mmask16
@@ -63,22 +65,26 @@ static inline turn_step turn_of(const float *words)
 
 #define HALF_START(i)                                                                          \
     __m256 h##i = _mm256_setzero_ps();                                                         \
-    if ((i) < p) h##i = _mm256_loadu_ps(t->bias ? t->bias : t->y + (i)*t->y_step);
+    if ((i) < p) h##i = _mm256_loadu_ps(t->bias ? t->bias + at : t->y + at + (i)*t->y_step);
 #define HALF_PIXEL(i)                                                                          \
     if ((i) < p) h##i = _mm256_fmadd_ps(w0, _mm256_set1_ps(x[(i)*step]), h##i);
 #define HALF_RES(i)                                                                            \
-    if ((i) < p) h##i = _mm256_add_ps(h##i, _mm256_loadu_ps(t->res + (i)*t->y_step));
+    if ((i) < p) h##i = _mm256_add_ps(h##i, _mm256_loadu_ps(t->res + at + (i)*t->y_step));
 #define HALF_CLAMP(i)                                                                          \
     if ((i) < p) h##i = _mm256_min_ps(hi, _mm256_max_ps(lo, h##i));
 #define HALF_PUT(i)                                                                            \
     if ((i) < p) _mm512_storeu_ps(t->y + (i)*t->y_step, _mm512_zextps256_ps512(h##i));
 
+#define HALF_SOME(i)                                                                           \
+    if ((i) < p) _mm256_mask_storeu_ps(t->y + at + (i)*t->y_step, some, h##i);
+
 INLINE void half_body(const us_conv_tile *t, const int p, const size_t step)
 {
+    const size_t at = t->y_first / 8 * 8; /* of the half */
     EACH_P(HALF_START)
-    const float *w_block = t->w, *x_block = t->x;
-    for (size_t i = t->n_blocks; i > 0; i--, w_block += t->w_block, x_block += t->plane) {
-        size_t lanes = i > 1 ? t->lanes : t->last_lanes;
+    const float *w_block = t->w + at, *x_block = t->x + t->first;
+    for (size_t i = t->n_blocks, first = t->first; i > 0; i--, first = 0) {
+        const size_t lanes = (i > 1 ? t->lanes : t->last_lanes) - first;
         const float *w = w_block + t->skip * lanes * LANES;
         for (size_t k = 0; k < t->n_taps; k++) {
             const float *x = x_block + t->taps[k];
@@ -90,6 +96,8 @@ INLINE void half_body(const us_conv_tile *t, const int p, const size_t step)
                 x++;
             } while (--l > 0);
         }
+        w_block += t->all_taps * lanes * LANES;
+        x_block += t->plane - first;
     }
     if (!t->more) {
         const __m256 lo = _mm256_set1_ps(t->lo), hi = _mm256_set1_ps(t->hi);
@@ -97,6 +105,11 @@ INLINE void half_body(const us_conv_tile *t, const int p, const size_t step)
             EACH_P(HALF_RES)
         }
         EACH_P(HALF_CLAMP)
+    }
+    if (t->y_first > 0 || t->y_last < LANES) {
+        const __mmask8 some = (__mmask8)(BETWEEN(t->y_first, t->y_last) >> at);
+        EACH_P(HALF_SOME)
+        return;
     }
     EACH_P(HALF_PUT)
 }
