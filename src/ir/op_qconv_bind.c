@@ -1,8 +1,10 @@
 /* ir/op_qconv_bind.c - com.microsoft.QLinearConv with channels last, bound: windows of an image are rows of a matrix.
  *
  * An output position's window is a row of K numbers (by kernel rows, columns, channels): copied into a block of rows that the product
- * reads while it is in the cache, the padding filled with the zero point. A 1x1 window without stride needs no copy. With one channel in and
- * one out per group (depthwise) there is no product: each output row is summed by the kernel for that, the border
+ * reads while it is in the cache, the padding filled with the zero point. A 1x1 window without stride needs no copy. Groups of few
+ * outputs are joined while their columns fit one vector: a joined window has the channels of all, and a column has weights equal to its
+ * zero point, which count nothing, where they are not its own. The products of a vector cost the same, windows are fetched
+ * once. With one channel in and one out per group (depthwise) there is no product: each output row is summed by the kernel for that, the border
  * positions one by one with their missing taps on a row of zero points.
  */
 #include "ir/op_util.h"
@@ -20,6 +22,7 @@ enum { TAPS = 64, ROWS_OF_PART = 1 << 18 };
 /* What prepare makes: a product's weights, or a depthwise kernel's. */
 typedef struct ready {
     const us_qpacked *product;
+    int64_t joined; /* groups in one of the product's */
     const int8_t *dw;
     const int32_t *sums; /* of a channel's taps, depthwise */
     const us_int8_kernels *kernels;
@@ -40,15 +43,6 @@ static bool is_depthwise(const us_tensor *w, int64_t groups)
 static int number_at(const us_tensor *t, size_t i)
 {
     return t->dtype == US_U8 ? ((const uint8_t *)t->data)[i] : ((const int8_t *)t->data)[i];
-}
-
-/* [M, C, taps] as [M, taps, C]. */
-static void turn(const uint8_t *w, int64_t m, int64_t c, int64_t taps, uint8_t *to)
-{
-    for (int64_t i = 0; i < m; i++, w += c * taps)
-        for (int64_t t = 0; t < taps; t++)
-            for (int64_t j = 0; j < c; j++)
-                *to++ = w[j * taps + t];
 }
 
 /* Weights less their zero points, as long as those are 8 bits again. */
@@ -75,6 +69,31 @@ static us_err prepare_depthwise(us_eval *k, const us_tensor *w, const us_tensor 
     return US_OK;
 }
 
+/* How many groups are joined: as many as share them out evenly and fit a vector of columns. */
+static int64_t joined_groups(const us_int8_layout *l, int64_t groups, int64_t mg)
+{
+    int64_t n = US_MIN(groups, US_MAX((int64_t)l->vw / mg, 1));
+    while (groups % n)
+        n--;
+    return n;
+}
+
+/* [M, C, taps] as [M, taps, n * C]: those of column i of a joined group lie at its own group's channels, among its zero points. */
+static void turn_joined(const us_tensor *w, const us_tensor *zero, int64_t n, int64_t mg,
+                        uint8_t *to)
+{
+    int64_t c = w->dims[1], taps = us_dims_product(w->dims, 2, w->rank);
+    bool one = us_tensor_count(zero) == 1;
+    const uint8_t *from = w->data, *z = zero->data;
+    for (int64_t i = 0; i < w->dims[0]; i++, from += c * taps, to += n * c * taps) {
+        memset(to, z[one ? 0 : i], (size_t)(n * c * taps));
+        uint8_t *own = to + i / mg % n * c;
+        for (int64_t t = 0; t < taps; t++)
+            for (int64_t j = 0; j < c; j++)
+                own[t * n * c + j] = from[j * taps + t];
+    }
+}
+
 us_err ms_qlinear_conv_prepare(us_eval *k, const void **out)
 {
     const us_p_ms_qlinear_conv *p = k->params;
@@ -88,16 +107,19 @@ us_err ms_qlinear_conv_prepare(us_eval *k, const void **out)
     r->kernels = us_kernels_get(k->c)->int8;
     *out = r;
     if (is_depthwise(w, p->conv.group)) return prepare_depthwise(k, w, zero, r);
-    int64_t taps = us_dims_product(w->dims, 2, w->rank);
-    US_TRY(us_eval_scratch(k, us_tensor_bytes(w), &turned));
-    turn(w->data, w->dims[0], w->dims[1], taps, turned);
-    us_int8_weights b = {.n = (size_t)(w->dims[0] / p->conv.group),
-                         .k = (size_t)(w->dims[1] * taps),
+    int64_t n_zero = us_tensor_count(zero), mg = w->dims[0] / p->conv.group,
+            n = joined_groups(&r->kernels->layout, p->conv.group, mg);
+    if (n_zero != 1 && n_zero != w->dims[0]) return US_OK;
+    r->joined = n;
+    US_TRY(us_eval_scratch(k, (size_t)n * us_tensor_bytes(w), &turned));
+    turn_joined(w, zero, n, mg, turned);
+    us_int8_weights b = {.n = (size_t)(mg * n),
+                         .k = (size_t)(n * us_dims_product(w->dims, 1, w->rank)),
                          .b = turned,
-                         .ldb = (size_t)(w->dims[1] * taps),
                          .trans = true,
                          .flip = w->dtype == US_U8};
-    return us_qpacked_new(k, &b, (size_t)p->conv.group, b.n * b.k, zero, &r->product);
+    b.ldb = b.k;
+    return us_qpacked_new(k, &b, (size_t)(p->conv.group / n), b.n * b.k, zero, &r->product);
 }
 
 /* --- windows as rows ------------------------------------------------------------------------------------ */
@@ -191,6 +213,37 @@ static void fetch_flat(const void *state, us_eval *k, size_t group, size_t i0, s
         }
         at += (int64_t)n;
         done += n;
+    }
+    if (v->flip) v->kernels->flip(room, rows * lda, 0x80, room);
+}
+
+/* At most two spatial dimensions, the channels of one group: tap after tap, along the output positions of a row. */
+static void fetch_group(const void *state, us_eval *k, size_t group, size_t i0, size_t rows,
+                        uint8_t *room, size_t lda)
+{
+    const windows *v = state;
+    const us_window *w = &v->two;
+    const uint8_t pad = padding(k, v->in_zero);
+    const size_t cg = (size_t)v->d.cg, c = (size_t)v->d.c;
+    const uint8_t *x = (const uint8_t *)k->in[0]->t.data + group * cg;
+    int64_t at = (int64_t)i0;
+    for (size_t done = 0, n; done < rows; done += n, at += (int64_t)n) {
+        int64_t ox = at % w->out[1], oy = at / w->out[1] % w->out[0],
+                image = at / v->d.out_size;
+        n = US_MIN(rows - done, (size_t)(w->out[1] - ox));
+        for (int64_t t = 0; t < v->d.taps; t++) {
+            int64_t iy = oy * w->stride[0] - w->begin[0] + t / w->kernel[1] * w->dilation[0],
+                    ix = ox * w->stride[1] - w->begin[1] + t % w->kernel[1] * w->dilation[1];
+            bool in = iy >= 0 && iy < w->in[0];
+            const uint8_t *row = x;
+            uint8_t *to = room + done * lda + (size_t)t * cg;
+            if (in) row += (size_t)(image * v->d.in_size + iy * w->in[1]) * c;
+            for (size_t i = 0; i < n; i++, to += lda, ix += w->stride[1])
+                if (in && ix >= 0 && ix < w->in[1])
+                    copy(to, row + (size_t)ix * c, cg);
+                else
+                    memset(to, pad, cg);
+        }
     }
     if (v->flip) v->kernels->flip(room, rows * lda, 0x80, room);
 }
@@ -388,6 +441,9 @@ us_err ms_qlinear_conv_bind(us_eval *k, us_call *call)
         return US_OK;
     }
     p.w = r->product;
+    d.groups /= r->joined;
+    d.cg *= r->joined;
+    d.mg *= r->joined;
     p.m = (size_t)(d.n * d.out_size);
     p.n = (size_t)d.mg;
     p.k = (size_t)(d.cg * d.taps);
@@ -400,8 +456,8 @@ us_err ms_qlinear_conv_bind(us_eval *k, us_call *call)
                        .flip = x->dtype == US_I8,
                        .in_zero = p.terms.a_zero};
         v->two = as_two(&d.win);
-        bool flat = v->two.n == 2 && v->two.dilation[1] == 1 && d.groups == 1;
-        p.fetch = flat ? fetch_flat : fetch_any;
+        bool two = v->two.n == 2, flat = two && v->two.dilation[1] == 1 && d.groups == 1;
+        p.fetch = flat ? fetch_flat : two ? fetch_group : fetch_any;
         p.fetch_state = v;
     }
     return us_qproduct_bind(k, &p, call);
