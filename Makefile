@@ -8,7 +8,7 @@ TORTURE = base tensor ir onnx exec check conf data image inspect store train flo
 SAN = -Db_sanitize=address,undefined -Db_lundef=false
 export BUILD FUZZ FUZZ_SECONDS
 
-.PHONY: help build demo test check asan levels fuzz torture conformance conformance-types docs e2e-capi e2e-check e2e-models e2e-shapes e2e-simplify e2e-simplify-large e2e-view bench fmt install uninstall clean
+.PHONY: help build demo test test-arm check asan levels fuzz torture conformance conformance-types docs e2e-capi e2e-check e2e-models e2e-shapes e2e-simplify e2e-simplify-large e2e-view bench fmt install uninstall clean
 
 help:            ## this list
 	@sed -n 's/^\([a-z0-9%-]*\):[^#]*## /  make \1	/p' Makefile | expand -t 24
@@ -27,6 +27,10 @@ test:            ## every test; SUITES="base ir" runs some
 	@tools/setup -q build test
 	@tools/build $(BUILD)
 	@tools/run-tests $(BUILD) $(SUITE_ARGS)
+
+test-arm:        ## the library for 64-bit ARM and the engine's tests under qemu, at levels ref and neon
+	@tools/setup -q build test arm
+	@tools/test-arm $(BUILD)/arm $(SUITE_ARGS)
 
 check:           ## layers, banned calls, warnings under two compilers, headers, symbols, format, analysis
 	@tools/setup -q build check

@@ -45,6 +45,7 @@ USTA_API const char *usta_version(void);
 #define USTA_FEATURE_AVX2    ((uint64_t)1) /* AVX2, FMA, F16C kernels */
 #define USTA_FEATURE_AVX512  ((uint64_t)2) /* AVX-512 F, BW, DQ, VL kernels */
 #define USTA_FEATURE_THREADS ((uint64_t)4) /* a thread pool */
+#define USTA_FEATURE_NEON    ((uint64_t)8) /* NEON kernels, on 64-bit ARM */
 USTA_API uint64_t usta_features(void);
 
 /* --- errors ------------------------------------------------------------------------------------- */

@@ -35,6 +35,7 @@ uint64_t usta_features(void)
     uint64_t f = USTA_FEATURE_THREADS;
     if (cpu & US_CPU_AVX2) f |= USTA_FEATURE_AVX2;
     if (cpu & US_CPU_AVX512) f |= USTA_FEATURE_AVX512;
+    if (cpu & US_CPU_NEON) f |= USTA_FEATURE_NEON;
     return f;
 }
 

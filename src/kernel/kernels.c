@@ -15,12 +15,7 @@
 
 #if defined(__x86_64__)
 #    include <cpuid.h>
-#    define US_ARCH_X86 1
-#else
-#    define US_ARCH_X86 0
-#endif
 
-#if US_ARCH_X86
 /* Register state the OS saves; the instruction is spelled out so that this file needs no -mxsave. */
 static uint64_t os_saved_state(void)
 {
@@ -44,6 +39,11 @@ unsigned us_cpu_detect(void)
     if ((flags & US_CPU_AVX512) && (c & bit_AVX512VNNI)) flags |= US_CPU_VNNI;
     return flags;
 }
+#elif defined(__aarch64__) /* has NEON, always */
+unsigned us_cpu_detect(void)
+{
+    return US_CPU_NEON;
+}
 #else
 unsigned us_cpu_detect(void)
 {
@@ -59,6 +59,12 @@ typedef struct cpu_level {
 static const cpu_level levels[] = {
 #include "kernel/levels.def"
 };
+#undef US_LEVEL
+
+static const char level_names[] =
+#define US_LEVEL(name, ...) " " #name
+#include "kernel/levels.def"
+    ;
 #undef US_LEVEL
 
 /* The last row whose needs are met; the first (ref) always is. */
@@ -87,7 +93,7 @@ us_err us_cpu_mask(us_ctx *c, const char *level, unsigned *flags)
             *flags &= levels[i].table.cpu;
             return US_OK;
         }
-    return us_fail(c, US_ARG, "USTA_CPU is '%s': expected ref, avx2, avx512 or vnni", level);
+    return us_fail(c, US_ARG, "USTA_CPU is '%s': expected one of:%s", level, level_names);
 }
 
 void us_kernels_init(us_kernels *k, unsigned cpu)

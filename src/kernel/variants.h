@@ -14,24 +14,25 @@
 us_f32_gemm_fn us_f32_gemm__ref;
 size_t us_f32_gemm_scratch__ref(size_t m, size_t n, size_t k);
 
-us_f32_gemm_fn us_f32_gemm_6x16__avx2, us_f32_gemm_14x32__avx512;
+us_f32_gemm_fn us_f32_gemm_6x16__avx2, us_f32_gemm_14x32__avx512, us_f32_gemm_8x8__neon;
 size_t us_f32_gemm_scratch_6x16__avx2(size_t m, size_t n, size_t k);
 size_t us_f32_gemm_scratch_14x32__avx512(size_t m, size_t n, size_t k);
+size_t us_f32_gemm_scratch_8x8__neon(size_t m, size_t n, size_t k);
 
-extern const us_gemm_kernels us_gemm__ref, us_gemm__avx2, us_gemm__avx512;
+extern const us_gemm_kernels us_gemm__ref, us_gemm__avx2, us_gemm__avx512, us_gemm__neon;
 
 us_i16_gemm_fn us_i16_gemm__ref, us_i16_gemm_4x16__avx2;
 us_i16_rows_fn us_i16_rows__ref, us_i16_rows__avx2;
 
-extern const us_fft_kernels us_fft__ref, us_fft__avx2, us_fft__avx512;
-extern const us_cell_kernels us_cells__ref, us_cells__avx2, us_cells__avx512;
-extern const us_int8_kernels us_int8__ref, us_int8__avx2, us_int8__avx512, us_int8__vnni;
+extern const us_fft_kernels us_fft__ref, us_fft__avx2, us_fft__avx512, us_fft__neon;
+extern const us_cell_kernels us_cells__ref, us_cells__avx2, us_cells__avx512, us_cells__neon;
+extern const us_int8_kernels us_int8__ref, us_int8__avx2, us_int8__avx512, us_int8__vnni, us_int8__neon;
 
-extern const us_conv_kernels us_conv__ref, us_conv__avx2, us_conv__avx512;
+extern const us_conv_kernels us_conv__ref, us_conv__avx2, us_conv__avx512, us_conv__neon;
 
-extern const us_ew_kernels us_ew__ref, us_ew__avx2, us_ew__avx512;
-extern const us_row_kernels us_rows__ref, us_rows__avx2, us_rows__avx512;
-extern const us_move_kernels us_move__ref, us_move__avx2;
+extern const us_ew_kernels us_ew__ref, us_ew__avx2, us_ew__avx512, us_ew__neon;
+extern const us_row_kernels us_rows__ref, us_rows__avx2, us_rows__avx512, us_rows__neon;
+extern const us_move_kernels us_move__ref, us_move__avx2, us_move__neon;
 us_transpose_fn us_transpose__ref;
 
 #endif

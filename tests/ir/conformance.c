@@ -26,9 +26,15 @@
 
 #include "base/file.h"
 #include "exec/session.h"
-#include "image/image.h"
 #include "onnx/onnx.h"
 #include "pass/pass.h"
+
+#ifdef US_TEST_IMAGES
+#    include "image/image.h"
+#    define CODECS &us_image_codecs
+#else /* a build of the engine alone */
+#    define CODECS NULL
+#endif
 
 enum { MAX_VALUES = 64, MAX_SUBSETS = 16, MAX_OPERATORS = 1024 };
 
@@ -205,7 +211,7 @@ static us_err run_sets(us_ctx *c, us_arena *a, us_plan *p, const char *dir, cons
 {
     us_session *s;
     char path[4096];
-    us_session_opts opts = {.images = &us_image_codecs};
+    us_session_opts opts = {.images = CODECS};
     US_TRY(us_session_new(c, p, &opts, &s));
     us_err e = US_OK;
     if (!us_path_is_dir(dir)) e = run_light(c, a, p, s, dir);
