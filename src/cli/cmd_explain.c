@@ -15,6 +15,7 @@
 #include "cli/inputs.h"
 #include "cli/models.h"
 #include "exec/planfile.h"
+#include "ir/op.h"
 #include "ir/type.h"
 #include "kernel/gemm.h"
 
@@ -37,7 +38,7 @@ typedef struct explain {
     us_value *in, *out;
     const us_profile_row **rows; /* those that ran, as they are printed */
     size_t n_rows;
-    bool any_why;
+    bool any_why, any_choice;
     uint64_t n_runs;
     double run_ns, steps_ns; /* of one run; of all rows in one run */
     double peak;             /* multiply-adds per nanosecond; 0: not known */
@@ -134,6 +135,7 @@ static us_err pick_rows(explain *k)
         if (rows[i].n_calls == 0) continue;
         k->rows[k->n_rows++] = &rows[i];
         k->any_why = k->any_why || rows[i].why;
+        k->any_choice = k->any_choice || rows[i].choice;
         k->steps_ns += (double)rows[i].ns / (double)k->n_runs;
     }
     if (!k->args->order) qsort(k->rows, k->n_rows, sizeof *k->rows, by_time);
@@ -160,20 +162,74 @@ static const char *level(const explain *k)
     return us_cpu_level(us_kernels_get(k->c)->cpu);
 }
 
+/* --- choices --------------------------------------------------------------------------------------------- */
+
+/* Candidates and what they took; null where nobody chose. */
+static json_t *choice_json(const us_kernel_choice *x)
+{
+    if (!x) return json_null();
+    json_t *list = json_array();
+    for (size_t i = 0; i < x->n; i++) {
+        json_t *one = json_pack("{s:s}", "name", x->list[i].name);
+        if (one && x->ns && x->ns[i] > 0)
+            json_object_set_new(one, "us", json_real(x->ns[i] / 1e3));
+        if (!one || json_array_append_new(list, one) != 0) {
+            json_decref(list);
+            return NULL;
+        }
+    }
+    return json_pack("{s:s, s:s, s:s, s:o}", "by", x->ns ? "time" : "model", "chosen",
+                     x->list[x->chosen].name, "model", x->list[x->best].name, "candidates",
+                     list);
+}
+
+/* Of the others the one that took least time, and the model's where that is another. */
+static void say_times(us_buf *b, const us_kernel_choice *x)
+{
+    size_t next = x->n, n = 0;
+    us_buf_addf(b, "timed: %s %.3g us", x->list[x->chosen].name, x->ns[x->chosen] / 1e3);
+    for (size_t i = 0; i < x->n; i++) {
+        if (i == x->chosen || !(x->ns[i] > 0)) continue;
+        n++;
+        if (i != x->best && (next == x->n || x->ns[i] < x->ns[next])) next = i;
+    }
+    if (x->best != x->chosen && x->ns[x->best] > 0) {
+        us_buf_addf(b, ", %s (the model's) %.3g", x->list[x->best].name, x->ns[x->best] / 1e3);
+        n--;
+    }
+    if (next < x->n) {
+        us_buf_addf(b, ", %s %.3g", x->list[next].name, x->ns[next] / 1e3);
+        n--;
+    }
+    if (n > 0) us_buf_addf(b, ", %zu more", n);
+}
+
+static us_err print_choice(const us_kernel_choice *x, us_buf *b)
+{
+    us_buf_clear(b);
+    if (!x) return US_OK;
+    if (x->ns && x->ns[x->chosen] > 0)
+        say_times(b, x);
+    else
+        us_buf_addf(b, "model: %s of %zu", x->list[x->chosen].name, x->n);
+    return us_buf_check(b);
+}
+
 static us_err print_json(explain *k, us_buf *type)
 {
     json_t *list = json_array();
     for (size_t i = 0; i < k->n_rows; i++) {
         const us_profile_row *r = k->rows[i];
         us_err e = print_type(k, &r->out_type, type);
-        json_t *row = e == US_OK ? json_pack("{s:o, s:o, s:s, s:s?, s:o, s:f, s:f, s:f, s:f}",
-                                             "node", us_text_json(r->node), "operator",
-                                             us_text_json(r->op), "kernel", r->kernel, "why",
-                                             r->why, "type", us_text_json(us_buf_sv(type)),
-                                             "us", (double)r->ns / 1e3 / (double)k->n_runs,
-                                             "calls", (double)r->n_calls / (double)k->n_runs,
-                                             "work", r->work, "of_peak", share_of_peak(k, r))
-                                 : NULL;
+        json_t *row =
+            e == US_OK
+                ? json_pack("{s:o, s:o, s:s, s:s?, s:o, s:f, s:f, s:f, s:f, s:o}", "node",
+                            us_text_json(r->node), "operator", us_text_json(r->op), "kernel",
+                            r->kernel, "why", r->why, "type", us_text_json(us_buf_sv(type)),
+                            "us", (double)r->ns / 1e3 / (double)k->n_runs, "calls",
+                            (double)r->n_calls / (double)k->n_runs, "work", r->work, "of_peak",
+                            share_of_peak(k, r), "choice", choice_json(r->choice))
+                : NULL;
         if (!row || json_array_append_new(list, row) != 0) {
             json_decref(list);
             return us_nomem(k->c);
@@ -204,6 +260,10 @@ static us_err add_row(explain *k, us_rtable *t, const us_profile_row *r, us_buf 
     else
         us_rtable_cellsv(t, r->node);
     if (k->any_why) us_rtable_cell(t, r->why ? r->why : "");
+    if (k->any_choice) {
+        US_TRY(print_choice(r->choice, type));
+        us_rtable_cellsv(t, us_buf_sv(type));
+    }
     return US_OK;
 }
 
@@ -219,10 +279,11 @@ static us_err print_table(explain *k, us_buf *type)
             k->cli->args[0], us_print_duration((int64_t)k->run_ns, run),
             (unsigned long long)k->n_runs, k->n_rows, level(k), us_pool_n_threads(k->c->pool),
             us_pool_n_threads(k->c->pool) == 1 ? "" : "s", k->peak);
-    US_TRY(us_rtable_new(k->c, k->a, NULL,
-                         k->any_why ? ">us|>% time|>% peak|operator|kernel|output|node|why"
-                                    : ">us|>% time|>% peak|operator|kernel|output|node",
-                         &t));
+    const char *columns =
+        us_str_printf(k->a, ">us|>%% time|>%% peak|operator|kernel|output|node%s%s",
+                      k->any_why ? "|why" : "", k->any_choice ? "|choice" : "");
+    if (!columns) return us_arena_fail(k->c, k->a);
+    US_TRY(us_rtable_new(k->c, k->a, NULL, columns, &t));
     for (size_t i = 0; i < n; i++)
         US_TRY(add_row(k, t, k->rows[i], type));
     US_TRY(us_out_table(k->cli, t));

@@ -411,6 +411,11 @@ static us_err make_compiled(us_ctx *c, us_plan *p, const us_stored *stored)
     US_TRY(us_graph_verify(c, p->m->main));
     US_TRY(list_ends(c, p, p->m->main));
     US_TRY(finish(c, p));
+    if (p->stored.next_choice < p->stored.n_choices)
+        return us_fail(c, US_FORMAT,
+                       "the plan is damaged: it holds a choice for step %zu, which has none; "
+                       "compile the model again",
+                       p->stored.choices[p->stored.next_choice].row);
     p->stored = (us_stored){0};
     return US_OK;
 }
@@ -449,12 +454,44 @@ us_err us_plan_compiled(us_ctx *c, us_model *m, const us_stored *stored, us_plan
     return plan_new(c, m, NULL, stored, out);
 }
 
+static bool is_varied(const us_plan *p, size_t row, const us_kernel_choice *choices, size_t n)
+{
+    const us_kernel_choice *a = NULL, *b = NULL;
+    for (size_t i = 0; i < p->choices.n && !a; i++)
+        if (p->choices.at[i].row == row) a = &p->choices.at[i];
+    for (size_t i = 0; i < n && !b; i++)
+        if (choices[i].row == row) b = &choices[i];
+    return a && (b ? b->chosen : a->best) != a->chosen;
+}
+
+us_err us_plan_vary(us_ctx *c, const us_plan *p, const us_kernel_choice *choices,
+                    size_t n_choices, us_plan **out)
+{
+    us_stored s = {.choices = choices, .n_choices = n_choices};
+    us_plan *made;
+    us_arena *tmp;
+    US_TRY(us_arena_new(c, "another plan", PLAN_ARENA_CAP, &tmp));
+    us_packed *at = us_new_n(tmp, us_packed, p->packed.n);
+    us_err e = at ? US_OK : us_arena_fail(c, tmp);
+    for (size_t i = 0; at && i < p->packed.n; i++)
+        if (!is_varied(p, p->packed.at[i].row, choices, n_choices)) at[s.n++] = p->packed.at[i];
+    s.at = at;
+    if (e == US_OK) e = plan_new(c, p->m, NULL, &s, &made);
+    us_arena_free(tmp);
+    if (e != US_OK) return e;
+    made->lent = true;
+    *out = made;
+    return US_OK;
+}
+
 void us_plan_free(us_plan *p)
 {
     if (!p) return;
-    us_model_free(p->m);
+    us_plan *under = p->under;
+    if (!p->lent) us_model_free(p->m);
     us_lock_deinit(&p->lock);
     us_arena_free(p->arena);
+    us_plan_free(under);
 }
 
 size_t us_plan_n_operators(void)
@@ -502,6 +539,12 @@ const us_type *us_plan_input_type(const us_plan *p, size_t i)
 const us_type *us_plan_output_type(const us_plan *p, size_t i)
 {
     return i < p->n_out ? &p->out_type[i] : NULL;
+}
+
+size_t us_plan_choices(const us_plan *p, const us_kernel_choice **out)
+{
+    *out = p->choices.at;
+    return p->choices.n;
 }
 
 us_err us_plan_variable(us_ctx *c, us_plan *p, us_vid v, us_tensor *out)

@@ -59,10 +59,12 @@ typedef struct us_packed {
     size_t bytes;
 } us_packed;
 
-/* What a compiled file holds of them, in the order in which they were made. */
+/* What was made of the steps before, in the order in which they ask for it: in a compiled file, or by another plan of the graph. */
 typedef struct us_stored {
     const us_packed *at;
     size_t n, next;
+    const us_kernel_choice *choices; /* those that were timed; of others the model decides */
+    size_t n_choices, next_choice;
 } us_stored;
 
 struct us_plan {
@@ -78,12 +80,15 @@ struct us_plan {
     us_sv *in_name, *out_name;
     us_type *out_type; /* copies: an output may be one value twice */
     size_t const_bytes;
-    US_VEC(us_packed) packed; /* in order */
-    us_stored stored;         /* while a compiled plan is loaded */
-    us_block room;            /* while steps are made: prepare.c */
-    const us_node *images;    /* a node that needs a decoder of images, or NULL */
-    const us_model *source;   /* release.c; NULL: nothing is given back */
-    us_lock lock;             /* for having it back */
+    US_VEC(us_packed) packed;         /* in order */
+    US_VEC(us_kernel_choice) choices; /* in order */
+    us_stored stored;                 /* while a plan is made of it */
+    bool lent;                        /* the model is another plan's */
+    us_plan *under;                   /* goes with this one; NULL: none */
+    us_block room;                    /* while steps are made: prepare.c */
+    const us_node *images;            /* a node that needs a decoder of images, or NULL */
+    const us_model *source;           /* release.c; NULL: nothing is given back */
+    us_lock lock;                     /* for having it back */
     atomic_bool released;
     bool any_computed_gone;
     bool *gone;        /* per value of the main graph: its contents are */
@@ -212,8 +217,12 @@ us_err us_plan_gradients(us_ctx *c, us_model *m) US_MUST;
 us_err us_step_prepare(us_ctx *c, us_plan *p, const us_graph *g, us_step *s,
                        size_t row) US_MUST;
 
-/* A plan of a graph that went through the passes before, when it was compiled. Takes over m as us_plan_new does. */
+/* A plan of a graph that went through the passes before, when it was compiled. Takes over m as us_plan_new does. US_FORMAT: choices that
+ * are none of its steps'. */
 us_err us_plan_compiled(us_ctx *c, us_model *m, const us_stored *stored, us_plan **out) US_MUST;
+/* Another plan of p's graph, for these choices, with what p has packed for steps whose choice is the same. p outlives it. */
+us_err us_plan_vary(us_ctx *c, const us_plan *p, const us_kernel_choice *choices,
+                    size_t n_choices, us_plan **out) US_MUST;
 
 /* resolve.c: a copy of the main graph with the types of its values for inputs of these types (by plan input): kind NONE where not known,
  * val.known where inference found contents. Sub-graphs hang on the attributes of its nodes. */

@@ -4,6 +4,7 @@
  *   4096     data: what prepare packed (us_eval_packed), then the other weights; each piece 64-byte aligned
  *   ...      graph: an ONNX message with operators of domain "usta"; weights of 1 KB or more are named by their place in the file
  *   ...      index: per packed piece its step, place and size
+ *   ...      candidates: of a tuned plan (exec/tune.h), per step that had any their names, what they took, and which one runs
  *
  * The file is mapped and used where it lies: loading reads header, graph and index, makes the steps, and touches no weights. So a
  * constant whose packed form is there costs room on disk, none in memory: it is there for what runs as it comes.
@@ -12,20 +13,22 @@
  * millisecond); summing a hundred megabytes would cost more than all other loading, so for larger ones us_planfile_verify does it
  * when asked. A file of another format, program version, instruction set or block width is refused with the words to compile it
  * again: nothing is guessed or migrated. Bytes from outside are looked at as any model's are: what a graph says is verified, every
- * place lies inside the file, and a packed piece of a size that its step does not expect is packed anew.
+ * place lies inside the file, a packed piece of a size that its step does not expect is packed anew, and a choice that is none of its
+ * step's is refused. So the same file gives the same bytes of results at every load.
  */
 #ifndef USTA_EXEC_PLANFILE_H
 #define USTA_EXEC_PLANFILE_H
 
 #include "exec/session.h"
 
-#define US_PLANFILE_FORMAT 1 /* layout of the file itself */
+#define US_PLANFILE_FORMAT 2 /* layout of the file itself */
 #define US_PLANFILE_PACKING                                                                    \
     1 /* raised when packed weights, or operators of domain "usta", change */
-#define US_PLANFILE_MAX       ((uint64_t)64 << 30) /* bytes of a file */
-#define US_PLANFILE_GRAPH_MAX ((uint64_t)1 << 30)  /* of its graph */
-#define US_PLANFILE_INDEX_MAX ((uint64_t)1 << 22)  /* packed pieces */
-#define US_PLANFILE_SUM_MAX   ((uint64_t)16 << 20) /* data that are summed at every load */
+#define US_PLANFILE_MAX         ((uint64_t)64 << 30) /* bytes of a file */
+#define US_PLANFILE_GRAPH_MAX   ((uint64_t)1 << 30)  /* of its graph */
+#define US_PLANFILE_INDEX_MAX   ((uint64_t)1 << 22)  /* packed pieces */
+#define US_PLANFILE_CHOICES_MAX ((uint64_t)1 << 22)  /* candidates */
+#define US_PLANFILE_SUM_MAX     ((uint64_t)16 << 20) /* data that are summed at every load */
 
 typedef struct us_planfile_info {
     uint64_t file_bytes, graph_bytes, data_bytes, packed_bytes;

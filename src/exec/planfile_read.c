@@ -74,10 +74,12 @@ static us_err check_places(source *s)
                        "%s: the plan is cut short: %zu of %llu bytes; compile the model again",
                        s->name, s->n, (unsigned long long)h->file_bytes);
     if (s->n > h->file_bytes) return damaged(s, "it is longer than it says");
-    if (h->graph_bytes > US_PLANFILE_GRAPH_MAX || h->n_index > US_PLANFILE_INDEX_MAX)
-        return damaged(s, "its graph or index is past all limits");
+    if (h->graph_bytes > US_PLANFILE_GRAPH_MAX || h->n_index > US_PLANFILE_INDEX_MAX ||
+        h->n_choices > US_PLANFILE_CHOICES_MAX)
+        return damaged(s, "its graph, index or choices are past all limits");
     if (!inside(s, h->data_at, h->data_bytes) || !inside(s, h->graph_at, h->graph_bytes) ||
-        !inside(s, h->index_at, h->n_index * sizeof(us_planpiece)))
+        !inside(s, h->index_at, h->n_index * sizeof(us_planpiece)) ||
+        !inside(s, h->choices_at, h->n_choices * sizeof(us_plancand)))
         return damaged(s, "a part of it lies outside");
     if (h->index_at % 8 || h->data_at % 64) return damaged(s, "a part of it is not aligned");
     return US_OK;
@@ -86,8 +88,9 @@ static us_err check_places(source *s)
 static us_err check_sums(source *s, bool all)
 {
     const us_planhead *h = &s->h;
-    if (us_planhead_sum(h, s->p + h->graph_at, s->p + h->index_at) != h->sum)
-        return damaged(s, "header, graph and index do not give their sum");
+    if (us_planhead_sum(h, s->p + h->graph_at, s->p + h->index_at, s->p + h->choices_at) !=
+        h->sum)
+        return damaged(s, "header, graph, index and choices do not give their sum");
     if (!all && h->data_bytes > US_PLANFILE_SUM_MAX) return US_OK;
     if (us_sum_of(s->p + h->data_at, (size_t)h->data_bytes) != h->data_sum)
         return damaged(s, "the weights do not give their sum");
@@ -120,7 +123,56 @@ static us_err read_index(source *s, us_arena *tmp, us_stored *out)
             return damaged(s, "a packed piece lies outside");
         at[i] = (us_packed){(size_t)x.row, s->p + x.at, (size_t)x.bytes};
     }
-    *out = (us_stored){.at = at, .n = n};
+    out->at = at;
+    out->n = n;
+    return US_OK;
+}
+
+/* n candidates, those of one step, as its choice. */
+static us_err read_choice(source *s, us_arena *tmp, const us_plancand *x, size_t n,
+                          us_kernel_choice *out)
+{
+    us_candidate *list = us_new_n(tmp, us_candidate, n);
+    double *ns = us_new_n(tmp, double, n);
+    size_t n_chosen = 0, n_best = 0;
+    if (!list || !ns) return us_arena_fail(s->c, tmp);
+    *out = (us_kernel_choice){.row = (size_t)x->row, .n = n, .list = list, .ns = ns};
+    for (size_t j = 0; j < n; j++) {
+        bool named = x[j].name[0] && memchr(x[j].name, 0, sizeof x[j].name);
+        if (!named || !(x[j].ns >= 0 && x[j].ns < 1e18))
+            return damaged(s, "a candidate without a name or a time");
+        list[j].name = x[j].name;
+        ns[j] = x[j].ns;
+        if (x[j].flags & US_PLANCAND_CHOSEN) {
+            out->chosen = j;
+            n_chosen++;
+        }
+        if (x[j].flags & US_PLANCAND_BEST) {
+            out->best = j;
+            n_best++;
+        }
+    }
+    return n_chosen == 1 && n_best == 1
+               ? US_OK
+               : damaged(s, "not one candidate of a step is chosen, or the model's");
+}
+
+static us_err read_choices(source *s, us_arena *tmp, us_stored *out)
+{
+    size_t n = (size_t)s->h.n_choices, m = 0;
+    us_plancand *all = us_new_n(tmp, us_plancand, n);
+    us_kernel_choice *to = us_new_n(tmp, us_kernel_choice, n);
+    if (!all || !to) return us_arena_fail(s->c, tmp);
+    memcpy(all, s->p + s->h.choices_at, n * sizeof *all);
+    for (size_t i = 0, end; i < n; i = end) {
+        for (end = i + 1; end < n && all[end].row == all[i].row;)
+            end++;
+        if (end - i > US_CANDIDATES || all[i].row > US_MAX_NODES)
+            return damaged(s, "more candidates than a step can have");
+        US_TRY(read_choice(s, tmp, &all[i], end - i, &to[m++]));
+    }
+    out->choices = to;
+    out->n_choices = m;
     return US_OK;
 }
 
@@ -132,6 +184,7 @@ static us_err make_plan(source *s, us_plan **out)
     us_onnx_opts o = {.plan = true, .data = s->p, .data_bytes = s->n};
     US_TRY(us_arena_new(s->c, "loading a plan", (size_t)1 << 30, &tmp));
     us_err e = read_index(s, tmp, &stored);
+    if (e == US_OK) e = read_choices(s, tmp, &stored);
     if (e == US_OK)
         e = us_onnx_parse(s->c, s->name, s->p + s->h.graph_at, (size_t)s->h.graph_bytes, NULL,
                           &o, &m);

@@ -18,6 +18,7 @@ typedef struct sink {
     us_sum sum;
     uint64_t at; /* bytes of the file so far */
     us_planpiece *index;
+    us_plancand *choices;
 } sink;
 
 void us_planhead_own(const us_kernels *k, us_planhead *h)
@@ -33,7 +34,8 @@ void us_planhead_own(const us_kernels *k, us_planhead *h)
     h->panel = (uint32_t)k->gemm->layout.nr;
 }
 
-uint64_t us_planhead_sum(const us_planhead *h, const void *graph, const void *index)
+uint64_t us_planhead_sum(const us_planhead *h, const void *graph, const void *index,
+                         const void *choices)
 {
     us_sum s;
     us_planhead bare = *h;
@@ -42,6 +44,7 @@ uint64_t us_planhead_sum(const us_planhead *h, const void *graph, const void *in
     us_sum_add(&s, &bare, sizeof bare);
     us_sum_add(&s, graph, (size_t)h->graph_bytes);
     us_sum_add(&s, index, (size_t)h->n_index * sizeof(us_planpiece));
+    us_sum_add(&s, choices, (size_t)h->n_choices * sizeof(us_plancand));
     return us_sum_done(&s);
 }
 
@@ -70,6 +73,28 @@ static us_err put_packed(sink *s, const us_plan *p)
         US_TRY(pad(s));
     }
     s->head.n_index = p->packed.n;
+    return US_OK;
+}
+
+/* Of steps whose candidates were timed. */
+static us_err list_choices(sink *s, const us_plan *p)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < p->choices.n; i++)
+        n += p->choices.at[i].ns ? p->choices.at[i].n : 0;
+    us_plancand *to = s->choices = us_new_n(s->a, us_plancand, n);
+    if (!to) return us_arena_fail(s->c, s->a);
+    for (size_t i = 0; i < p->choices.n; i++) {
+        const us_kernel_choice *x = &p->choices.at[i];
+        for (size_t j = 0; x->ns && j < x->n; j++, to++) {
+            *to = (us_plancand){.row = x->row, .ns = x->ns[j]};
+            to->flags = (j == x->chosen ? US_PLANCAND_CHOSEN : 0U) |
+                        (j == x->best ? US_PLANCAND_BEST : 0U);
+            memcpy(to->name, x->list[j].name,
+                   US_MIN(strlen(x->list[j].name), sizeof to->name - 1));
+        }
+    }
+    s->head.n_choices = n;
     return US_OK;
 }
 
@@ -125,19 +150,22 @@ static us_err put_graph(sink *s, const us_plan *p, us_buf *b)
 static us_err put_rest(sink *s, const us_buf *graph)
 {
     us_planhead *h = &s->head;
-    size_t index_bytes = (size_t)h->n_index * sizeof *s->index;
+    size_t index_bytes = (size_t)h->n_index * sizeof *s->index,
+           choices_bytes = (size_t)h->n_choices * sizeof *s->choices;
     h->data_sum = us_sum_done(&s->sum);
     h->data_at = US_PLANHEAD_ROOM;
     h->data_bytes = s->at - US_PLANHEAD_ROOM;
     h->index_at = s->at;
-    h->graph_at = s->at + index_bytes;
+    h->choices_at = s->at + index_bytes;
+    h->graph_at = h->choices_at + choices_bytes;
     h->graph_bytes = graph->n;
     h->file_bytes = h->graph_at + graph->n;
     if (graph->n > US_PLANFILE_GRAPH_MAX || h->n_index > US_PLANFILE_INDEX_MAX ||
-        h->file_bytes > US_PLANFILE_MAX)
+        h->n_choices > US_PLANFILE_CHOICES_MAX || h->file_bytes > US_PLANFILE_MAX)
         return us_fail(s->c, US_LIMIT, "the plan is too large for a file");
-    h->sum = us_planhead_sum(h, graph->p, s->index);
+    h->sum = us_planhead_sum(h, graph->p, s->index, s->choices);
     US_TRY(us_writer_write(s->w, s->index, index_bytes));
+    US_TRY(us_writer_write(s->w, s->choices, choices_bytes));
     US_TRY(us_writer_write(s->w, graph->p, graph->n));
     US_TRY(us_writer_seek(s->w, 0));
     return us_writer_write(s->w, h, sizeof *h);
@@ -151,6 +179,7 @@ static us_err put_all(sink *s, const us_plan *p, us_buf *graph)
     US_TRY(us_writer_write(s->w, zeros, sizeof zeros));
     s->at = US_PLANHEAD_ROOM;
     US_TRY(put_packed(s, p));
+    US_TRY(list_choices(s, p));
     US_TRY(put_graph(s, p, graph));
     US_TRY(pad(s));
     return put_rest(s, graph);

@@ -2,6 +2,7 @@
 #ifndef USTA_EXEC_PLANHEAD_H
 #define USTA_EXEC_PLANHEAD_H
 
+#include "ir/op.h"
 #include "kernel/kernels.h"
 #include "onnx/onnx.h"
 
@@ -17,17 +18,30 @@ typedef struct us_planhead {
     uint64_t data_at, data_bytes, data_sum;
     uint64_t graph_at, graph_bytes;
     uint64_t index_at, n_index;
-    uint64_t sum; /* of the header with 0 here, the graph and the index */
+    uint64_t choices_at, n_choices; /* candidates of the steps that were tuned */
+    uint64_t sum; /* of the header with 0 here, the graph, the index and the candidates */
 } us_planhead;
 
 typedef struct us_planpiece { /* of the index */
     uint64_t row, at, bytes;
 } us_planpiece;
 
-_Static_assert(sizeof(us_planhead) == 136 && sizeof(us_planpiece) == 24, "no padding");
+/* A candidate; those of a step follow each other, one of them is chosen and one the model's. */
+enum { US_PLANCAND_CHOSEN = 1, US_PLANCAND_BEST = 2 };
+typedef struct us_plancand {
+    uint64_t row;
+    double ns; /* 0: not timed */
+    uint32_t flags;
+    char name[US_CANDIDATE_NAME]; /* the rest zeros */
+} us_plancand;
+
+_Static_assert(sizeof(us_planhead) == 152 && sizeof(us_planpiece) == 24 &&
+                   sizeof(us_plancand) == 48,
+               "no padding");
 
 /* What this process writes and takes. */
 void us_planhead_own(const us_kernels *k, us_planhead *h);
-uint64_t us_planhead_sum(const us_planhead *h, const void *graph, const void *index);
+uint64_t us_planhead_sum(const us_planhead *h, const void *graph, const void *index,
+                         const void *choices);
 
 #endif

@@ -3,6 +3,8 @@
  * What it keeps lies in the plan's arena, its working memory in one that goes at once. Constants are known, other inputs are
  * not; variables change, so they count among the others.
  */
+#include <string.h>
+
 #include "base/ctx.h"
 #include "exec/plan.h"
 #include "ir/later.h"
@@ -57,6 +59,47 @@ static us_err env_packed(us_eval_env *env, us_eval *k, size_t bytes, void **out,
     US_TRY(us_vec_push(k->c, e->p->arena, &e->p->packed, (us_packed){e->row, mem, bytes}));
     *out = mem;
     *there = p != NULL;
+    return US_OK;
+}
+
+static us_err no_choice(us_eval *k)
+{
+    return us_eval_fail(k, US_FORMAT,
+                        "the plan is damaged: its choice of a kernel is none of this step's; "
+                        "compile the model again");
+}
+
+/* The stored choice, which has to be one among the same candidates. */
+static us_err take_choice(us_eval *k, const us_kernel_choice *from, us_kernel_choice *to)
+{
+    bool same = from->n == to->n && from->best == to->best && from->chosen < to->n;
+    for (size_t i = 0; same && i < to->n; i++)
+        same = strcmp(from->list[i].name, to->list[i].name) == 0;
+    if (!same) return no_choice(k);
+    us_arena *a = ((prepare_env *)k->env)->keep;
+    double *ns = us_new_n(a, double, to->n);
+    if (!ns) return us_arena_fail(k->c, a);
+    memcpy(ns, from->ns, to->n * sizeof *ns);
+    to->ns = ns;
+    to->chosen = from->chosen;
+    return US_OK;
+}
+
+static us_err env_choose(us_eval_env *env, us_eval *k, size_t n, const us_candidate *list,
+                         size_t best, size_t *out)
+{
+    prepare_env *e = (prepare_env *)env;
+    us_stored *from = &e->p->stored;
+    *out = best;
+    if (n < 2) return US_OK;
+    us_candidate *own = us_new_n(e->keep, us_candidate, n);
+    us_kernel_choice x = {.row = e->row, .n = n, .list = own, .best = best, .chosen = best};
+    if (!own) return us_arena_fail(k->c, e->keep);
+    memcpy(own, list, n * sizeof *own);
+    if (from->next_choice < from->n_choices && from->choices[from->next_choice].row == e->row)
+        US_TRY(take_choice(k, &from->choices[from->next_choice++], &x));
+    US_TRY(us_vec_push(k->c, e->keep, &e->p->choices, x));
+    *out = x.chosen;
     return US_OK;
 }
 
@@ -120,7 +163,8 @@ us_err us_step_prepare(us_ctx *c, us_plan *p, const us_graph *g, us_step *s, siz
     prepare_env e = {.base = {.out_tensor = no_output,
                               .scratch = env_work,
                               .dynamic = env_keep,
-                              .packed = env_packed},
+                              .packed = env_packed,
+                              .choose = env_choose},
                      .keep = p->arena,
                      .p = p,
                      .row = row};

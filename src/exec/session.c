@@ -35,6 +35,8 @@ static us_err make_rows(us_ctx *c, us_session *s)
             if (y != US_NIL) r->out_type = gp->g->vals.at[y].type;
         }
     }
+    for (size_t i = 0; i < p->choices.n; i++)
+        rows[p->choices.at[i].row].choice = &p->choices.at[i];
     s->rows = rows;
     return US_OK;
 }

@@ -97,6 +97,17 @@ const us_value *us_session_output(const us_session *s, size_t i);
 /* Memory of a variable (training), shared by all sessions of the plan. v: id before passes. */
 us_err us_plan_variable(us_ctx *c, us_plan *p, us_vid v, us_tensor *out) US_MUST;
 
+/* A step that several kernels could do (us_eval_choose), with the one that does. */
+typedef struct us_kernel_choice {
+    size_t row; /* of the step in a profile */
+    size_t n;
+    const struct us_candidate *list; /* ir/op.h */
+    size_t best, chosen;             /* by the static model; in force */
+    const double *
+        ns; /* a step's time with each, when they were timed (exec/tune.h; 0: this one was not); NULL: they were not */
+} us_kernel_choice;
+size_t us_plan_choices(const us_plan *p, const us_kernel_choice **out);
+
 typedef struct us_profile_row {
     us_sv node, op;
     const char *kernel; /* what runs; of a step as it comes "ref" */
@@ -106,6 +117,7 @@ typedef struct us_profile_row {
         work; /* elementary steps of the last call: elements written, products summed and the like */
     uint64_t n_calls, ns;
     us_type out_type;
+    const us_kernel_choice *choice; /* NULL: there was none */
 } us_profile_row;
 size_t us_session_profile(const us_session *s,
                           const us_profile_row **rows); /* 0 rows unless opts.profile */

@@ -100,6 +100,12 @@ us_err us_eval_packed(us_eval *k, size_t bytes, void **out, bool *there)
     return us_eval_keep_raw(k, bytes, out);
 }
 
+us_err us_eval_choose(us_eval *k, size_t n, const us_candidate *list, size_t best, size_t *out)
+{
+    *out = best;
+    return k->env->choose ? k->env->choose(k->env, k, n, list, best, out) : US_OK;
+}
+
 us_err us_eval_in_dense(us_eval *k, size_t i, us_tensor *out)
 {
     const us_tensor *t;

@@ -134,6 +134,13 @@ typedef struct us_eval {
     const void *prepared; /* what the operator's prepare made of this node; NULL: nothing yet */
 } us_eval;
 
+/* One of several ways to do what a node asks for. */
+typedef struct us_candidate {
+    const char *name; /* lasting; shorter than US_CANDIDATE_NAME */
+    bool threads;     /* the same as `best` for one thread */
+} us_candidate;
+enum { US_CANDIDATES = 32, US_CANDIDATE_NAME = 28 };
+
 typedef struct us_eval_env {
     /* Memory of output i for this type and shape: t->data is set. */
     us_err (*out_tensor)(struct us_eval_env *env, us_eval *k, size_t i, us_tensor *t);
@@ -152,6 +159,9 @@ typedef struct us_eval_env {
     /* As us_eval_packed; NULL: us_eval_keep_raw, and nothing is there. */
     us_err (*packed)(struct us_eval_env *env, us_eval *k, size_t bytes, void **out,
                      bool *there);
+    /* As us_eval_choose; NULL: always `best`. */
+    us_err (*choose)(struct us_eval_env *env, us_eval *k, size_t n, const us_candidate *list,
+                     size_t best, size_t *out);
     const struct us_image_codec *images; /* decoder (ir/image.h); NULL: none given */
     double *work_left; /* of us_eval_work, shared by all nodes of a run; NULL: no limit */
 } us_eval_env;
@@ -189,6 +199,12 @@ us_err us_eval_keep_raw(us_eval *k, size_t bytes, void **out) US_MUST;
  * memory holds what was made when the plan was compiled, must not be written, and the constants it was made of need not be
  * touched. An operator that does not ask for its memory this way prepares anew whenever a plan is loaded. */
 us_err us_eval_packed(us_eval *k, size_t bytes, void **out, bool *there) US_MUST;
+
+/* In prepare, once: which of n candidates (1 to US_CANDIDATES, names that differ) does it. That is `best`, what the static model says, but
+ * for a plan whose candidates were timed (exec/tune.h): then it is the one that was chosen there. List and best follow from the node,
+ * its constants and the kernels in force alone. Candidates may sum in different orders. */
+us_err us_eval_choose(us_eval *k, size_t n, const us_candidate *list, size_t best,
+                      size_t *out) US_MUST;
 
 typedef us_err us_infer_fn(us_infer *k);
 typedef us_err us_eval_fn(us_eval *k);

@@ -167,6 +167,27 @@ static bool fits(us_ints per_axis, int n)
     return per_axis.n == 0 || per_axis.n == (size_t)n;
 }
 
+/* Of the candidates those that write the output as this node has it; none: choice->algo is NULL. */
+static us_err choose(us_eval *k, const us_conv_kernels *f, const us_conv_dims *s,
+                     us_conv_choice *choice)
+{
+    const us_p_blocked_conv *p = k->params;
+    us_conv_choice all[US_CONV_WAYS];
+    us_candidate list[US_CONV_WAYS];
+    size_t best = 0, n = us_conv_candidates(f, s, false, all, &best), m = 0, m_best = 0, at;
+    *choice = (us_conv_choice){0};
+    if (n == 0 || (p->plain_out && !us_conv_plain_out(&all[best]))) return US_OK;
+    for (size_t i = 0; i < n; i++) {
+        if (p->plain_out && !us_conv_plain_out(&all[i])) continue;
+        if (i == best) m_best = m;
+        list[m] = (us_candidate){.name = all[i].name};
+        all[m++] = all[i];
+    }
+    US_TRY(us_eval_choose(k, m, list, m_best, &at));
+    *choice = all[at];
+    return US_OK;
+}
+
 us_err blocked_conv_prepare(us_eval *k, const void **out)
 {
     const us_p_blocked_conv *p = k->params;
@@ -178,8 +199,8 @@ us_err blocked_conv_prepare(us_eval *k, const void **out)
         return US_OK;
     us_conv_dims s = dims_of(p, w);
     us_conv_choice choice;
-    us_conv_choose(f, &s, &choice);
-    if (!choice.algo || (p->plain_out && !us_conv_plain_out(&choice))) return US_OK;
+    US_TRY(choose(k, f, &s, &choice));
+    if (!choice.algo) return US_OK;
     void *mem, *packed;
     bool there;
     US_TRY(us_eval_keep(k, sizeof(ready), &mem));

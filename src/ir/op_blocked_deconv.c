@@ -107,6 +107,32 @@ static bool has_phases(const us_p_conv_transpose *a)
     return true;
 }
 
+/* As the model has it, phase by phase, or all phases by one row. choice->n 0: none. */
+static us_err choose(us_eval *k, const us_conv_kernels *f, const us_conv_dims *s,
+                     us_deconv_choice *choice)
+{
+    const us_p_blocked_deconv *p = k->params;
+    const char *names[US_CONV_WAYS];
+    us_candidate list[US_CONV_WAYS + 1] = {{.name = "by phase"}};
+    size_t ways[US_CONV_WAYS + 1], n = 1, at;
+    us_deconv_choose(f, s, choice);
+    if (choice->n && p->plain_out && !us_deconv_plain_out(choice)) choice->n = 0;
+    if (!choice->n) return US_OK;
+    us_deconv_choice other;
+    size_t n_ways = us_deconv_ways(f, s, names);
+    for (size_t i = 0; i < n_ways; i++) {
+        if (!us_deconv_choose_way(f, s, i, &other) ||
+            (p->plain_out && !us_deconv_plain_out(&other)))
+            continue;
+        ways[n] = i;
+        list[n++] = (us_candidate){.name = names[i]};
+    }
+    US_TRY(us_eval_choose(k, n, list, 0, &at));
+    if (at && !us_deconv_choose_way(f, s, ways[at], choice))
+        return us_eval_fail(k, US_BUG, "a candidate that is none");
+    return US_OK;
+}
+
 us_err blocked_deconv_prepare(us_eval *k, const void **out)
 {
     const us_p_blocked_deconv *p = k->params;
@@ -120,8 +146,8 @@ us_err blocked_deconv_prepare(us_eval *k, const void **out)
     US_TRY(us_eval_keep(k, sizeof(ready), &mem));
     ready *r = mem;
     r->f = f;
-    us_deconv_choose(f, &s, &r->choice);
-    if (!r->choice.n || (p->plain_out && !us_deconv_plain_out(&r->choice))) return US_OK;
+    US_TRY(choose(k, f, &s, &r->choice));
+    if (!r->choice.n) return US_OK;
     US_TRY(us_eval_packed(k, r->choice.floats * sizeof(float), &packed, &there));
     if (!there) {
         memset(packed, 0, r->choice.floats * sizeof(float));

@@ -18,7 +18,7 @@ us_err matmul_prepare(us_eval *k, const void **out)
                          .scale = 1};
     g.ldb = g.n;
     us_weights *w;
-    US_TRY(us_weights_new(k, &g, NULL, &w));
+    US_TRY(us_weights_choose(k, &g, NULL, &w));
     *out = w;
     return US_OK;
 }

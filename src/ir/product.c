@@ -13,9 +13,22 @@
 #define PART_WEIGHTS  (double)(1 << 18)
 enum { MOST_PARTS = 16 };
 
-us_err us_weights_new(us_eval *k, const us_gemm_weights *b, const float *bias, us_weights **out)
+/* The candidates for a product by packed weights. The first is the model's: the level's own kernels, parts as above. */
+static const struct way {
+    us_candidate is;
+    bool
+        narrow; /* with the level's kernels of narrower vectors: less is padded where n is odd */
+    double part;
+} ways[] = {{{"packed", false}, false, 1},
+            {{"large parts", true}, false, 4},
+            {{"small parts", true}, false, 0.25},
+            {{"narrow vectors", false}, true, 1}};
+
+static us_err make_weights(us_eval *k, const us_gemm_weights *b, const float *bias,
+                           const struct way *way, us_weights **out)
 {
     const us_gemm_kernels *kernels = us_kernels_get(k->c)->gemm;
+    if (way->narrow) kernels = kernels->narrow;
     size_t bytes;
     void *p, *w, *copy = NULL;
     bool there;
@@ -29,9 +42,26 @@ us_err us_weights_new(us_eval *k, const us_gemm_weights *b, const float *bias, u
         memcpy(copy, bias, b->n * sizeof(float));
     }
     us_weights *s = p;
-    *s = (us_weights){.kernels = kernels, .n = b->n, .k = b->k, .w = w, .bias = copy};
+    *s = (us_weights){
+        .kernels = kernels, .n = b->n, .k = b->k, .w = w, .bias = copy, .part = way->part};
     *out = s;
     return US_OK;
+}
+
+us_err us_weights_new(us_eval *k, const us_gemm_weights *b, const float *bias, us_weights **out)
+{
+    return make_weights(k, b, bias, &ways[0], out);
+}
+
+us_err us_weights_choose(us_eval *k, const us_gemm_weights *b, const float *bias,
+                         us_weights **out)
+{
+    us_candidate list[US_LEN(ways)];
+    size_t n = us_kernels_get(k->c)->gemm->narrow ? US_LEN(ways) : US_LEN(ways) - 1, at;
+    for (size_t i = 0; i < n; i++)
+        list[i] = ways[i].is;
+    US_TRY(us_eval_choose(k, n, list, 0, &at));
+    return make_weights(k, b, bias, &ways[at], out);
 }
 
 /* A constant C that is a number per column, or one for all: times beta, in working memory. */
@@ -63,7 +93,7 @@ us_err us_weights_of(us_eval *k, bool trans, float alpha, float beta, us_weights
                          .trans = trans,
                          .scale = alpha};
     US_TRY(constant_bias(k, g.n, beta, &bias));
-    return us_weights_new(k, &g, bias, out);
+    return us_weights_choose(k, &g, bias, out);
 }
 
 const us_product us_product_none = {.lo = -INFINITY,
@@ -98,7 +128,7 @@ static bool settle_packed(us_product *p)
 {
     const us_gemm_kernels *g = p->w->kernels;
     double rows = (double)p->m, wn = (double)p->n * (double)p->k;
-    size_t n = parts_worth(rows * wn, wn);
+    size_t n = parts_worth(rows * wn / p->w->part, wn / p->w->part);
     p->part_rows = US_MAX(p->m, 1);
     p->part_cols = p->n;
     if (n > 1 && p->m >= 2 * g->mr)

@@ -19,13 +19,17 @@ typedef struct us_weights {
     size_t n, k;
     const float *w;
     const float *bias; /* n numbers; NULL: none, or not constant */
+    double part;       /* of a part for a thread: its size over the usual */
 } us_weights;
 
 /* Packs [k, n] (trans: [n, k]) in memory that lasts as `prepared` does; bias: n numbers or NULL, copied. */
 us_err us_weights_new(us_eval *k, const us_gemm_weights *b, const float *bias,
                       us_weights **out) US_MUST;
+/* The same for the node's only product: how it is made is chosen among candidates (us_eval_choose; the table is in product.c). */
+us_err us_weights_choose(us_eval *k, const us_gemm_weights *b, const float *bias,
+                         us_weights **out) US_MUST;
 
-/* The same of the node's constant input 1, a matrix of floats, and its constant input 2 as bias where that is a number per column or one
+/* That of the node's constant input 1, a matrix of floats, and its constant input 2 as bias where that is a number per column or one
  * for all. *out stays when input 1 is not such. */
 us_err us_weights_of(us_eval *k, bool trans, float alpha, float beta, us_weights **out) US_MUST;
 

@@ -34,11 +34,22 @@ static const struct way {
 /* clang-format on */
 _Static_assert(US_LEN(ways) <= US_CONV_WAYS, "who lists candidates has room for all");
 
+/* Groups of a tile's output blocks that are one item. */
+static size_t in_item(const us_conv_kernels *f, const us_conv_dims *s, size_t q, size_t bytes)
+{
+    size_t blocks = us_conv_blocks(s->m / s->groups, f->block),
+           group = q * f->block * (s->c / s->groups) * s->kh * s->kw * sizeof(float);
+    return US_MIN((blocks + q - 1) / q, US_MAX(bytes / US_MAX(group, 1), 1));
+}
+
 static bool takes(const struct way *w, const us_conv_kernels *f, const us_conv_dims *s,
                   bool grid)
 {
     if ((grid && !w->algo->grid) || !w->algo->fits(f, s)) return false;
-    return w->q == 1 || (f->max_p[w->q] && w->q <= us_conv_blocks(s->m / s->groups, f->block));
+    if (w->q > 1 && (!f->max_p[w->q] || w->q > us_conv_blocks(s->m / s->groups, f->block)))
+        return false;
+    return !w->timed ||
+           in_item(f, s, w->q, w->item_bytes) != in_item(f, s, w->q, US_CONV_ITEM_BYTES);
 }
 
 size_t us_conv_candidates(const us_conv_kernels *f, const us_conv_dims *s, bool grid,

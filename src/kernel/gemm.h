@@ -54,13 +54,16 @@ typedef struct us_pgemm_args {
         scratch; /* scratch(m, j1 - j0, k) bytes, 64-byte aligned; NULL when that is 0. What m and n take is enough for less */
 } us_pgemm_args;
 
-typedef struct us_gemm_kernels {
+typedef struct us_gemm_kernels us_gemm_kernels;
+struct us_gemm_kernels {
     const char *name;
     us_gemm_layout layout;
     size_t mr; /* rows of a tile: multiples of it are good places to split M */
     size_t (*scratch)(size_t m, size_t n, size_t k);
     void (*run)(const us_pgemm_args *g);
-} us_gemm_kernels;
+    const us_gemm_kernels *
+        narrow; /* narrower vectors, which fit some n better, where the level has them too; or NULL */
+};
 
 /* Bytes of packed weights; false when they are past all bounds. */
 bool us_gemm_pack_bytes(const us_gemm_layout *l, size_t n, size_t k, size_t *bytes) US_MUST;

@@ -16,6 +16,20 @@ for f in "$T"/a/*; do is "the same output ${f##*/}" "$(cksum <"$f")" "$(cksum <"
 ok "explain takes it" "$USTA" explain --time 5 "$P"
 has "with its steps" "Gemm"
 ok "bench takes it" "$USTA" bench --seconds 0.01 --limit 0.1 --scenario single "$P"
+ok "tuned" "$USTA" compile "$D/net.onnx" -o "$T/tuned.plan" --tune --tune-seconds 0.05 --threads 2
+has "says what was timed" "timed the kernels of 1 step"
+ok "tuned, as JSON" "$USTA" compile "$D/net.onnx" -o "$T/tuned2.plan" --tune --tune-seconds 0.05 --json
+has "with what it found" '"tune":{"choices":'
+ok "explain takes it" "$USTA" explain --time 5 --json "$T/tuned.plan"
+has "says that the choice was timed" '"choice":{"by":"time"'
+has "and what it took" '"name":"packed","us":'
+ok "and of one that was not" "$USTA" explain --time 5 --json "$P"
+has "that a model chose" '"choice":{"by":"model"'
+ok "the tuned plan runs" "$USTA" infer "$T/tuned.plan" --random --seed 4 -o "$T/t1"
+ok "and again" "$USTA" infer "$T/tuned.plan" --random --seed 4 -o "$T/t2"
+for f in "$T"/t1/*; do is "the same output ${f##*/}" "$(cksum <"$f")" "$(cksum <"$T/t2/${f##*/}")"; done
+status 2 "an input that is none" "$USTA" compile "$D/net.onnx" -o "$T/x.plan" --tune -i nope=x.npy
+
 status 2 "an unknown input" "$USTA" infer "$P" -i nope=x.npy -o "$T/c"
 has "names those there are" "its inputs: x, text"
 

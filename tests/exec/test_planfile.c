@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "exec/planfile.h"
+#include "exec/planhead.h"
 #include "kernel/kernels.h"
 #include "onnx/onnx.h"
 #include "us_torture.h"
@@ -183,7 +184,7 @@ static void test_planfile__every_damaged_byte(void)
     bytes_begin(&x);
     uint8_t *p = x.block.p;
     for (size_t i = 0; i < x.b.n; i++) {
-        if (i == 136) i = 4096;
+        if (i == sizeof(us_planhead)) i = US_PLANHEAD_ROOM;
         p[i] ^= 0x10;
         us_err e = parse(&x, x.b.n);
         if (e != US_FORMAT && e != US_UNSUPP)

@@ -53,4 +53,5 @@ const us_gemm_kernels us_gemm__avx512 = {.name = "us_f32_pgemm_14x32__avx512",
                                          .layout = {.nr = NR, .vw = W, .thin = THIN},
                                          .mr = MR,
                                          .scratch = packed_scratch,
-                                         .run = run_packed};
+                                         .run = run_packed,
+                                         .narrow = &us_gemm__avx2};
