@@ -55,11 +55,35 @@ def table(name, basis, f, w, lo, hi):
         print("    x^%d  %s  %.9g" % (k, float(c).hex(), float(c)))
 
 
+def quotient(name, m, n, f, w, most, steps=60):
+    """prints P and Q of P(x^2) / Q(x^2), Q(0) = 1, least largest |w (f - P/Q)| on [0, most]: linearised, reweighted by Q and by Lawson"""
+    x = most / 2 * (1 - np.cos(np.pi * (np.arange(2000) + 0.5) / 2000))
+    s, fs, ws = (x / most) ** 2, np.array([float(f(v)) for v in x]), np.array([float(w(v)) for v in x])
+    a = np.stack([s**k for k in range(m + 1)], 1)
+    b = np.stack([s**k for k in range(1, n + 1)], 1)
+    lawson, q, best = np.ones(len(x)), np.ones(len(x)), None
+    for _ in range(steps):
+        by = np.sqrt(lawson) * ws / np.abs(q)
+        c = np.linalg.lstsq(np.concatenate([a * by[:, None], -b * (fs * by)[:, None]], 1), fs * by, rcond=None)[0]
+        q = 1 + b @ c[m + 1:]
+        e = np.abs(ws * (a @ c[:m + 1] / q - fs))
+        if best is None or e.max() < best[0]:
+            best = (e.max(), c)
+        lawson *= e / e.mean() + 1e-3
+        lawson /= lawson.mean()
+    print("%s on [0, %s]: %.3f * 2^-24" % (name, most, best[0] * 2**24))
+    for i, v in enumerate(best[1]):
+        k = i if i <= m else i - m
+        print("    %s%d  %s" % ("P" if i <= m else "Q", k, float(np.float32(v / most ** (2 * k))).hex()))
+
+
 def main():
     half = mp.log(2) / 2 * mp.mpf("1.0001")
     # exp(r) = 1 + r + r^2 P(r)
     safe = lambda f, at, v: (lambda x: v if x == at else f(x))
     table("EXP", range(5), safe(lambda r: (mp.exp(r) - 1 - r) / r**2, 0, mp.mpf(1) / 2), lambda r: r**2 / mp.exp(r), -half, half)
+    # exp(r) = 1 + r P(r), for the weights of a softmax (rows.inc)
+    table("WEIGHT", range(1, 6), lambda r: mp.exp(r) - 1, lambda r: 1 / mp.exp(r), -half, half)
     # expm1(r) = r + r^2 P(r), relative to expm1
     table("EXPM1", range(6), safe(lambda r: (mp.exp(r) - 1 - r) / r**2, 0, mp.mpf(1) / 2),
           safe(lambda r: r**2 / abs(mp.expm1(r)), 0, mp.mpf(0)), -half, half)
@@ -71,6 +95,8 @@ def main():
           lambda s: mp.sqrt(s) / mp.erf(mp.sqrt(s)) if s else mp.sqrt(mp.pi) / 2, 0, mp.mpf("0.875") ** 2)
     # erf(x) = 1 - exp(-x - x P(x))
     table("ERF_LARGE", range(7), lambda x: -mp.log(mp.erfc(x)) / x - 1, lambda x: x * mp.erfc(x) / mp.erf(x), mp.mpf("0.875"), mp.mpf(4))
+    # erf(x / sqrt 2) / 2 = x P(x^2) / Q(x^2); math.inc's differ in last places: see gelu_of
+    quotient("GELU", 5, 5, lambda x: mp.erf(x / mp.sqrt(2)) / 2 / x, lambda x: x, 5.4, 200)
     q = mp.pi / 4 * mp.mpf("1.0001")
     # sin(r) = r + r^3 P(r^2); cos(r) = 1 - r^2/2 + r^4 P(r^2)
     table("SIN", range(4), lambda s: (mp.sin(mp.sqrt(s)) / mp.sqrt(s) - 1) / s if s else -mp.mpf(1) / 6, lambda s: s, 0, q**2)

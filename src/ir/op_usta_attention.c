@@ -4,20 +4,17 @@
  *     S = alpha * MatMul(Transpose(Q, permQ), Transpose(K, permK)) + B      B broadcast with the product, or absent
  *     Y = Transpose(MatMul(Softmax(S), Transpose(V, permV)), permY)
  *
- * Q, K and V have the same rank, 2 or more; axes before the last two broadcast. Scores never leave the second-level cache: a block of
- * queries of one head goes through both products and the softmax before the next one starts. Blocks depend on the shapes alone, and a
- * row of scores is never divided, so threads change no bit. Transposes are strides, as in usta.MatMul.
+ * Q, K and V have the same rank, 2 or more; axes before the last two broadcast. Transposes are strides, as in usta.MatMul; what runs when it
+ * is bound is ir/attend.h.
  */
 #include <math.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/ctx.h"
-#include "base/pool.h"
+#include "ir/attend.h"
 #include "ir/op_util.h"
 #include "ir/product.h"
-#include "kernel/map.h"
-#include "kernel/rows.h"
 
 /* clang-format off */
 static const us_param usta_attention_in[] = {
@@ -32,12 +29,6 @@ const us_schema usta_attention_schemas[] = {
     {1, usta_attention_in, usta_attention_out, usta_attention_attrs, sizeof(us_p_usta_attention), NULL},
     {0}};
 /* clang-format on */
-
-enum {
-    BLOCK_FLOATS = 24 * 1024, /* scores of a block: 96 KB of the second-level cache */
-    MOST_PARTS = 16
-};
-#define PART_PRODUCTS 1e6 /* worth a thread */
 
 /* --- shapes ---------------------------------------------------------------------------------------------- */
 
@@ -259,145 +250,70 @@ us_err usta_attention_eval(us_eval *k)
 /* --- bound ------------------------------------------------------------------------------------------------- */
 
 typedef struct bound {
-    const us_kernels *kernels;
-    views o;
-    float alpha;
-    size_t items, rows, blocks;  /* rows of a block; blocks of an item */
-    size_t parts, per_part;      /* blocks of all items in turn */
-    size_t scores, scratch_each; /* bytes */
+    us_attend a;
+    bool has_b;
 } bound;
-
-/* A matrix by its last two steps: rows apart, or columns. */
-static bool is_matrix(const view *v, int r)
-{
-    return v->steps[r - 1] == 1 || v->steps[r - 2] == 1;
-}
-
-static void set_matrix(const view *v, int r, bool *trans, size_t *ld)
-{
-    *trans = v->steps[r - 1] != 1;
-    *ld = v->steps[*trans ? r - 1 : r - 2];
-}
-
-static void add_bias(const bound *b, size_t rows, size_t n, const float *from, float *s)
-{
-    const us_ew_kernels *map = b->kernels->map;
-    size_t row = b->o.b.steps[b->o.rank - 2];
-    for (size_t i = 0; i < rows; i++, s += n, from += row)
-        map->codes[US_EW_ADD](n, s, s, map->width, from, map->width, from, map->width);
-}
-
-/* Rows [i0, i0 + rows) of one item. */
-static void run_block(const bound *b, const sides *x, size_t i0, size_t rows, char *scratch)
-{
-    const views *o = &b->o;
-    int r = o->rank;
-    size_t n = (size_t)o->s[r - 1];
-    float *s = (float *)(void *)scratch;
-    us_gemm_args g = {.m = rows,
-                      .n = n,
-                      .k = (size_t)o->q.dims[r - 1],
-                      .alpha = b->alpha,
-                      .a = x->q + i0 * o->q.steps[r - 2],
-                      .b = x->k,
-                      .c = s,
-                      .ldc = n,
-                      .scratch = scratch + b->scores};
-    set_matrix(&o->q, r, &g.trans_a, &g.lda);
-    set_matrix(&o->k, r, &g.trans_b, &g.ldb);
-    b->kernels->f32_gemm(&g);
-    if (x->b) add_bias(b, rows, n, x->b + i0 * o->b.steps[r - 2], s);
-    us_softmax_args soft = {.rows = rows, .n = n, .inner = 1, .j1 = 1, .x = s, .y = s};
-    b->kernels->rows->softmax(&soft);
-    us_gemm_args h = {.m = rows,
-                      .n = (size_t)o->v.dims[r - 1],
-                      .k = n,
-                      .alpha = 1,
-                      .a = s,
-                      .lda = n,
-                      .b = x->v,
-                      .c = x->y + i0 * o->y.steps[r - 2],
-                      .ldc = o->y.steps[r - 2],
-                      .scratch = scratch + b->scores};
-    set_matrix(&o->v, r, &h.trans_b, &h.ldb);
-    b->kernels->f32_gemm(&h);
-}
-
-typedef struct job {
-    const bound *b;
-    us_eval *k;
-    char *scratch;
-} job;
-
-static void run_parts(void *arg, size_t p0, size_t p1)
-{
-    const job *j = arg;
-    const bound *b = j->b;
-    size_t all = b->items * b->blocks, m = (size_t)b->o.y.dims[b->o.rank - 2], at[5];
-    for (size_t p = p0; p < p1; p++)
-        for (size_t u = p * b->per_part; u < US_MIN(all, (p + 1) * b->per_part); u++) {
-            size_t i0 = u % b->blocks * b->rows;
-            item_at(&b->o, u / b->blocks, at);
-            sides x = {(const float *)j->k->in[0]->t.data + at[0],
-                       (const float *)j->k->in[1]->t.data + at[1],
-                       (const float *)j->k->in[2]->t.data + at[2],
-                       b->o.has_b ? (const float *)j->k->in[3]->t.data + at[3] : NULL,
-                       (float *)j->k->out[0]->t.data + at[4]};
-            run_block(b, &x, i0, US_MIN(b->rows, m - i0), j->scratch + p * b->scratch_each);
-        }
-}
 
 static us_err run_bound(us_eval *k, const void *state, void *scratch)
 {
-    job j = {state, k, scratch};
-    us_pool_run(k->c->pool, j.b->parts, 1, run_parts, &j);
+    const bound *b = state;
+    us_attend_data x = {.y = k->out[0]->t.data};
+    x.p[US_ATTEND_Q] = k->in[0]->t.data;
+    x.p[US_ATTEND_K] = k->in[1]->t.data;
+    x.p[US_ATTEND_V] = k->in[2]->t.data;
+    if (b->has_b) x.p[US_ATTEND_ADD] = k->in[3]->t.data;
+    us_attend_run(&b->a, k->c->pool, &x, scratch);
     return US_OK;
 }
 
-/* Products of equal sizes on both sides of the softmax, steps that products and sums of rows can take. */
+/* Products of equal sizes on both sides of the softmax. */
 static bool fits(const views *o)
 {
     int r = o->rank;
     bool same = o->s[r - 2] == o->q.dims[r - 2] && o->s[r - 1] == o->k.dims[r - 1];
     bool bias = !o->has_b || o->b.dims[r - 1] == o->s[r - 1];
-    return same && bias && is_matrix(&o->q, r) && is_matrix(&o->k, r) && is_matrix(&o->v, r) &&
-           o->y.steps[r - 1] == 1;
+    return same && bias && o->y.steps[r - 1] == 1;
 }
 
-/* Blocks, parts and their scratch; false: past all bounds. */
-static bool settle(bound *b, size_t *bytes)
+static void lay(us_attend *a, us_attend_side side, const view *v, int r, bool turned)
 {
-    const views *o = &b->o;
+    us_attend_lies *l = &a->at[side];
+    for (int i = 0; i < r - 2; i++)
+        l->outer[i] = v->steps[i];
+    l->row = v->steps[turned ? r - 1 : r - 2];
+    l->col = v->steps[turned ? r - 2 : r - 1];
+}
+
+static void describe(const views *o, us_attend *a)
+{
     int r = o->rank;
-    size_t m = (size_t)o->y.dims[r - 2], n = (size_t)o->s[r - 1],
-           depth = (size_t)o->q.dims[r - 1], dv = (size_t)o->v.dims[r - 1],
-           mr = b->kernels->gemm->mr, fit = US_MAX(BLOCK_FLOATS / n / mr, (size_t)2) * mr;
-    b->blocks = (m + fit - 1) / fit;
-    b->rows = (m + b->blocks - 1) / b->blocks;
-    size_t all = b->items * b->blocks;
-    double worth = products(o) / PART_PRODUCTS;
-    b->parts = worth < 2 ? 1 : (size_t)US_MIN(worth, (double)US_MIN(all, (size_t)MOST_PARTS));
-    b->per_part = (all + b->parts - 1) / b->parts;
-    b->parts = (all + b->per_part - 1) / b->per_part;
-    if (!us_mul_size(b->rows, n, &b->scores) ||
-        !us_mul_size(b->scores, sizeof(float), &b->scores))
-        return false;
-    b->scores = (b->scores + 63) / 64 * 64;
-    size_t work = US_MAX(b->kernels->f32_gemm_scratch(b->rows, n, depth),
-                         b->kernels->f32_gemm_scratch(b->rows, dv, n));
-    b->scratch_each = b->scores + (work + 63) / 64 * 64;
-    return us_mul_size(b->scratch_each, b->parts, bytes);
+    a->n_outer = r - 2;
+    for (int i = 0; i < r - 2; i++)
+        a->outer[i] = (size_t)o->y.dims[i];
+    a->len = (size_t)o->q.dims[r - 2];
+    a->keys = (size_t)o->s[r - 1];
+    a->d = (size_t)o->q.dims[r - 1];
+    a->dv = (size_t)o->v.dims[r - 1];
+    a->sink_axis = -1;
+    lay(a, US_ATTEND_Q, &o->q, r, false);
+    lay(a, US_ATTEND_K, &o->k, r, true);
+    lay(a, US_ATTEND_V, &o->v, r, false);
+    lay(a, US_ATTEND_Y, &o->y, r, false);
+    a->add = o->has_b;
+    if (o->has_b) lay(a, US_ATTEND_ADD, &o->b, r, false);
 }
 
 us_err usta_attention_bind(us_eval *k, us_call *call)
 {
     const us_p_usta_attention *p = k->params;
-    bound b = {.kernels = us_kernels_get(k->c), .alpha = p->alpha};
+    bound b = {.a = {.scale = p->alpha}};
+    views o;
     if (!us_eval_opt_out(k, 0)) return US_OK;
     call->kernel = "shapes or steps that products do not take";
-    if (!make_views(k, &b.o) || !fits(&b.o)) return US_OK;
-    b.items = (size_t)us_dims_product(b.o.y.dims, 0, b.o.rank - 2);
-    if (b.items > US_PRODUCT_ITEMS || !settle(&b, &call->scratch)) return US_OK;
-    US_TRY(us_eval_work(k, products(&b.o)));
+    if (!make_views(k, &o) || !fits(&o)) return US_OK;
+    describe(&o, &b.a);
+    b.has_b = o.has_b;
+    if (!us_attend_settle(&b.a, us_kernels_get(k->c), &call->scratch)) return US_OK;
+    US_TRY(us_eval_work(k, products(&o)));
     return us_call_make(k, call, run_bound, &b, sizeof b, "attention in blocks of queries");
 }

@@ -36,7 +36,7 @@ static us_err make_weights(us_eval *k, const us_gemm_weights *b, const float *bi
         return us_eval_fail(k, US_LIMIT, "weights are too large");
     US_TRY(us_eval_keep(k, sizeof(us_weights), &p));
     US_TRY(us_eval_packed(k, bytes, &w, &there));
-    if (!there) us_gemm_pack(&kernels->layout, b, w);
+    if (!there) kernels->pack(b, w);
     if (bias) {
         US_TRY(us_eval_keep(k, b->n * sizeof(float), &copy));
         memcpy(copy, bias, b->n * sizeof(float));

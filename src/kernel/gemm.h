@@ -61,6 +61,7 @@ struct us_gemm_kernels {
     size_t mr; /* rows of a tile: multiples of it are good places to split M */
     size_t (*scratch)(size_t m, size_t n, size_t k);
     void (*run)(const us_pgemm_args *g);
+    void (*pack)(const us_gemm_weights *w, float *to); /* us_gemm_pack, the same bits */
     const us_gemm_kernels *
         narrow; /* narrower vectors, which fit some n better, where the level has them too; or NULL */
 };

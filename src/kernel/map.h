@@ -140,11 +140,16 @@ enum {
 typedef void us_ew_code_fn(size_t n, float *y, const float *a, size_t sa, const float *b,
                            size_t sb, const float *c, size_t sc);
 
+/* The same for codes of one operand on short rows that lie apart, as the tiles of a product do. */
+typedef void us_ew_tile_fn(size_t rows, size_t n, float *y, ptrdiff_t y_row, const float *x,
+                           ptrdiff_t x_row);
+
 /* The family in us_kernels. */
 typedef struct us_ew_kernels {
     const char *name;
     size_t width; /* numbers in a vector: the step of a contiguous operand */
     us_ew_code_fn *const codes[US_EW_N]; /* one per code, none missing */
+    us_ew_tile_fn *const tiles[US_EW_N]; /* NULL: by the code's own function */
 } us_ew_kernels;
 
 /* The same for whoever calls it on many short runs, as an epilogue: everything but the operands is settled once. Inputs are floats, input i n of

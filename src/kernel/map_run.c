@@ -210,6 +210,13 @@ size_t us_ew_scratch(const us_ew_prog *p)
 void us_ew_run(const us_ew_kernels *k, const us_ew_args *a)
 {
     if (a->rows == 0 || a->n == 0) return;
+    us_ew_tile_fn *tile = k->tiles[a->prog->ins[0].code];
+    bool floats = a->in[0].type == US_EW_F32 && a->out_type == US_EW_F32;
+    if (a->prog->n_ins == 1 && tile && a->prog->ins[0].arg[0] == 0 && a->in[0].step == 1 &&
+        floats && a->rows > 1) {
+        tile(a->rows, a->n, a->out, a->out_row, a->in[0].p, a->in[0].row);
+        return;
+    }
     walk w;
     w.k = k;
     w.a = a;

@@ -30,6 +30,22 @@ typedef struct us_norm_args {
     float *y, *mean, *inverse;
 } us_norm_args;
 
+/* Scores of queries become weights, in place: x = scale * s + add[0] + add[1] for the keys [begin, end) of a row, then s = e^(x - the largest x),
+ * 0 outside, and inverse = 1 / their sum, by which whoever sums values with these weights multiplies at the end. A row without a key has
+ * weights and inverse 0; so has one whose x are all -INFINITY, where `zeros` (else NaN, as the formula has it). */
+typedef struct us_scores_args {
+    size_t rows, n, ld;
+    float *s;
+    float scale;
+    const float
+        *add[2];       /* n numbers for row 0; NULL: nothing to add. add[1] only with add[0] */
+    size_t add_row[2]; /* floats to the next row's; 0: the same for all */
+    const size_t *begin, *end; /* per row; NULL: 0 and n */
+    const float *sink; /* the x of no key, which takes part in the sum alone; NULL: none */
+    bool zeros;
+    float *inverse; /* per row */
+} us_scores_args;
+
 /* What a reduction sums up, of v = x: MEAN is SUM here, L2 SQUARES; whoever asks finishes. MAX and MIN pass NaN on. */
 typedef enum us_reduction {
     US_RED_SUM,
@@ -54,6 +70,9 @@ typedef struct us_row_kernels {
     void (*norm)(const us_norm_args *a);
     us_reduce_along_fn *along;
     us_reduce_across_fn *across;
+    void (*scores)(const us_scores_args *a);
+    void (*scale)(size_t rows, size_t n, float *y, size_t ld,
+                  const float *by); /* by: per row */
 } us_row_kernels;
 
 #endif

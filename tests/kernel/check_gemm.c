@@ -52,11 +52,13 @@ static buffers make(const us_gemm_kernels *k, const gemm_case *t, us_rng *r)
     size_t bytes;
     CHECK(us_gemm_pack_bytes(&k->layout, t->n, t->k, &bytes));
     b.w = aligned_alloc(64, (bytes + 64) / 64 * 64);
-    us_gemm_pack(
-        &k->layout,
-        &(us_gemm_weights){
-            .n = t->n, .k = t->k, .b = b.b, .ldb = b.ldb, .trans = t->trans, .scale = t->scale},
-        b.w);
+    us_gemm_weights w = {
+        .n = t->n, .k = t->k, .b = b.b, .ldb = b.ldb, .trans = t->trans, .scale = t->scale};
+    us_gemm_pack(&k->layout, &w, b.w);
+    float *own = aligned_alloc(64, (bytes + 64) / 64 * 64);
+    k->pack(&w, own);
+    CHECK(memcmp(own, b.w, bytes) == 0);
+    free(own);
     return b;
 }
 

@@ -401,6 +401,49 @@ static void check_walk_of(const level *l, size_t rows, size_t n, const lay *lays
     free(a.scratch);
 }
 
+/* One instruction on rows that lie apart gives the bits that it gives on one row. */
+static void check_apart(const level *l)
+{
+    enum { ROWS = 5, MOST = 70, GAP = 3, N = ROWS * (MOST + GAP) };
+    us_rng r = us_rng_new(10, "map", 0);
+    float x[N], y[N], want[N];
+    for (int i = 0; i < N; i++)
+        x[i] = (us_rng_f32(&r) - 0.5F) * 20;
+    x[7] = NAN;
+    x[11] = -1000;
+    for (int code = 0; code < US_EW_N; code++) {
+        us_ew_writer w;
+        us_ew_prog p;
+        us_ew_begin(&w, 1);
+        if (us_ew_operands[code] != 1) continue;
+        us_ew_emit(&w, (us_ew_code)code, 0, 0, 0);
+        CHECK(us_ew_end(&w, &p));
+        void *scratch = aligned_alloc(64, US_EW_SCRATCH);
+        for (size_t n = 1; n <= MOST; n += 1 + n / 4) {
+            const size_t width = l->k.map->width;
+            us_ew_args a = {.prog = &p,
+                            .rows = ROWS,
+                            .n = n,
+                            .out = y,
+                            .out_row = MOST + GAP,
+                            .scratch = scratch};
+            a.in[0] = (us_ew_in){x, (ptrdiff_t)n + 1, 1, US_EW_F32};
+            memset(y, 0x55, sizeof y);
+            memset(want, 0x55, sizeof want);
+            us_ew_run(l->k.map, &a);
+            for (size_t j = 0; j < ROWS; j++)
+                l->k.map->codes[code](n, want + j * (MOST + GAP), x + j * (n + 1), width, x,
+                                      width, x, width);
+            CHECK(memcmp(y, want, sizeof y) == 0);
+        }
+        free(scratch);
+    }
+}
+static void test_run__rows_apart_have_the_bits_of_one_row(void)
+{
+    each_level(check_apart);
+}
+
 static void check_walk(const level *l)
 {
     static const size_t sizes[] = {0,   1,   2,   3,   7,   8,   16,  31,  49,
@@ -525,10 +568,15 @@ static int exhaustive(const char *only, uint32_t step)
 }
 
 static const us_test_case cases[] = {
-    US_CASE(test_codes__one_operand),         US_CASE(test_codes__two_and_three_operands),
-    US_CASE(test_codes__sign_of_zero),        US_CASE(test_codes__position_does_not_matter),
-    US_CASE(test_codes__vector_levels_agree), US_CASE(test_run__rows_gaps_and_broadcasts),
-    US_CASE(test_program__numbers_and_back),  US_CASE(test_program__too_large_is_refused),
+    US_CASE(test_codes__one_operand),
+    US_CASE(test_codes__two_and_three_operands),
+    US_CASE(test_codes__sign_of_zero),
+    US_CASE(test_codes__position_does_not_matter),
+    US_CASE(test_codes__vector_levels_agree),
+    US_CASE(test_run__rows_gaps_and_broadcasts),
+    US_CASE(test_program__numbers_and_back),
+    US_CASE(test_program__too_large_is_refused),
+    US_CASE(test_run__rows_apart_have_the_bits_of_one_row),
 };
 int main(int argc, char **argv)
 {

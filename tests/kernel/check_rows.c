@@ -121,6 +121,104 @@ static void test_softmax__splitting_columns_changes_no_bit(void)
     each_level(check_softmax_split);
 }
 
+/* --- scores ------------------------------------------------------------------------------------------- */
+
+/* kind: bits for one or two addends, a range of keys per row, a sink. */
+static void check_scores_of(const level *l, us_rng *r, size_t rows, size_t n, unsigned kind)
+{
+    size_t ld = n + kind % 3, all = rows * ld, begin[4], end[4];
+    float *s = random_floats(r, all, 20), *x = random_floats(r, rows * n, 4),
+          *y = random_floats(r, n, 4), *inverse = guarded(rows), sink = 1.5F;
+    double *want = malloc(all * sizeof *want);
+    for (size_t i = 0; i < rows; i++) {
+        begin[i] = i * 3 % (n + 1);
+        end[i] = i == 2 ? begin[i] : n - i % n;
+    }
+    us_scores_args a = {.rows = rows, .n = n, .ld = ld, .s = s, .scale = 0.25F};
+    a.add[0] = kind & 3 ? x : NULL;
+    a.add[1] = kind & 2 ? y : NULL;
+    a.add_row[0] = n;
+    a.begin = kind & 4 ? begin : NULL;
+    a.end = kind & 4 ? end : NULL;
+    a.sink = kind & 8 ? &sink : NULL;
+    a.inverse = inverse;
+    for (size_t i = 0; i < all; i++)
+        want[i] = (double)s[i];
+    for (size_t i = 0; i < rows; i++) {
+        size_t lo = a.begin ? begin[i] : 0, hi = a.end ? end[i] : n;
+        double *w = want + i * ld, top = a.sink ? (double)sink : -(double)INFINITY, sum;
+        for (size_t j = lo; j < hi; j++) {
+            w[j] = 0.25 * w[j] + (a.add[0] ? (double)x[i * n + j] : 0) +
+                   (a.add[1] ? (double)y[j] : 0);
+            top = fmax(top, w[j]);
+        }
+        sum = a.sink ? exp((double)sink - top) : 0;
+        for (size_t j = 0; j < n; j++) {
+            w[j] = j >= lo && j < hi ? exp(w[j] - top) : 0;
+            sum += w[j];
+        }
+        want[i * ld] = n ? want[i * ld] : 0;
+        if (lo >= hi) sum = INFINITY;
+        a.inverse[i] = (float)(1 / sum); /* compared below */
+    }
+    float *made = guarded(rows);
+    a.inverse = made;
+    l->k.rows->scores(&a);
+    for (size_t i = 0; i < all; i++)
+        CHECK_NEAR(s[i], want[i], i % ld < n ? 2e-6 * want[i] + 1e-30 : 0);
+    for (size_t i = 0; i < rows; i++)
+        CHECK_NEAR(made[i], (double)inverse[i], 2e-6 * (double)inverse[i]);
+    l->k.rows->scale(rows, n, s, ld, made);
+    for (size_t i = 0; i < all; i++)
+        if (i % ld < n)
+            CHECK_NEAR(s[i], want[i] * (double)inverse[i / ld], 4e-6 * want[i] + 1e-30);
+    release(s, all);
+    release(x, rows * n);
+    release(y, n);
+    release(inverse, rows);
+    release(made, rows);
+    free(want);
+}
+static void check_scores(const level *l)
+{
+    us_rng r = us_rng_new(5, "rows", 0);
+    for (size_t i = 0; i < US_LEN(sizes); i++)
+        for (unsigned kind = 0; kind < 16; kind++)
+            check_scores_of(l, &r, 1 + i % 4, sizes[i], kind);
+}
+static void test_scores__addends_ranges_and_sinks(void)
+{
+    each_level(check_scores);
+}
+
+static void check_scores_specials(const level *l)
+{
+    enum { N = 37 };
+    float s[N], inverse;
+    us_scores_args a = {
+        .rows = 1, .n = N, .ld = N, .s = s, .scale = 1, .zeros = true, .inverse = &inverse};
+    for (int i = 0; i < N; i++)
+        s[i] = -INFINITY;
+    l->k.rows->scores(&a);
+    CHECK(inverse == 0 && s[0] == 0 && s[N - 1] == 0);
+    for (int i = 0; i < N; i++)
+        s[i] = i == 20 ? -3e38F : -INFINITY;
+    l->k.rows->scores(&a);
+    CHECK(inverse == 1 && s[20] == 1 && s[0] == 0 && s[N - 1] == 0);
+    for (int zeros = 0; zeros < 2; zeros++) {
+        a.zeros = zeros != 0;
+        for (int i = 0; i < N; i++)
+            s[i] = i == 36 && zeros ? NAN : -INFINITY; /* no key, or one that is no number */
+        l->k.rows->scores(&a);
+        CHECK(isnan(inverse));
+        CHECK(isnan(s[36]));
+    }
+}
+static void test_scores__infinities_and_nan(void)
+{
+    each_level(check_scores_specials);
+}
+
 /* --- normalisation ------------------------------------------------------------------------------------ */
 
 static void check_norm_of(const level *l, us_rng *r, size_t rows, size_t n, int kind)
@@ -280,6 +378,8 @@ static const us_test_case cases[] = {
     US_CASE(test_softmax__along_and_across),
     US_CASE(test_softmax__infinities_and_nan),
     US_CASE(test_softmax__splitting_columns_changes_no_bit),
+    US_CASE(test_scores__addends_ranges_and_sinks),
+    US_CASE(test_scores__infinities_and_nan),
     US_CASE(test_norm__sizes_and_parts_left_out),
     US_CASE(test_reduce__along_and_across),
     US_CASE(test_transpose__sizes_and_gaps),

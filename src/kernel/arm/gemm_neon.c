@@ -55,4 +55,5 @@ const us_gemm_kernels us_gemm__neon = {.name = "us_f32_pgemm_8x8__neon",
                                        .layout = {.nr = NR, .vw = W, .thin = THIN},
                                        .mr = MR,
                                        .scratch = packed_scratch,
-                                       .run = run_packed};
+                                       .run = run_packed,
+                                       .pack = pack_weights};

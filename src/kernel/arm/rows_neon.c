@@ -1,4 +1,6 @@
 /* kernel/arm/rows_neon.c - softmax, normalisations, reductions with NEON. */
+#include <string.h>
+
 #include "kernel/arm/words_neon.h"
 #include "kernel/variants.h"
 

@@ -122,8 +122,14 @@ static void run(const us_pgemm_args *g)
             piece(g, i, j, US_MIN((size_t)NR, g->j1 - j));
 }
 
+static void pack(const us_gemm_weights *w, float *to)
+{
+    us_gemm_pack(&us_gemm__ref.layout, w, to);
+}
+
 const us_gemm_kernels us_gemm__ref = {.name = "us_f32_pgemm_1x16__ref",
                                       .layout = {.nr = NR, .vw = NR},
                                       .mr = 1,
                                       .scratch = no_scratch,
-                                      .run = run};
+                                      .run = run,
+                                      .pack = pack};

@@ -96,4 +96,39 @@ static void across(us_reduction what, size_t n, size_t step, size_t columns, con
         y[j] = one_reduction(what, n, step, x + j);
 }
 
-const us_row_kernels us_rows__ref = {"us_rows__ref", softmax, norm, along, across};
+/* --- scores ------------------------------------------------------------------------------------------ */
+
+static void scores_row(const us_scores_args *a, size_t r)
+{
+    size_t begin = a->begin ? a->begin[r] : 0, end = a->end ? a->end[r] : a->n;
+    float *s = a->s + r * a->ld, top = a->sink ? *a->sink : -INFINITY;
+    for (size_t i = begin; i < end; i++) {
+        s[i] *= a->scale;
+        for (int j = 0; j < 2 && a->add[j]; j++)
+            s[i] += a->add[j][r * a->add_row[j] + i];
+        if (s[i] > top) top = s[i];
+    }
+    double sum = a->sink ? exp((double)*a->sink - (double)top) : 0;
+    bool none = begin >= end || (a->zeros && isinf(top) && top < 0);
+    for (size_t i = begin; i < end; i++)
+        sum += (double)(s[i] = none && !isnan(s[i]) ? 0.0F : expf(s[i] - top));
+    for (size_t i = 0; i < a->n; i++)
+        if (i < begin || i >= end) s[i] = 0.0F;
+    a->inverse[r] = none && !isnan(sum) ? 0.0F : (float)(1 / sum);
+}
+
+static void scores(const us_scores_args *a)
+{
+    for (size_t r = 0; r < a->rows; r++)
+        scores_row(a, r);
+}
+
+static void scale(size_t rows, size_t n, float *y, size_t ld, const float *by)
+{
+    for (size_t r = 0; r < rows; r++, y += ld)
+        for (size_t i = 0; i < n; i++)
+            y[i] *= by[r];
+}
+
+const us_row_kernels us_rows__ref = {"us_rows__ref", softmax, norm, along,
+                                     across,         scores,  scale};

@@ -75,4 +75,5 @@ const us_gemm_kernels us_gemm__avx2 = {.name = "us_f32_pgemm_6x16__avx2",
                                        .layout = {.nr = NR, .vw = W, .thin = THIN},
                                        .mr = MR,
                                        .scratch = packed_scratch,
-                                       .run = run_packed};
+                                       .run = run_packed,
+                                       .pack = pack_weights};

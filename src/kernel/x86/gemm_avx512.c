@@ -54,4 +54,5 @@ const us_gemm_kernels us_gemm__avx512 = {.name = "us_f32_pgemm_14x32__avx512",
                                          .mr = MR,
                                          .scratch = packed_scratch,
                                          .run = run_packed,
+                                         .pack = pack_weights,
                                          .narrow = &us_gemm__avx2};

@@ -1,4 +1,6 @@
 /* kernel/x86/rows_avx512.c - softmax, normalisations, reductions with AVX-512 (F, DQ). */
+#include <string.h>
+
 #include "kernel/variants.h"
 #include "kernel/x86/words_avx512.h"
 

@@ -64,6 +64,7 @@ typedef __mmask16 TM;
     X(_mm512_shuffle_f32x4(a, a, 0x4e))                                                        \
     X(_mm512_shuffle_f32x4(a, a, 0xb1))                                                        \
     X(_mm512_permute_ps(a, 0x4e)) X(_mm512_permute_ps(a, 0xb1))
+#define WITHIN(a, most) _mm512_range_ps((a), _mm512_set1_ps(most), 2)
 #define CHOOSE(m, a, b) _mm512_mask_blend_ps((m), (b), (a)) /* as PICK, by TM */
 
 #endif
