@@ -82,7 +82,7 @@ bool us_later_fits(const us_later *x)
         most = fmax(most, fabs(x->k[i]));
     if (most <= 1) return true;
     return isfinite(most) &&
-           !any_above(x->count, x->from, magnitude((float)(FLT_MAX / most / 2)));
+           !any_above(x->count, x->from, magnitude((float)((double)FLT_MAX / most / 2)));
 }
 
 us_later *us_later_find(const us_model *m, const void *data)
