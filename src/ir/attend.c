@@ -91,8 +91,7 @@ bool us_attend_settle(us_attend *a, const us_kernels *k, size_t *scratch)
     a->items = 1;
     for (int i = 0; i < a->n_outer; i++)
         if (!us_mul_size(a->items, a->outer[i], &a->items)) return false;
-    if (a->items == 0 || a->len == 0 || a->keys == 0 || a->d == 0 || a->dv == 0 ||
-        a->keys > SIZE_MAX / 64)
+    if (a->items == 0 || a->len == 0 || a->keys == 0 || a->dv == 0 || a->keys > SIZE_MAX / 64)
         return false;
     size_t fit = US_MAX(BLOCK_FLOATS / score_row(a) / mr, (size_t)1) * mr;
     a->blocks = (a->len + fit - 1) / fit;
@@ -114,7 +113,6 @@ typedef struct item {
     const float *p[US_ATTEND_Y];
     float *y, *shown;
     const int64_t *end;
-    const float *sink;
     size_t keys; /* that any query sees */
     char *scratch;
     float *k, *v, *s, *inverse, *q; /* in scratch */
@@ -144,14 +142,12 @@ static void find_item(item *t, const us_attend_data *x, size_t i)
 {
     const us_attend *a = t->a;
     size_t at[US_ATTEND_SIDES] = {0}, batch = 0, rest = i;
-    t->sink = NULL;
     for (int d = a->n_outer - 1; d >= 0; d--) {
         size_t n = rest % a->outer[d];
         rest /= a->outer[d];
         for (int s = 0; s < US_ATTEND_SIDES; s++)
             at[s] += n * a->at[s].outer[d];
         if (d == 0) batch = n;
-        if (d == a->sink_axis) t->sink = x->sink + n;
     }
     for (int s = 0; s < US_ATTEND_Y; s++)
         t->p[s] = x->p[s] ? x->p[s] + at[s] : NULL;
@@ -289,7 +285,7 @@ static void weigh(const item *t, size_t i0, size_t rows)
                         .scale = a->softcap > 0 ? 1 : a->scale,
                         .begin = part ? t->begins : NULL,
                         .end = part ? t->ends : NULL,
-                        .sink = t->sink,
+                        .sink = a->sink ? t->p[US_ATTEND_SINK] : NULL,
                         .zeros = a->zeros,
                         .inverse = t->inverse};
     if (a->softcap > 0) cap(t, rows);

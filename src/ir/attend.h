@@ -19,6 +19,7 @@ typedef enum us_attend_side {
     US_ATTEND_V,    /* keys, numbers of a value */
     US_ATTEND_ADD,  /* queries, keys: added to the scores */
     US_ATTEND_ADD2, /* and this */
+    US_ATTEND_SINK, /* one number for an item: a score of no key, which takes part in the sum */
     US_ATTEND_Y,    /* queries, numbers of a value */
     US_ATTEND_SIDES
 } us_attend_side;
@@ -43,7 +44,7 @@ typedef struct us_attend {
     bool ends;     /* us_attend_data.end says what a query sees */
     size_t window; /* at most so many keys before the end; 0: all */
     bool zeros;    /* a query whose scores are all -INFINITY gets zeros, not NaN */
-    int sink_axis; /* outer axis along which us_attend_data.sink runs; -1: none */
+    bool sink;
     bool shows,
         shows_weights; /* us_attend_data.shown is wanted: the sums, or what the softmax makes of them */
     /* set by us_attend_settle */
@@ -58,7 +59,6 @@ typedef struct us_attend_data {
     const float *p[US_ATTEND_Y];
     float *y;
     const int64_t *end; /* [outer[0], len] */
-    const float *sink;  /* a score of no key for each item along sink_axis */
     float *
         shown; /* [items, len, keys]; keys that take no part are not written where sums are shown */
 } us_attend_data;

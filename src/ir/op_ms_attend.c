@@ -5,9 +5,9 @@
 #include <math.h>
 #include <string.h>
 
-#include "base/pool.h"
-
-enum { PARTS = 8 };
+#include "base/alloc.h"
+#include "base/ctx.h"
+#include "ir/attend.h"
 
 us_ms_heads us_ms_heads_packed(const float *p, int64_t n, int64_t len, int64_t h, int64_t d)
 {
@@ -163,131 +163,83 @@ void us_ms_join(float *to, int64_t len, const float *old, int64_t old_len, int64
 
 /* --- softmax(Q K') V --------------------------------------------------------------------------------- */
 
-typedef struct job {
-    const us_ms_attend *a;
-    us_f32_gemm_fn *gemm;
-    double scale;
-    char *scratch; /* per part */
-    size_t scratch_bytes;
-    float *scores; /* per part: len x keys */
-    size_t grain;
-} job;
-
-static void softmax(float *s, int64_t n, const float *sink)
+/* Axes of the items: sequence, heads of keys, heads of queries that share one. */
+static us_attend_lies lie(const us_ms_heads *x, int64_t group, bool shared)
 {
-    float top = sink ? *sink : -INFINITY;
-    double sum;
-    for (int64_t i = 0; i < n; i++)
-        if (s[i] > top || isnan(s[i])) top = s[i];
-    sum = sink ? (double)expf(*sink - top) : 0;
-    for (int64_t i = 0; i < n; i++) {
-        s[i] = expf(s[i] - top);
-        sum += (double)s[i];
+    return (us_attend_lies){.outer = {(size_t)x->sn, (size_t)(shared ? x->sh : x->sh * group),
+                                      shared ? 0 : (size_t)x->sh},
+                            .row = (size_t)x->sl,
+                            .col = 1};
+}
+
+static us_attend_lies lie_by(int64_t n, int64_t h, int64_t row, int64_t group)
+{
+    return (us_attend_lies){
+        .outer = {(size_t)n, (size_t)(h * group), (size_t)h}, .row = (size_t)row, .col = 1};
+}
+
+static void describe(const us_ms_attend *a, us_attend *o, us_attend_data *x)
+{
+    int64_t group = a->q.h / a->k.h, row = a->q.h * a->v.d;
+    *o = (us_attend){.n_outer = 3,
+                     .outer = {(size_t)a->q.n, (size_t)a->k.h, (size_t)group},
+                     .len = (size_t)a->q.len,
+                     .keys = (size_t)a->k.len,
+                     .d = (size_t)a->q.d,
+                     .dv = (size_t)a->v.d,
+                     .scale = (float)a->scale,
+                     .softcap = (float)a->softcap,
+                     .ends = a->end != NULL,
+                     .window = (size_t)US_MAX(a->window, (int64_t)0),
+                     .sink = a->sink != NULL,
+                     .shows = a->scores != NULL,
+                     .shows_weights = a->after_softmax};
+    if (a->scale == 0) o->scale = (float)(1 / sqrt((double)US_MAX(a->q.d, (int64_t)1)));
+    *x = (us_attend_data){.y = a->y, .end = a->end, .shown = a->scores};
+    o->at[US_ATTEND_Q] = lie(&a->q, group, false);
+    o->at[US_ATTEND_K] = lie(&a->k, group, true);
+    o->at[US_ATTEND_V] = lie(&a->v, group, true);
+    o->at[US_ATTEND_Y] = lie_by(a->q.len * row, a->v.d, row, group);
+    o->at[US_ATTEND_SINK] = lie_by(0, 1, 0, group);
+    x->p[US_ATTEND_Q] = a->q.p;
+    x->p[US_ATTEND_K] = a->k.p;
+    x->p[US_ATTEND_V] = a->v.p;
+    x->p[US_ATTEND_SINK] = a->sink;
+    us_attend_side free_side = US_ATTEND_ADD;
+    if (a->mask) {
+        o->add = true;
+        o->at[free_side] = lie_by(a->mask_n, 0, a->mask_l, group);
+        x->p[free_side] = a->mask;
+        free_side = US_ATTEND_ADD2;
     }
-    float by = (float)(1 / sum);
-    for (int64_t i = 0; i < n; i++)
-        s[i] *= by;
-}
-
-/* The scores of one query become its probabilities. */
-static void one_query(const us_ms_attend *a, int64_t b, int64_t h, int64_t l, float *s)
-{
-    int64_t keys = a->k.len, hi = a->end ? a->end[b * a->q.len + l] : keys,
-            lo = a->window > 0 ? US_MAX(hi - a->window, 0) : 0;
-    const float *mask = a->mask ? a->mask + b * a->mask_n + l * a->mask_l : NULL,
-                *bias =
-                    a->bias ? a->bias + b * a->bias_n + h * a->bias_h + l * a->bias_l : NULL;
-    float *shown = a->scores ? a->scores + ((b * a->q.h + h) * a->q.len + l) * keys : NULL;
-    for (int64_t j = lo; j < hi; j++) {
-        double v = (double)s[j];
-        if (a->softcap > 0) v = a->softcap * tanh(v / a->softcap);
-        float add = (mask ? mask[j] : 0) + (bias ? bias[j] : 0);
-        s[j] = (float)v + add;
+    if (a->bias) {
+        o->add2 = o->add;
+        o->add = true;
+        o->at[free_side] = lie_by(a->bias_n, a->bias_h, a->bias_l, group);
+        x->p[free_side] = a->bias;
     }
-    if (shown && !a->after_softmax) memcpy(shown + lo, s + lo, (size_t)(hi - lo) * sizeof *s);
-    softmax(s + lo, hi - lo, a->sink ? a->sink + h : NULL);
-    memset(s, 0, (size_t)lo * sizeof *s);
-    memset(s + hi, 0, (size_t)(keys - hi) * sizeof *s);
-    if (shown && a->after_softmax) memcpy(shown, s, (size_t)keys * sizeof *s);
-}
-
-/* Keys beyond the last one in sight of a sequence may hold anything: they take no part in the products. */
-static int64_t keys_of(const us_ms_attend *a, int64_t b)
-{
-    int64_t n = 0;
-    if (!a->end) return a->k.len;
-    for (int64_t l = 0; l < a->q.len; l++)
-        n = US_MAX(n, a->end[b * a->q.len + l]);
-    return n;
-}
-
-static void one_head(const job *o, int64_t b, int64_t h, float *s, void *scratch)
-{
-    const us_ms_attend *a = o->a;
-    int64_t keys = keys_of(a, b), shared = h / (a->q.h / a->k.h);
-    float *y = a->y + (b * a->q.len * a->q.h + h) * a->v.d;
-    us_gemm_args g = {.trans_b = true,
-                      .m = (size_t)a->q.len,
-                      .n = (size_t)keys,
-                      .k = (size_t)a->q.d,
-                      .alpha = (float)o->scale,
-                      .a = us_ms_row(&a->q, b, h, 0),
-                      .lda = (size_t)a->q.sl,
-                      .b = us_ms_row(&a->k, b, shared, 0),
-                      .ldb = (size_t)a->k.sl,
-                      .c = s,
-                      .ldc = (size_t)a->k.len,
-                      .scratch = scratch};
-    if (keys) o->gemm(&g);
-    for (int64_t l = 0; l < a->q.len; l++)
-        one_query(a, b, h, l, s + l * a->k.len);
-    g = (us_gemm_args){.m = (size_t)a->q.len,
-                       .n = (size_t)a->v.d,
-                       .k = (size_t)keys,
-                       .alpha = 1,
-                       .a = s,
-                       .lda = (size_t)a->k.len,
-                       .b = us_ms_row(&a->v, b, shared, 0),
-                       .ldb = (size_t)a->v.sl,
-                       .c = y,
-                       .ldc = (size_t)(a->q.h * a->v.d),
-                       .scratch = scratch};
-    if (a->v.d) o->gemm(&g);
-}
-
-static void heads(void *arg, size_t i0, size_t i1)
-{
-    const job *o = arg;
-    size_t part = i0 / o->grain;
-    float *s = o->scores + part * (size_t)(o->a->q.len * o->a->k.len);
-    for (size_t i = i0; i < i1; i++)
-        one_head(o, (int64_t)i / o->a->q.h, (int64_t)i % o->a->q.h, s,
-                 o->scratch + part * o->scratch_bytes);
 }
 
 us_err us_ms_attend_run(us_eval *k, const us_ms_attend *a)
 {
-    const us_kernels *table = us_kernels_get(k->c);
-    size_t n = (size_t)(a->q.n * a->q.h), m = (size_t)a->q.len, keys = (size_t)a->k.len, bytes;
-    job o = {.a = a, .gemm = table->f32_gemm, .scale = a->scale};
+    us_attend o;
+    us_attend_data x;
+    size_t bytes;
     void *room;
     if (a->q.h < 1 || a->k.h < 1 || a->q.h % a->k.h)
         return us_eval_fail(k, US_SHAPE, "%lld query heads cannot share %lld key heads",
                             (long long)a->q.h, (long long)a->k.h);
-    if (!n || !m) return US_OK;
-    if (o.scale == 0) o.scale = 1 / sqrt((double)US_MAX(a->q.d, 1));
-    US_TRY(us_eval_work(k, (double)n * (double)m * (double)keys * (double)(a->q.d + a->v.d)));
-    o.grain = (n + PARTS - 1) / PARTS;
-    size_t parts = (n + o.grain - 1) / o.grain;
-    o.scratch_bytes = US_MAX(table->f32_gemm_scratch(m, keys, (size_t)a->q.d),
-                             table->f32_gemm_scratch(m, (size_t)a->v.d, keys));
-    o.scratch_bytes = (o.scratch_bytes + 63) & ~(size_t)63;
-    if (!us_mul_size(o.scratch_bytes, parts, &bytes))
+    size_t all = (size_t)(a->q.n * a->q.len * a->q.h * a->v.d);
+    if (all == 0) return US_OK;
+    if (a->k.len == 0) { /* a sum of nothing */
+        memset(a->y, 0, all * sizeof *a->y);
+        return US_OK;
+    }
+    describe(a, &o, &x);
+    US_TRY(us_eval_work(k, us_attend_work(&o)));
+    if (!us_attend_settle(&o, us_kernels_get(k->c), &bytes))
         return us_eval_fail(k, US_LIMIT, "too large");
-    US_TRY(us_eval_scratch(k, bytes + 1, &room));
-    o.scratch = room;
-    US_TRY(us_ms_room(k, 3, (const int64_t[]){(int64_t)parts, (int64_t)m, (int64_t)keys},
-                      &o.scores));
-    us_pool_run(k->c->pool, n, o.grain, heads, &o);
+    US_TRY(us_eval_scratch(k, bytes, &room));
+    us_attend_run(&o, k->c->pool, &x, room);
     return US_OK;
 }

@@ -294,7 +294,6 @@ static void describe(const views *o, us_attend *a)
     a->keys = (size_t)o->s[r - 1];
     a->d = (size_t)o->q.dims[r - 1];
     a->dv = (size_t)o->v.dims[r - 1];
-    a->sink_axis = -1;
     lay(a, US_ATTEND_Q, &o->q, r, false);
     lay(a, US_ATTEND_K, &o->k, r, true);
     lay(a, US_ATTEND_V, &o->v, r, false);
