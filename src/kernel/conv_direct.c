@@ -148,13 +148,13 @@ static void turn_rows(const float *from, size_t ld, size_t lanes, size_t taps, s
         }
 }
 
-/* The same for rows [r0, r1) alone, the first of which is `from`, with zeros around. */
-static void turn_some(const float *from, size_t ld, size_t r0, size_t r1, size_t lanes,
-                      size_t taps, size_t wide, float *to)
+/* The same for n rows, of which there are [r0, r1), the first of them `from`, with zeros around. */
+static void turn_some(const float *from, size_t ld, size_t n, size_t r0, size_t r1,
+                      size_t lanes, size_t taps, size_t wide, float *to)
 {
     for (size_t l = 0; l < lanes; l++)
         for (size_t t = 0; t < taps; t++)
-            for (size_t r = 0; r < ROWS; r++)
+            for (size_t r = 0; r < n; r++)
                 to[(t * lanes + l) * wide + r] =
                     r >= r0 && r < r1 ? from[(r - r0) * ld + l * taps + t] : 0.0F;
 }
@@ -176,15 +176,16 @@ static void pack_group(const us_conv_kernels *f, const us_conv_dims *s, size_t g
         size_t b0, wide = span_tile(&p, q, k, &b0) * b;
         for (size_t r = 0; r < wide; r += ROWS) {
             size_t at = b0 * b + r; /* lane of the span: output at - from of the group */
-            size_t r0 = US_MIN(p.from > at ? p.from - at : 0, (size_t)ROWS),
-                   r1 = US_MIN(p.from + mg > at ? p.from + mg - at : 0, (size_t)ROWS);
+            size_t n = US_MIN(wide - r, (size_t)ROWS),
+                   r0 = US_MIN(p.from > at ? p.from - at : 0, n),
+                   r1 = US_MIN(p.from + mg > at ? p.from + mg - at : 0, n);
             for (size_t c = 0, lanes; c < cg; c += lanes) {
                 lanes = lanes_from(deep, first, c, cg);
                 const float *from = r0 < r1 ? w + (at + r0 - p.from) * ld + c * taps : w;
                 if (r0 == 0 && r1 == ROWS)
                     turn_rows(from, ld, lanes, taps, wide, to + c * taps * wide + r);
                 else
-                    turn_some(from, ld, r0, r1, lanes, taps, wide, to + c * taps * wide + r);
+                    turn_some(from, ld, n, r0, r1, lanes, taps, wide, to + c * taps * wide + r);
             }
         }
         to += ld * wide;
