@@ -1,10 +1,11 @@
 #!/bin/sh
-# check_spills.sh LIBRARY TILES - micro-kernels live in registers: in none of the library's functions tile_*__ISA may a vector
+# check_spills.sh LIBRARY TILES [OBJDUMP] - micro-kernels live in registers: in none of the library's functions tile_*__ISA may a vector
 # go to or come from the stack between its first and its last multiply-add. Reads the disassembly; at least
 # TILES functions must be found. Skipped (77) without objdump.
 set -u
-command -v objdump >/dev/null || exit 77
-objdump -d --no-show-raw-insn "$1" | awk -v want="$2" '
+objdump=${3:-objdump}
+command -v "$objdump" >/dev/null || exit 77
+"$objdump" -d --no-show-raw-insn "$1" | awk -v want="$2" '
     function judge(  i) {
         if (name == "") return
         if (!last) { print name " has no multiply-add"; bad = 1 }
@@ -14,12 +15,12 @@ objdump -d --no-show-raw-insn "$1" | awk -v want="$2" '
     /^[0-9a-f]+ <.*>:$/ {
         judge()
         name = ""; first = last = 0; delete at
-        if ($2 ~ /<tile_.*__(avx|vnni)/) name = $2
+        if ($2 ~ /<tile_.*__(avx|vnni|neon|dotprod|i8mm)/) name = $2
         next
     }
     name != "" {
-        if (/vfn?madd|vpdpbusd|vpmaddwd/) { last = NR; if (!first) first = NR }
-        if (/[yz]mm.*\(%r[sb]p|\(%r[sb]p.*[yz]mm/) at[NR] = $0
+        if (/vfn?madd|vpdpbusd|vpmaddwd|\tfmla|\tsmlal|\t[su]u?dot\t/) { last = NR; if (!first) first = NR }
+        if (/[yz]mm.*\(%r[sb]p|\(%r[sb]p.*[yz]mm|\tq[0-9].*\[(sp|x29)/) at[NR] = $0
     }
     END {
         judge()
