@@ -94,11 +94,26 @@ static void turn_joined(const us_tensor *w, const us_tensor *zero, int64_t n, in
     }
 }
 
+typedef struct joined {
+    const us_tensor *w, *zero;
+    int64_t n, mg;
+} joined;
+
+static us_err make_joined(us_eval *k, const void *arg, const void **b)
+{
+    const joined *j = arg;
+    void *turned;
+    US_TRY(us_eval_scratch(k, (size_t)j->n * us_tensor_bytes(j->w), &turned));
+    turn_joined(j->w, j->zero, j->n, j->mg, turned);
+    *b = turned;
+    return US_OK;
+}
+
 us_err ms_qlinear_conv_prepare(us_eval *k, const void **out)
 {
     const us_p_ms_qlinear_conv *p = k->params;
     const us_tensor *w = held(k, 3), *zero = held(k, 5);
-    void *mem, *turned;
+    void *mem;
     if (!p->channels_last || !us_is_8bit(w) || !zero || zero->dtype != w->dtype ||
         w->rank < 3 || p->conv.group < 1 || w->dims[0] % p->conv.group)
         return US_OK;
@@ -111,15 +126,18 @@ us_err ms_qlinear_conv_prepare(us_eval *k, const void **out)
             n = joined_groups(&r->kernels->layout, p->conv.group, mg);
     if (n_zero != 1 && n_zero != w->dims[0]) return US_OK;
     r->joined = n;
-    US_TRY(us_eval_scratch(k, (size_t)n * us_tensor_bytes(w), &turned));
-    turn_joined(w, zero, n, mg, turned);
+    joined j = {w, zero, n, mg};
     us_int8_weights b = {.n = (size_t)(mg * n),
                          .k = (size_t)(n * us_dims_product(w->dims, 1, w->rank)),
-                         .b = turned,
                          .trans = true,
                          .flip = w->dtype == US_U8};
     b.ldb = b.k;
-    return us_qpacked_new(k, &b, (size_t)(p->conv.group / n), b.n * b.k, zero, &r->product);
+    us_qsource from = {.w = b,
+                       .n_groups = (size_t)(p->conv.group / n),
+                       .step = b.n * b.k,
+                       .make = make_joined,
+                       .arg = &j};
+    return us_qpacked_new(k, &from, zero, &r->product);
 }
 
 /* --- windows as rows ------------------------------------------------------------------------------------ */

@@ -55,10 +55,22 @@ static void spread_zero(const us_tensor *zero, bool flip, size_t j0, size_t n, i
                                              : byte_at(zero, j0 + j);
 }
 
-static us_err pack_group(us_eval *k, const us_int8_kernels *f, const us_int8_weights *w,
-                         size_t j0, const us_tensor *zero, us_qweights *out)
+static us_err pack_matrix(us_eval *k, const us_int8_kernels *f, us_qsource *from, size_t g,
+                          void *packed)
 {
-    size_t bytes, n_up = up(w->n, f->layout.vw);
+    if (from->make) US_TRY(from->make(k, from->arg, &from->w.b));
+    from->make = NULL;
+    us_int8_weights one = from->w;
+    one.b = (const char *)one.b + g * from->step;
+    f->pack(&one, packed);
+    return US_OK;
+}
+
+static us_err pack_group(us_eval *k, const us_int8_kernels *f, us_qsource *from, size_t g,
+                         const us_tensor *zero, us_qweights *out)
+{
+    const us_int8_weights *w = &from->w;
+    size_t bytes, n_up = up(w->n, f->layout.vw), j0 = g * w->n;
     void *packed, *sums, *zeros = NULL;
     bool there;
     if (!us_int8_pack_bytes(&f->layout, w->n, w->k, &bytes))
@@ -67,7 +79,7 @@ static us_err pack_group(us_eval *k, const us_int8_kernels *f, const us_int8_wei
     US_TRY(us_eval_packed(k, bytes, &packed, &there));
     if (!there) {
         memset(packed, 0, bytes);
-        f->pack(w, packed);
+        US_TRY(pack_matrix(k, f, from, g, packed));
     }
     US_TRY(us_eval_packed(k, n_up * sizeof(int32_t), &sums, &there));
     if (!there) {
@@ -82,20 +94,20 @@ static us_err pack_group(us_eval *k, const us_int8_kernels *f, const us_int8_wei
     return US_OK;
 }
 
-us_err us_qpacked_new(us_eval *k, const us_int8_weights *w, size_t n_groups, size_t step,
-                      const us_tensor *zero, const us_qpacked **out)
+us_err us_qpacked_new(us_eval *k, const us_qsource *source, const us_tensor *zero,
+                      const us_qpacked **out)
 {
     const us_int8_kernels *f = us_kernels_get(k->c)->int8;
+    us_qsource from = *source;
+    size_t n_groups = from.n_groups;
     void *p, *groups;
-    if (zero && us_tensor_count(zero) != 1 && (size_t)us_tensor_count(zero) != n_groups * w->n)
+    if (zero && us_tensor_count(zero) != 1 &&
+        (size_t)us_tensor_count(zero) != n_groups * from.w.n)
         return US_OK;
     US_TRY(us_eval_keep(k, sizeof(us_qpacked), &p));
     US_TRY(us_eval_keep(k, n_groups * sizeof(us_qweights), &groups));
-    for (size_t g = 0; g < n_groups; g++) {
-        us_int8_weights one = *w;
-        one.b = (const char *)w->b + g * step;
-        US_TRY(pack_group(k, f, &one, g * w->n, zero, (us_qweights *)groups + g));
-    }
+    for (size_t g = 0; g < n_groups; g++)
+        US_TRY(pack_group(k, f, &from, g, zero, (us_qweights *)groups + g));
     us_qpacked *made = p;
     *made = (us_qpacked){.kernels = f, .n_groups = n_groups, .group = groups};
     *out = made;
@@ -120,13 +132,14 @@ us_err us_qpacked_of(us_eval *k, int i, int iz, bool trans, const us_qpacked **o
     if (!us_is_8bit(b) || b->rank != 2) return US_OK;
     if (iz >= 0 && !zero && k->n->n_in > (uint32_t)iz && k->n->in[iz] != US_NIL) return US_OK;
     if (zero && zero->dtype != b->dtype) return US_OK;
-    us_int8_weights w = {.n = (size_t)b->dims[!trans],
-                         .k = (size_t)b->dims[trans],
-                         .b = b->data,
-                         .ldb = (size_t)b->dims[1],
-                         .trans = trans,
-                         .flip = b->dtype == US_U8};
-    return us_qpacked_new(k, &w, 1, 0, zero, out);
+    us_qsource from = {.w = {.n = (size_t)b->dims[!trans],
+                             .k = (size_t)b->dims[trans],
+                             .b = b->data,
+                             .ldb = (size_t)b->dims[1],
+                             .trans = trans,
+                             .flip = b->dtype == US_U8},
+                       .n_groups = 1};
+    return us_qpacked_new(k, &from, zero, out);
 }
 
 /* --- terms ---------------------------------------------------------------------------------------------- */

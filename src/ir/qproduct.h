@@ -27,10 +27,19 @@ typedef struct us_qpacked {
     const us_qweights *group;
 } us_qpacked;
 
-/* Packs n_groups matrices, one after the other `step` bytes apart, whose shape and type w says; zero: NULL, one number, or one per
- * column of all groups. */
-us_err us_qpacked_new(us_eval *k, const us_int8_weights *w, size_t n_groups, size_t step,
-                      const us_tensor *zero, const us_qpacked **out) US_MUST;
+/* n_groups matrices, one after the other `step` bytes apart, whose shape and type w says. With `make` w.b comes from there, when the
+ * first of them is to be packed: a compiled plan has them packed already. */
+typedef us_err us_qmake_fn(us_eval *k, const void *arg, const void **b);
+typedef struct us_qsource {
+    us_int8_weights w;
+    size_t n_groups, step;
+    us_qmake_fn *make;
+    const void *arg;
+} us_qsource;
+
+/* zero: NULL, one number, or one per column of all groups. */
+us_err us_qpacked_new(us_eval *k, const us_qsource *from, const us_tensor *zero,
+                      const us_qpacked **out) US_MUST;
 /* The same of matrix input i with its zero point at input iz (-1: none), where both are constant; else *out stays. */
 us_err us_qpacked_of(us_eval *k, int i, int iz, bool trans, const us_qpacked **out) US_MUST;
 
