@@ -11,8 +11,8 @@
  *
  * Header, graph and index are always checked against their sum. The data are when they are small (US_PLANFILE_SUM_MAX: a
  * millisecond); summing a hundred megabytes would cost more than all other loading, so for larger ones us_planfile_verify does it
- * when asked. A file of another format, program version, instruction set or block width is refused with the words to compile it
- * again: nothing is guessed or migrated. Bytes from outside are looked at as any model's are: what a graph says is verified, every
+ * when asked. A file of another format, program version, instruction set or block width, or of a build whose kernels, operators or passes
+ * are not the same to the byte (packing_sum.sh), is refused with the words to compile it again: nothing is guessed or migrated. Bytes from outside are looked at as any model's are: what a graph says is verified, every
  * place lies inside the file, a packed piece of a size that its step does not expect is packed anew, and a choice that is none of its
  * step's is refused. So the same file gives the same bytes of results at every load.
  */
@@ -22,8 +22,6 @@
 #include "exec/session.h"
 
 #define US_PLANFILE_FORMAT 2 /* layout of the file itself */
-#define US_PLANFILE_PACKING                                                                    \
-    1 /* raised when packed weights, or operators of domain "usta", change */
 #define US_PLANFILE_MAX         ((uint64_t)64 << 30) /* bytes of a file */
 #define US_PLANFILE_GRAPH_MAX   ((uint64_t)1 << 30)  /* of its graph */
 #define US_PLANFILE_INDEX_MAX   ((uint64_t)1 << 22)  /* packed pieces */

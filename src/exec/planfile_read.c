@@ -54,7 +54,11 @@ static us_err check_maker(source *s)
     if (!memchr(h->version, 0, sizeof h->version) || !memchr(h->level, 0, sizeof h->level))
         return damaged(s, "who made it has no end");
     if (strcmp(h->version, own.version) != 0) return other(s, "usta", h->version, own.version);
-    if (h->packing != own.packing) return other_number(s, "packing", h->packing, own.packing);
+    if (h->packing != own.packing)
+        return us_fail(s->c, US_UNSUPP,
+                       "%s: this plan was compiled by a build of usta with other kernels or "
+                       "passes; compile the model again",
+                       s->name);
     if (strcmp(h->level, own.level) != 0)
         return other(s, "the instruction set", h->level, own.level);
     if (h->block != own.block) return other_number(s, "blocks of", h->block, own.block);

@@ -27,7 +27,7 @@ void us_planhead_own(const us_kernels *k, us_planhead *h)
     memset(h, 0, sizeof *h);
     memcpy(h->magic, US_PLANHEAD_MAGIC, sizeof h->magic);
     h->format = US_PLANFILE_FORMAT;
-    h->packing = US_PLANFILE_PACKING;
+    h->packing = us_packing_sum;
     memcpy(h->version, US_VERSION, US_MIN(sizeof US_VERSION, sizeof h->version - 1));
     memcpy(h->level, level, US_MIN(strlen(level), sizeof h->level - 1));
     h->block = (uint32_t)k->conv->block;

@@ -64,6 +64,14 @@ else
     status 2 "another instruction set is refused" "$USTA" infer "$T/ref.plan" --random -o "$T/c"
     has "with what to do" "compile the model again"
 fi
+# A plan is bound to the sources that decide what is in it.
+sum() { sh "$US_SOURCE/src/exec/packing_sum.sh" "$T/sum.c" "$T/sum.d" "$1" && grep -o '= [0-9]*u' "$T/sum.c"; }
+mkdir -p "$T/src" && cp -r "$US_SOURCE/src/kernel" "$US_SOURCE/src/ir" "$US_SOURCE/src/pass" "$T/src"
+was=$(sum "$US_SOURCE/src")
+is "the same sources, the same number" "$(sum "$T/src")" "$was"
+is "all of them are looked at" "$(tr ' ' '\n' <"$T/sum.d" | grep -c 'src/pass/passes.c')" 1
+echo '/* ' '*/' >>"$T/src/kernel/gemm.h"
+is "another source, another number" "$([ "$(sum "$T/src")" != "$was" ] && echo other)" other
 for c in info check simplify trace view; do
     status 2 "$c wants the model" "$USTA" $c "$P" "$T/out"
 done

@@ -212,7 +212,7 @@ static void test_planfile__of_others(void)
     bytes x;
     bytes_begin(&x);
     refused(&x, 8, "\x07", "format 7");
-    refused(&x, 12, "\x09", "packing 9");
+    refused(&x, 12, "\x09", "other kernels or passes");
     refused(&x, 16, "9.9.9", "usta 9.9.9");
     refused(&x, 40, "sse9", "the instruction set sse9");
     bytes_end(&x);
