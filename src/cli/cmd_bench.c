@@ -22,6 +22,7 @@
 
 typedef struct bench_args {
     us_texts in, scenarios;
+    us_textmap dims;
     int64_t seed, samples, per_query;
     double seconds, limit, latency_ms, qps;
     us_image_args images;
@@ -44,6 +45,7 @@ typedef struct bench {
     us_plan *plan;
     worker *workers;
     size_t n_workers;
+    us_inputs first;    /* of samples */
     us_value **samples; /* inputs, each in the plan's order */
     size_t n_samples;
     us_bench_facts facts;
@@ -70,6 +72,7 @@ static const us_opt opts[] = {
      "arrivals of server: exit status 1 if the bound is not met; 0: search the highest rate"},
     {US_OPT_INT, 0, "seed", F(seed), "0", 0, 9e15, "", "", NULL,
      "of random inputs, of arrivals and of the choice of samples"},
+    US_DIM_OPT(bench_args, dims),
     US_IMAGE_OPTS(bench_args, images),
     {US_OPT_END}};
 #undef F
@@ -111,18 +114,36 @@ static us_err add_worker(bench *k)
     return w->out ? US_OK : us_arena_fail(k->c, k->a);
 }
 
-static us_err make_samples(bench *k)
+static us_input_args input_args(const bench *k)
 {
-    size_t most = k->args->in.n >= us_plan_n_inputs(k->plan) ? 1 : (size_t)k->args->samples;
+    return (us_input_args){k->args->in, k->args->dims, true,
+                           k->args->seed + (int64_t)k->n_samples, &k->args->images};
+}
+
+/* As many samples as are asked for, or fit; the first is there already, and the others have its sizes. */
+static us_err make_samples(bench *k, size_t most)
+{
     size_t start = us_arena_used(k->a);
-    k->samples = us_new_n(k->a, us_value *, most);
-    if (!k->samples) return us_arena_fail(k->c, k->a);
     while (k->n_samples < most && us_arena_used(k->a) - start < SAMPLES_CAP) {
-        us_input_args in = {k->args->in, true, k->args->seed + (int64_t)k->n_samples,
-                            &k->args->images};
-        US_TRY(us_inputs_fill(k->c, k->a, k->plan, &in, &k->samples[k->n_samples]));
-        k->n_samples++;
+        us_inputs x;
+        bool done = false;
+        us_input_args in = input_args(k);
+        US_TRY(us_inputs_open(k->c, k->a, k->plan, &in, &x));
+        while (x.step < k->first.step && !done)
+            US_TRY(us_inputs_larger(&x, &done));
+        k->samples[k->n_samples++] = x.in;
     }
+    return US_OK;
+}
+
+static us_err make_first(bench *k, size_t *most)
+{
+    us_input_args in = input_args(k);
+    *most = k->args->in.n >= us_plan_n_inputs(k->plan) ? 1 : (size_t)k->args->samples;
+    k->samples = us_new_n(k->a, us_value *, *most);
+    if (!k->samples) return us_arena_fail(k->c, k->a);
+    US_TRY(us_inputs_open(k->c, k->a, k->plan, &in, &k->first));
+    k->samples[k->n_samples++] = k->first.in;
     return US_OK;
 }
 
@@ -130,17 +151,19 @@ static us_err load(bench *k, const char *path)
 {
     uint64_t t0 = us_now_ns();
     US_TRY(us_plan_open(k->c, path, NULL, &k->plan));
-    size_t n = (size_t)us_pool_n_threads(k->c->pool);
+    size_t n = (size_t)us_pool_n_threads(k->c->pool), most;
     k->workers = us_new_n(k->a, worker, n);
     if (!k->workers) return us_arena_fail(k->c, k->a);
     US_TRY(add_worker(k));
     k->facts.load_ns = (double)(us_now_ns() - t0);
-    US_TRY(make_samples(k));
+    US_TRY(make_first(k, &most));
     k->workers[0].c.pool = k->c->pool;
     t0 = us_now_ns();
-    if (!answer(k, 0)) return failed(k);
+    us_err e = us_inputs_run(&k->first, k->workers[0].session, k->workers[0].out);
+    if (e != US_OK) return us_wrap(k->c, e, "%s", path);
     k->facts.first_ns = (double)(us_now_ns() - t0);
     k->facts.rss_bytes = us_rss_bytes();
+    US_TRY(make_samples(k, most));
     while (k->n_workers < n)
         US_TRY(add_worker(k));
     for (size_t i = 0; i < n; i++) {

@@ -12,6 +12,7 @@ typedef struct compile_args {
     bool verify, tune;
     double tune_seconds;
     us_texts in;
+    us_textmap dims;
     int64_t seed;
     us_image_args images;
 } compile_args;
@@ -41,6 +42,7 @@ static const us_opt opts[] = {
      "an input of --tune's runs: .npy, .json for strings, or a picture; random contents for "
      "those not given"},
     {US_OPT_INT, 0, "seed", F(seed), "0", 0, 9e15, "", "", NULL, "of the random contents"},
+    US_DIM_OPT(compile_args, dims),
     US_IMAGE_OPTS(compile_args, images),
     {US_OPT_END}};
 #undef F
@@ -97,16 +99,30 @@ static us_err print(us_cli *cli, const char *file, const compiled *x)
     return US_OK;
 }
 
+/* Inputs that the plan runs on. */
+static us_err make_inputs(us_cli *cli, const compile_args *o, us_plan *p, us_inputs *x)
+{
+    us_input_args ia = {o->in, o->dims, true, o->seed, &o->images};
+    us_session_opts so = {.seed = (uint64_t)o->seed, .images = &us_image_codecs};
+    us_session *s;
+    us_value *out = us_new_n(cli->arena, us_value, us_plan_n_outputs(p));
+    if (!out) return us_arena_fail(cli->c, cli->arena);
+    US_TRY(us_inputs_open(cli->c, cli->arena, p, &ia, x));
+    US_TRY(us_session_new(cli->c, p, &so, &s));
+    us_err e = us_inputs_run(x, s, out);
+    us_session_free(s);
+    return e;
+}
+
 static us_err tune(us_cli *cli, const compile_args *o, us_plan **p, us_tune_info *info)
 {
-    us_input_args ia = {o->in, true, o->seed, &o->images};
     us_tune_opts to = {o->tune_seconds, (uint64_t)o->seed, &us_image_codecs};
-    us_value *in;
+    us_inputs x;
     us_progress pr;
-    US_TRY(us_inputs_fill(cli->c, cli->arena, *p, &ia, &in));
+    US_TRY(make_inputs(cli, o, *p, &x));
     us_progress_start(&pr, "timing kernels", 0);
     us_progress_set(&pr, 0, "");
-    us_err e = us_plan_tune(cli->c, *p, in, &to, p, info);
+    us_err e = us_plan_tune(cli->c, *p, x.in, &to, p, info);
     us_progress_end(&pr);
     return e;
 }

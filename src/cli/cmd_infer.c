@@ -10,6 +10,7 @@
 
 #include "cli/cli.h"
 #include "cli/images.h"
+#include "cli/inputs.h"
 #include "cli/models.h"
 #include "cli/tensors.h"
 #include "data/decode.h"
@@ -22,6 +23,7 @@
 typedef struct infer_args {
     us_texts in;
     const char *dir;
+    us_textmap dims;
     bool random;
     int64_t seed;
     us_image_args images;
@@ -42,6 +44,7 @@ typedef struct infer {
     const char *csv;
     us_plan *plan;
     us_session *session;
+    us_inputs inputs;
     us_value *in, *out;
     bool *have;
     us_pictures *pictures; /* per input; n 0: none */
@@ -60,6 +63,7 @@ static const us_opt opts[] = {
     {US_OPT_BOOL, 0, "random", F(random), "false", 0, 0, "", "", NULL,
      "random contents for the inputs that are not given"},
     {US_OPT_INT, 0, "seed", F(seed), "0", 0, 9e15, "", "", NULL, "of the random contents"},
+    US_DIM_OPT(infer_args, dims),
     US_IMAGE_OPTS(infer_args, images),
     {US_OPT_END}};
 #undef F
@@ -116,12 +120,15 @@ static us_err load(infer *k, const char *path)
     us_session_opts so = {.seed = (uint64_t)k->args->seed, .images = &us_image_codecs};
     US_TRY(us_session_new(k->c, k->plan, &so, &k->session));
     size_t n_in = us_plan_n_inputs(k->plan), n_out = us_plan_n_outputs(k->plan);
-    k->in = us_new_n(k->a, us_value, n_in);
-    k->have = us_new_n(k->a, bool, n_in);
+    us_input_args ia = {
+        .dims = k->args->dims, .random = k->args->random, .seed = k->args->seed};
+    US_TRY(us_inputs_begin(k->c, k->a, k->plan, &ia, &k->inputs));
+    k->in = k->inputs.in;
+    k->have = k->inputs.have;
     k->out = us_new_n(k->a, us_value, n_out);
     k->pictures = us_new_n(k->a, us_pictures, n_in);
     k->n_runs = 1;
-    return k->in && k->have && k->out && k->pictures ? US_OK : us_arena_fail(k->c, k->a);
+    return k->out && k->pictures ? US_OK : us_arena_fail(k->c, k->a);
 }
 
 static us_err read_given(infer *k, const given *g)
@@ -171,24 +178,6 @@ static us_err read_csv(infer *k)
     return US_OK;
 }
 
-static us_err fill_rest(infer *k)
-{
-    for (size_t i = 0; i < us_plan_n_inputs(k->plan); i++) {
-        if (k->have[i]) continue;
-        us_sv name = us_plan_input_name(k->plan, i);
-        if (!k->args->random)
-            return us_fail(k->c, US_ARG,
-                           "input '" US_SV_FMT "' is missing: give -i " US_SV_FMT
-                           "=FILE.npy, or --random",
-                           US_SV_ARG(name), US_SV_ARG(name));
-        us_tensor t;
-        US_TRY(us_tensor_random(k->c, k->a, us_plan_input_type(k->plan, i), name,
-                                (uint64_t)k->args->seed, i, &t));
-        k->in[i] = us_value_of(&t);
-    }
-    return US_OK;
-}
-
 /* The pictures of run i become inputs; the arena is reset after the run. */
 static us_err read_pictures(infer *k, us_arena *a, size_t i_run)
 {
@@ -211,7 +200,7 @@ static us_err run_in(infer *k, us_arena *a, const char *path)
     for (size_t r = 0; r < k->n_runs; r++) {
         US_TRY(read_pictures(k, a, r));
         us_err e = us_session_run(k->c, k->session, k->in, k->out);
-        if (e != US_OK) return us_wrap(k->c, e, "%s", path);
+        if (e != US_OK) return us_wrap(k->c, us_inputs_wrap(&k->inputs, e), "%s", path);
         /* An output may be an input passed through: it must not go with the arena. */
         for (size_t i = 0; i < n_out; i++)
             US_TRY(us_value_dup(k->c, k->a, &k->out[i], &all[i * k->n_runs + r]));
@@ -232,7 +221,8 @@ static us_err run_all(infer *k, const char *path)
     us_arena *a;
     if (!k->any_pictures) {
         us_err once = us_session_run(k->c, k->session, k->in, k->out);
-        return once == US_OK ? once : us_wrap(k->c, once, "%s", path);
+        return once == US_OK ? once
+                             : us_wrap(k->c, us_inputs_wrap(&k->inputs, once), "%s", path);
     }
     US_TRY(us_arena_new(k->c, "pictures", PICTURES_CAP, &a));
     us_err e = run_in(k, a, path);
@@ -291,7 +281,7 @@ static us_err infer_run(infer *k, const char *path)
     if (k->csv) US_TRY(read_csv(k));
     for (size_t i = 0; i < k->n_given; i++)
         US_TRY(read_given(k, &k->given[i]));
-    US_TRY(fill_rest(k));
+    US_TRY(us_inputs_make(&k->inputs));
     US_TRY(run_all(k, path));
     if (k->args->dir[0]) US_TRY(write_files(k));
     return k->cli->json ? print_json(k) : US_OK;

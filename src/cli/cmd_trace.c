@@ -18,6 +18,7 @@
 
 typedef struct trace_args {
     us_texts in;
+    us_textmap dims;
     bool random;
     int64_t seed;
     const char *save, *against;
@@ -32,6 +33,7 @@ typedef struct trace {
     const trace_args *args;
     us_model *m, *m2;
     us_trace *t, *t2;
+    us_inputs inputs;
     us_value *in;
     us_arena *kept_arena; /* values of the reference, or of one file at a time */
     us_mark kept_start;
@@ -47,6 +49,7 @@ static const us_opt opts[] = {
     {US_OPT_BOOL, 0, "random", F(random), "false", 0, 0, "", "", NULL,
      "random contents for the inputs that are not given"},
     {US_OPT_INT, 0, "seed", F(seed), "0", 0, 9e15, "", "", NULL, "of the random contents"},
+    US_DIM_OPT(trace_args, dims),
     {US_OPT_TEXT, 0, "save", F(save), "", 0, 0, "DIR", "", NULL,
      "write inputs and every value to DIR/<name>.npy (.json for strings)"},
     {US_OPT_TEXT, 0, "against", F(against), "", 0, 0, "MODEL|DIR", "", NULL,
@@ -334,8 +337,10 @@ static us_err open_trace(trace *k)
     us_err e = us_onnx_read(k->c, k->cli->args[0], NULL, &k->m);
     if (e == US_OK) e = us_trace_new(k->c, k->m, &o, &k->t);
     if (e != US_OK) return us_wrap(k->c, e, "%s", k->cli->args[0]);
-    us_input_args in = {k->args->in, k->args->random, k->args->seed, &k->args->images};
-    US_TRY(us_inputs_fill(k->c, k->a, us_trace_plan(k->t), &in, &k->in));
+    us_input_args in = {k->args->in, k->args->dims, k->args->random, k->args->seed,
+                        &k->args->images};
+    US_TRY(us_inputs_open(k->c, k->a, us_trace_plan(k->t), &in, &k->inputs));
+    k->in = k->inputs.in;
     if (k->args->save[0]) {
         US_TRY(us_mkdirs(k->c, k->args->save));
         US_TRY(save_inputs(k));
@@ -349,7 +354,10 @@ static us_err run_and_print(trace *k)
 {
     char said[sizeof k->c->diag.text];
     us_err failed = us_trace_run(k->c, k->t, k->in);
-    if (failed != US_OK) memcpy(said, k->c->diag.text, sizeof said);
+    if (failed != US_OK) {
+        failed = us_inputs_wrap(&k->inputs, failed);
+        memcpy(said, k->c->diag.text, sizeof said);
+    }
     US_TRY(k->cli->json ? print_json(k, failed) : print_page(k));
     if (failed != US_OK) return us_fail(k->c, failed, "%s: %s", k->cli->args[0], said);
     const us_trace_row *diff = us_trace_first_diff(k->t);

@@ -350,7 +350,21 @@ us_err us_value_file_write(us_ctx *c, us_arena *a, const char *dir, us_sv name,
 
 /* --- random ---------------------------------------------------------------------------------------------- */
 
-static void random_element(us_rng *r, us_tensor *t, int64_t i)
+/* The first number and how many from there on, of ten at most. */
+typedef struct range {
+    double from, n;
+} range;
+
+static range range_of(const us_dtype_info *d, int64_t lo, int64_t hi)
+{
+    int64_t from = lo > 0 || hi < 0 ? lo : 0;
+    if (from == INT64_MIN) from = hi; /* only what is below is asked */
+    uint64_t room = (uint64_t)hi - (uint64_t)from;
+    double most = d->bits < 8 ? 2 : 10;
+    return (range){(double)from, room < 9 ? fmin((double)room + 1, most) : most};
+}
+
+static void random_element(us_rng *r, us_tensor *t, int64_t i, range in)
 {
     static const char letters[] = "abcdefghijklmnopqrstuvwxyz";
     const us_dtype_info *d = us_dtype_get(t->dtype);
@@ -359,7 +373,7 @@ static void random_element(us_rng *r, us_tensor *t, int64_t i)
         return;
     }
     double v = us_rng_f64(r);
-    if (d->cls == US_DC_INT || d->cls == US_DC_UINT) v = floor(v * (d->bits < 8 ? 2 : 10));
+    if (d->cls == US_DC_INT || d->cls == US_DC_UINT) v = in.from + floor(v * in.n);
     if (d->cls == US_DC_BOOL) v = v < 0.5;
     if (d->bits >= 8)
         d->from_f64((char *)t->data + (size_t)i * d->bits / 8, 0, 1, &v);
@@ -368,7 +382,7 @@ static void random_element(us_rng *r, us_tensor *t, int64_t i)
 }
 
 us_err us_tensor_random(us_ctx *c, us_arena *a, const us_type *t, us_sv name, uint64_t seed,
-                        uint64_t index, us_tensor *out)
+                        uint64_t index, int64_t lo, int64_t hi, us_tensor *out)
 {
     if (t->kind != US_KIND_TENSOR || t->dtype == US_DT_NONE ||
         (t->dtype != US_STRING && !us_dtype_get(t->dtype)->from_f64))
@@ -384,8 +398,9 @@ us_err us_tensor_random(us_ctx *c, us_arena *a, const us_type *t, us_sv name, ui
     US_TRY(us_tensor_new(c, a, t->dtype, rank, dims, &x));
     us_rng r = us_rng_new(seed, "infer", index);
     int64_t n = us_tensor_count(&x);
+    range in = range_of(us_dtype_get(t->dtype), lo, hi);
     for (int64_t i = 0; i < n; i++)
-        random_element(&r, &x, i);
+        random_element(&r, &x, i, in);
     *out = x;
     return US_OK;
 }

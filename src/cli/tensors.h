@@ -23,8 +23,8 @@ us_err us_value_file_path(us_ctx *c, us_arena *a, const char *dir, us_sv name,
 /* Nested arrays; maps become objects (keys as text), absent values null. A new reference. */
 us_err us_value_json(us_ctx *c, const us_value *v, json_t **out) US_MUST;
 /* A tensor of random elements for this type; dimensions that are not known become 1. Floats are uniform in [0, 1),
- * integers in [0, 10), strings single letters; the same seed and index give the same contents. */
+ * integers in the ten numbers from 0, or from lo, on that are in [lo, hi], strings single letters; the same seed and index give the same contents. */
 us_err us_tensor_random(us_ctx *c, us_arena *a, const us_type *t, us_sv name, uint64_t seed,
-                        uint64_t index, us_tensor *out) US_MUST;
+                        uint64_t index, int64_t lo, int64_t hi, us_tensor *out) US_MUST;
 
 #endif

@@ -464,24 +464,30 @@ static size_t count_static(const us_frame *f)
     return n;
 }
 
-static void name_kernel(us_profile_row *row, const us_frame *f, size_t i)
+static void name_kernel(us_profile_row *row, const us_frame *f, size_t i, const uint32_t *reads)
 {
     const us_call *call = &f->calls[i];
-    row->why = f->gp->steps[i].node->note;
-    if (!call->run) {
-        if (call->kernel) row->why = call->kernel;
-        return;
-    }
+    row->why = us_step_why(f->gp, i, call, reads);
+    row->macs = call->macs;
+    row->bytes = call->bytes;
+    if (!call->run) return;
     row->kernel = call->kernel ? call->kernel : "call";
     row->work = f->costs[i];
 }
 
-static void name_kernels(us_session *s, const us_frame *f)
+static us_err name_kernels(us_ctx *c, us_session *s, const us_frame *f, us_arena *scratch)
 {
-    for (size_t i = 0; s->rows && i < f->gp->n_steps; i++)
-        name_kernel(&s->rows[f->gp->row0 + i], f, i);
+    if (!s->rows) return US_OK;
+    us_mark mark = us_arena_mark(scratch);
+    uint32_t *reads = us_new_n(scratch, uint32_t, f->gp->n_vals);
+    if (!reads) return us_arena_fail(c, scratch);
+    us_step_reads(f->gp, reads);
+    for (size_t i = 0; i < f->gp->n_steps; i++)
+        name_kernel(&s->rows[f->gp->row0 + i], f, i, reads);
+    us_arena_reset(scratch, mark);
     for (size_t i = 0; i < f->gp->n_subs; i++)
-        name_kernels(s, f->subs[i]);
+        US_TRY(name_kernels(c, s, f->subs[i], scratch));
+    return US_OK;
 }
 
 static us_err bind_in(us_ctx *c, us_session *s, const us_value *in, us_arena *a,
@@ -500,7 +506,7 @@ static us_err bind_in(us_ctx *c, us_session *s, const us_value *in, us_arena *a,
     bind->n_static = count_static(bind->main);
     US_TRY(list_ends(&b));
     US_TRY(us_frame_bind(c, bind, typed, scratch));
-    name_kernels(s, bind->main);
+    US_TRY(name_kernels(c, s, bind->main, scratch));
     *out = bind;
     return US_OK;
 }

@@ -240,6 +240,12 @@ void us_frame_place(us_frame *f, char *block);
 /* f's values that stay, in their places. */
 void us_frame_settle(us_frame *f);
 
+/* why.c: why step i of gp is one of its own, a lasting string; NULL: nothing to say. call: as bind left it; reads: by us_step_reads. */
+const char *us_step_why(const us_gplan *gp, size_t i, const us_call *call,
+                        const uint32_t *reads);
+/* How many times each value of gp is read, by its steps and their sub-graphs: n_vals zeros before. */
+void us_step_reads(const us_gplan *gp, uint32_t *reads);
+
 /* bind.c */
 /* Where value v of f is found, for good: constants in the model, captures in a frame around it. */
 const us_value *us_frame_value(const us_frame *f, us_vid v);

@@ -21,7 +21,7 @@
 
 #include "exec/session.h"
 
-#define US_PLANFILE_FORMAT 2 /* layout of the file itself */
+#define US_PLANFILE_FORMAT      2                    /* layout of the file itself */
 #define US_PLANFILE_MAX         ((uint64_t)64 << 30) /* bytes of a file */
 #define US_PLANFILE_GRAPH_MAX   ((uint64_t)1 << 30)  /* of its graph */
 #define US_PLANFILE_INDEX_MAX   ((uint64_t)1 << 22)  /* packed pieces */

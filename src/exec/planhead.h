@@ -39,7 +39,8 @@ _Static_assert(sizeof(us_planhead) == 152 && sizeof(us_planpiece) == 24 &&
                    sizeof(us_plancand) == 48,
                "no padding");
 
-extern const uint32_t us_packing_sum; /* of the sources that decide what a plan holds: packing_sum.sh */
+extern const uint32_t
+    us_packing_sum; /* of the sources that decide what a plan holds: packing_sum.sh */
 
 /* What this process writes and takes. */
 void us_planhead_own(const us_kernels *k, us_planhead *h);

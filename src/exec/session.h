@@ -112,9 +112,11 @@ typedef struct us_profile_row {
     us_sv node, op;
     const char *kernel; /* what runs; of a step as it comes "ref" */
     const char *
-        why; /* why it is a step as it comes, or what a pass says of it (us_node.note); NULL: nothing known */
+        why; /* why it is a step as it comes, or not fused, or what a pass says of it (us_node.note); NULL: nothing to say */
     double
         work; /* elementary steps of the last call: elements written, products summed and the like */
+    double macs; /* multiply-adds of products in a call; 0: it is not made of them */
+    bool bytes;  /* of 8-bit numbers */
     uint64_t n_calls, ns;
     us_type out_type;
     const us_kernel_choice *choice; /* NULL: there was none */

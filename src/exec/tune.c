@@ -59,9 +59,9 @@ static us_err warm(tuner *k, timed *t)
 {
     for (int i = 0; i < WARM_RUNS; i++)
         US_TRY(us_session_call(k->c, t->s, k->in));
-    t->run_ns = INFINITY;
+    t->run_ns = (double)INFINITY;
     for (size_t i = 0; i < k->n; i++)
-        t->ns[i] = INFINITY;
+        t->ns[i] = (double)INFINITY;
     return US_OK;
 }
 
@@ -223,7 +223,7 @@ static us_err make_room(tuner *k, us_kernel_choice **tries)
         if (!x->ns) return us_arena_fail(k->c, k->a);
         x->chosen = x->best;
         (*tries)[i] = *x;
-        k->base[i] = INFINITY;
+        k->base[i] = (double)INFINITY;
     }
     return US_OK;
 }

@@ -226,6 +226,9 @@ typedef struct us_call {
     size_t scratch;    /* bytes that run may write, 64-byte aligned */
     const char *
         kernel; /* what runs, for profile and explain; of a declined call why, or NULL: a lasting string */
+    double
+        macs; /* multiply-adds of products in a run, to compare with the peak; 0: it is not made of them */
+    bool bytes; /* they are of 8-bit numbers */
 } us_call;
 /* Called once when a binding is made, if every input and output is a dense tensor of known type and dims with at least one element
  * (or an absent optional). Constants have their data, other inputs and outputs have none yet. us_eval_keep gives memory that lasts as long as the

@@ -344,7 +344,10 @@ us_err blocked_conv_bind(us_eval *k, us_call *call)
     b->lo = p->lo;
     b->hi = p->hi;
     US_TRY(us_eval_work(k, b->cv.work / 2)); /* products, as others count */
-    *call =
-        (us_call){.run = run_bound, .state = b, .scratch = b->cv.scratch, .kernel = b->cv.name};
+    *call = (us_call){.run = run_bound,
+                      .state = b,
+                      .scratch = b->cv.scratch,
+                      .kernel = b->cv.name,
+                      .macs = b->cv.work / 2};
     return US_OK;
 }

@@ -209,7 +209,10 @@ us_err blocked_deconv_bind(us_eval *k, us_call *call)
     b->lo = p->lo;
     b->hi = p->hi;
     US_TRY(us_eval_work(k, b->dv.work / 2)); /* products, as others count */
-    *call = (us_call){
-        .run = run_bound, .state = b, .scratch = b->dv.scratch, .kernel = "conv in phases"};
+    *call = (us_call){.run = run_bound,
+                      .state = b,
+                      .scratch = b->dv.scratch,
+                      .kernel = "conv in phases",
+                      .macs = b->dv.work / 2};
     return US_OK;
 }

@@ -428,6 +428,8 @@ static us_err bind_depthwise(us_eval *k, const ready *r, const us_conv_shape *d,
     v->rows_each = each;
     v->n_parts = (size_t)((rows + each - 1) / each);
     *call = (us_call){.run = run_depthwise, .state = v, .kernel = r->kernels->dw_name};
+    call->macs = (double)(d->n * d->c) * (double)(d->out_size * d->taps);
+    call->bytes = true;
     return US_OK;
 }
 
@@ -478,5 +480,7 @@ us_err ms_qlinear_conv_bind(us_eval *k, us_call *call)
         p.fetch = flat ? fetch_flat : two ? fetch_group : fetch_any;
         p.fetch_state = v;
     }
-    return us_qproduct_bind(k, &p, call);
+    US_TRY(us_qproduct_bind(k, &p, call));
+    call->macs /= (double)r->joined; /* the others are zeros */
+    return US_OK;
 }

@@ -477,7 +477,8 @@ static us_err bind(us_eval *k, us_call *call)
     if (!fits(k, a, &u) || !settle(&u, (size_t)us_pool_n_threads(k->c->pool))) return US_OK;
     if (!us_mul_size(u.each, u.parts * u.p->dirs, &call->scratch)) return US_OK;
     double wide = (double)(u.p->gates * u.p->h), deep = (double)(u.p->in + u.p->h + 1);
-    US_TRY(us_eval_work(k, (double)u.p->dirs * (double)u.n * (double)u.t * wide * deep));
+    call->macs = (double)u.p->dirs * (double)u.n * (double)u.t * wide * deep;
+    US_TRY(us_eval_work(k, call->macs));
     return us_call_make(k, call, run, &u, sizeof u, cells->name);
 }
 

@@ -313,6 +313,7 @@ us_err usta_attention_bind(us_eval *k, us_call *call)
     describe(&o, &b.a);
     b.has_b = o.has_b;
     if (!us_attend_settle(&b.a, us_kernels_get(k->c), &call->scratch)) return US_OK;
-    US_TRY(us_eval_work(k, products(&o)));
+    call->macs = products(&o);
+    US_TRY(us_eval_work(k, call->macs));
     return us_call_make(k, call, run_bound, &b, sizeof b, "attention in blocks of queries");
 }

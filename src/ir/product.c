@@ -355,7 +355,8 @@ us_err us_product_bind(us_eval *k, const us_product *p, us_call *call)
     us_product settled = *p;
     if (!us_product_settle(&settled, us_kernels_get(k->c))) return US_OK;
     double items = p->w ? 1 : (double)p->batch;
-    US_TRY(us_eval_work(k, items * (double)p->m * (double)p->n * (double)p->k));
+    call->macs = items * (double)p->m * (double)p->n * (double)p->k;
+    US_TRY(us_eval_work(k, call->macs));
     call->scratch = settled.scratch;
     return us_call_make(k, call, run_call, &settled, sizeof settled,
                         p->w ? p->w->kernels->name : us_kernels_get(k->c)->f32_gemm_name);

@@ -525,7 +525,9 @@ us_err us_qproduct_bind(us_eval *k, us_qproduct *p, us_call *call)
     }
     cut(p);
     if (!lay_scratch(p, &bytes)) return US_OK;
-    US_TRY(us_eval_work(k, (double)p->m * (double)columns(p) * (double)p->k));
+    call->macs = (double)p->m * (double)columns(p) * (double)p->k;
+    call->bytes = true;
+    US_TRY(us_eval_work(k, call->macs));
     call->scratch = bytes;
     return us_call_make(k, call, run, p, sizeof *p, p->kernels->name);
 }

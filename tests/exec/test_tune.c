@@ -297,7 +297,7 @@ static void test_tune__choices_that_are_none(void)
     memset(c[0].name, 'a', sizeof c[0].name);
     refused(&x, "without a name");
     memcpy(c, was, n_bytes);
-    c[0].ns = NAN;
+    c[0].ns = (double)NAN;
     refused(&x, "without a name or a time");
     memcpy(c, was, n_bytes);
     c[0].ns = -1;
