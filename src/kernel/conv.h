@@ -35,11 +35,11 @@ typedef struct us_conv_dims {
 
 enum { US_CONV_MAX_Q = 4, US_CONV_MAX_P = 14 };
 
-/* p output pixels, neighbours in a row, of q output blocks: the register tile. The input is walked block after block, in each
+/* n times p output pixels, neighbours in a row, of q output blocks: the register tile, n times side by side. The input is walked block after block, in each
  * tap after tap, in each lane after lane; weights lie in that order, q blocks side by side:
  * [input block][all taps][lane][q][B]. `skip` taps of each block are passed over (rows of the kernel above the image). */
 typedef struct us_conv_tile {
-    size_t p, q;
+    size_t n, p, q;
     const float *x;        /* pixel 0 under tap 0 */
     const ptrdiff_t *taps; /* floats from tap 0 */
     size_t n_taps, skip;
@@ -57,6 +57,7 @@ typedef struct us_conv_tile {
     const float *res;  /* as y, or NULL */
     float lo, hi;
     bool more;    /* the sum is not finished: neither residual nor clamp */
+    bool near;    /* y_step is B, all lanes are the group's, and not past the caches */
     bool stream;  /* y is not read again soon: past the caches, y aligned to a vector */
     bool plain_y; /* narrow tile: y_plane goes from an output to the next; no residual */
 } us_conv_tile;

@@ -462,10 +462,13 @@ static void run_part(const job *j, const part *p)
         t.q = s->m;
         t.w = a->packed + b;
     }
-    size_t most = narrow ? US_CONV_NARROW_P : cv->f->max_p[p->q];
-    size_t n = (p->x1 - p->x0 + most - 1) / most;
-    for (size_t i = 0, at = p->x0; i < n; i++, at += t.p) {
-        t.p = (p->x1 - at + (n - i) - 1) / (n - i);
+    t.near = cv->y_step == b && t.y_first == 0 && t.y_last == b && !t.stream;
+    /* as even as can be: first some of p pixels, then of one less */
+    size_t most = narrow ? US_CONV_NARROW_P : cv->f->max_p[p->q], wide = p->x1 - p->x0;
+    size_t n = (wide + most - 1) / most, less = n * ((wide + n - 1) / n) - wide;
+    t.p = (wide + n - 1) / n;
+    t.n = n - less;
+    for (size_t at = p->x0; at < p->x1; at += t.n * t.p, t.n = less, t.p--) {
         t.x = x + at * cv->step;
         t.y = y + at * cv->y_step;
         t.res = res ? res + at * cv->y_step : NULL;

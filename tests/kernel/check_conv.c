@@ -418,7 +418,15 @@ static void test_block__there_and_back(void)
     each_level(check_reorder);
 }
 
-/* A row of windows, some empty, of values with a NaN now and then; the sum of a window of k is right within k eps of its terms. */
+/* Window o of k columns, `stride` after the one before, padded by one column; cut by the image. */
+static us_conv_span regular(size_t o, size_t k, size_t stride, size_t w)
+{
+    size_t lo = o * stride < 1 ? 0 : o * stride - 1, hi = US_MIN(o * stride + k - 1, w);
+    lo = US_MIN(lo, hi);
+    return (us_conv_span){lo, hi - lo, (float)k};
+}
+
+/* A row of windows, regular ones and some from anywhere, some empty, of values with a NaN now and then; the sum of a window of k is right within k eps of its terms. */
 static void check_pool(const level *l)
 {
     const us_conv_kernels *f = l->k.conv;
@@ -437,6 +445,7 @@ static void check_pool(const level *l)
         for (size_t o = 0; o < t.ow; o++) {
             size_t n = up_to(&r, 12), last = n ? (n - 1) * (t.step / b) : 0;
             spans[o] = (us_conv_span){up_to(&r, W - last), n, (float)(n + up_to(&r, 2))};
+            if (i % 3) spans[o] = regular(o, 1 + (size_t)i % 5, 1 + (size_t)i % 4, W);
         }
         for (size_t k = 0; k < GUARD; k++)
             y[t.ow * b + k] = GUARD_VALUE;

@@ -38,6 +38,7 @@ typedef struct some_lanes {
 #define NOT_BAD        false
 #define BAD_IF(a, b)   false
 #define BAD_OR(a, b)   false
+#define IS_BAD(b)      (b)
 #define BLEND(a, b, m) (m ? (b) : (a))
 
 /* Lane by lane: the others may be another thread's. */

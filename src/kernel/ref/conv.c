@@ -65,14 +65,14 @@ static void tile_at(const us_conv_tile *t, size_t p, size_t q, size_t step)
 static void tile_blocked(const us_conv_tile *t)
 {
     for (size_t q = 0; q < t->q; q++)
-        for (size_t p = 0; p < t->p; p++)
+        for (size_t p = 0; p < t->n * t->p; p++)
             tile_at(t, p, q, B);
 }
 
 static void tile_plain(const us_conv_tile *t)
 {
     for (size_t q = 0; q < t->q; q++)
-        for (size_t p = 0; p < t->p; p++)
+        for (size_t p = 0; p < t->n * t->p; p++)
             tile_at(t, p, q, 1);
 }
 

@@ -31,6 +31,7 @@
 #define NOT_BAD        _mm256_setzero_ps()
 #define BAD_IF(a, b)   _mm256_cmp_ps((a), (b), _CMP_UNORD_Q)
 #define BAD_OR(a, b)   _mm256_or_ps((a), (b))
+#define IS_BAD(b)      (_mm256_movemask_ps(b) != 0)
 #define BLEND(a, b, m) _mm256_blendv_ps((a), (b), (m))
 
 #define TILE_NAME(q, p, in) tile_conv_##q##x##p##_##in##__avx2

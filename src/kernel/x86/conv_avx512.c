@@ -29,7 +29,8 @@
 #define BAD            __mmask16
 #define NOT_BAD        0
 #define BAD_IF(a, b)   _mm512_cmp_ps_mask((a), (b), _CMP_UNORD_Q)
-#define BAD_OR(a, b)   ((__mmask16)((a) | (b)))
+#define BAD_OR(a, b)   _mm512_kor((a), (b))
+#define IS_BAD(b)      ((b) != 0)
 #define BLEND(a, b, m) _mm512_mask_mov_ps((a), (m), (b))
 
 #define TILE_NAME(q, p, in) tile_conv_##q##x##p##_##in##__avx512
@@ -65,24 +66,26 @@ static inline turn_step turn_of(const float *words)
 
 #define HALF_START(i)                                                                          \
     __m256 h##i = _mm256_setzero_ps();                                                         \
-    if ((i) < p) h##i = _mm256_loadu_ps(t->bias ? t->bias + at : t->y + at + (i)*t->y_step);
+    if ((i) < p) h##i = _mm256_loadu_ps(t->bias ? t->bias + at : from + (i)*LANES);
 #define HALF_PIXEL(i)                                                                          \
     if ((i) < p) h##i = _mm256_fmadd_ps(w0, _mm256_set1_ps(x[(i)*step]), h##i);
 #define HALF_RES(i)                                                                            \
-    if ((i) < p) h##i = _mm256_add_ps(h##i, _mm256_loadu_ps(t->res + at + (i)*t->y_step));
+    if ((i) < p) h##i = _mm256_add_ps(h##i, _mm256_loadu_ps(res + (i)*LANES));
 #define HALF_CLAMP(i)                                                                          \
     if ((i) < p) h##i = _mm256_min_ps(hi, _mm256_max_ps(lo, h##i));
 #define HALF_PUT(i)                                                                            \
-    if ((i) < p) _mm512_storeu_ps(t->y + (i)*t->y_step, _mm512_zextps256_ps512(h##i));
+    if ((i) < p) _mm512_storeu_ps(to + (i)*LANES, _mm512_zextps256_ps512(h##i));
 
-#define HALF_SOME(i)                                                                           \
-    if ((i) < p) _mm256_mask_storeu_ps(t->y + at + (i)*t->y_step, some, h##i);
-
-INLINE void half_body(const us_conv_tile *t, const int p, const size_t step)
+INLINE void half_one(const us_conv_tile *t, const float *x_first, const float *res, float *y,
+                     const int p, const size_t step)
 {
     const size_t at = t->y_first / 8 * 8; /* of the half */
+    float apart[US_CONV_MAX_P * LANES + 8];
+    float *to = t->near ? y : apart + at;
+    if (!t->bias && !t->near) sums_from_y(t, y, apart);
+    const float *from = to;
     EACH_P(HALF_START)
-    const float *w_block = t->w + at, *x_block = t->x + t->first;
+    const float *w_block = t->w + at, *x_block = x_first + t->first;
     for (size_t i = t->n_blocks, first = t->first; i > 0; i--, first = 0) {
         const size_t lanes = (i > 1 ? t->lanes : t->last_lanes) - first;
         const float *w = w_block + t->skip * lanes * LANES;
@@ -99,19 +102,24 @@ INLINE void half_body(const us_conv_tile *t, const int p, const size_t step)
         w_block += t->all_taps * lanes * LANES;
         x_block += t->plane - first;
     }
-    if (!t->more) {
+    if (t->near && !t->more) {
         const __m256 lo = _mm256_set1_ps(t->lo), hi = _mm256_set1_ps(t->hi);
-        if (t->res) {
+        if (res) {
             EACH_P(HALF_RES)
         }
         EACH_P(HALF_CLAMP)
     }
-    if (t->y_first > 0 || t->y_last < LANES) {
-        const __mmask8 some = (__mmask8)(BETWEEN(t->y_first, t->y_last) >> at);
-        EACH_P(HALF_SOME)
-        return;
-    }
     EACH_P(HALF_PUT)
+    if (!t->near) sums_to_y(t, apart, res, y);
+}
+
+INLINE void half_body(const us_conv_tile *t, const int p, const size_t step)
+{
+    for (size_t i = 0; i < t->n; i++, t = anew(t)) {
+        const size_t at = i * (size_t)p;
+        half_one(t, t->x + at * step, t->res ? t->res + at * t->y_step : NULL,
+                 t->y + at * t->y_step, p, step);
+    }
 }
 
 /* clang-format off */
