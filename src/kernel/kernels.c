@@ -39,10 +39,23 @@ unsigned us_cpu_detect(void)
     if ((flags & US_CPU_AVX512) && (c & bit_AVX512VNNI)) flags |= US_CPU_VNNI;
     return flags;
 }
-#elif defined(__aarch64__) /* has NEON, always */
+#elif defined(__aarch64__)
+#    if defined(__linux__)
+#        include <asm/hwcap.h>
+#        include <sys/auxv.h>
+#    endif
+
+/* NEON is always there; of the rest the kernel of the operating system tells. */
 unsigned us_cpu_detect(void)
 {
-    return US_CPU_NEON;
+    unsigned flags = US_CPU_NEON;
+#    if defined(__linux__) && defined(HWCAP_ASIMDDP)
+    if (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) flags |= US_CPU_DOTPROD;
+#        if defined(HWCAP2_I8MM)
+    if ((flags & US_CPU_DOTPROD) && (getauxval(AT_HWCAP2) & HWCAP2_I8MM)) flags |= US_CPU_I8MM;
+#        endif
+#    endif
+    return flags;
 }
 #else
 unsigned us_cpu_detect(void)

@@ -11,11 +11,13 @@
 
 #include "base/err.h"
 
-/* Levels of the instruction-set ladder. USTA_CPU=ref|avx2|avx512|vnni, on ARM ref|neon, masks what the CPU has. */
-#define US_CPU_AVX2   1u /* AVX2 + FMA + F16C */
-#define US_CPU_AVX512 2u /* F, BW, DQ, VL */
-#define US_CPU_VNNI   4u /* products of bytes, in vectors of 512 bits */
-#define US_CPU_NEON   8u /* Advanced SIMD of AArch64 */
+/* Levels of the instruction-set ladder. USTA_CPU=ref|avx2|avx512|vnni, on ARM ref|neon|dotprod|i8mm, masks what the CPU has. */
+#define US_CPU_AVX2    1u  /* AVX2 + FMA + F16C */
+#define US_CPU_AVX512  2u  /* F, BW, DQ, VL */
+#define US_CPU_VNNI    4u  /* products of bytes, in vectors of 512 bits */
+#define US_CPU_NEON    8u  /* Advanced SIMD of AArch64 */
+#define US_CPU_DOTPROD 16u /* products of signed bytes */
+#define US_CPU_I8MM    32u /* of unsigned by signed ones too */
 
 unsigned us_cpu_detect(void);             /* what this processor and OS offer */
 const char *us_cpu_level(unsigned flags); /* the name of a row of levels.def */

@@ -26,7 +26,8 @@ us_i16_rows_fn us_i16_rows__ref, us_i16_rows__avx2;
 
 extern const us_fft_kernels us_fft__ref, us_fft__avx2, us_fft__avx512, us_fft__neon;
 extern const us_cell_kernels us_cells__ref, us_cells__avx2, us_cells__avx512, us_cells__neon;
-extern const us_int8_kernels us_int8__ref, us_int8__avx2, us_int8__avx512, us_int8__vnni, us_int8__neon;
+extern const us_int8_kernels us_int8__ref, us_int8__avx2, us_int8__avx512, us_int8__vnni,
+    us_int8__neon, us_int8__dotprod, us_int8__i8mm;
 
 extern const us_conv_kernels us_conv__ref, us_conv__avx2, us_conv__avx512, us_conv__neon;
 

@@ -19,7 +19,7 @@ command -v "$objdump" >/dev/null || exit 77
         next
     }
     name != "" {
-        if (/vfn?madd|vpdpbusd|vpmaddwd|\tfmla|\tsmlal|\t[su]u?dot\t/) { last = NR; if (!first) first = NR }
+        if (/vfn?madd|vpdpbusd|vpmaddwd|\tfmla|\tsmlal|\t(s|u|us|su)dot\t/) { last = NR; if (!first) first = NR }
         if (/[yz]mm.*\(%r[sb]p|\(%r[sb]p.*[yz]mm|\tq[0-9].*\[(sp|x29)/) at[NR] = $0
     }
     END {
