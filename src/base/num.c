@@ -77,12 +77,11 @@ static bool eisel_lemire(uint64_t w, int64_t q, double *out)
     }
     int lz = __builtin_clzll(w);
     w <<= lz;
-    us_pow10 t = us_pow10_table[q - US_POW10_MIN];
-    us_u128 p = (us_u128)w * t.hi;
-    uint64_t hi = (uint64_t)(p >> 64), lo = (uint64_t)p;
+    us_wide t = us_pow10_table[q - US_POW10_MIN], p = us_wide_product(w, t.hi);
+    uint64_t hi = p.hi, lo = p.lo;
     if ((hi & 0x1FF) ==
         0x1FF) { /* the bits below the rounding bit are all ones: look further */
-        uint64_t more = (uint64_t)((us_u128)w * t.lo >> 64);
+        uint64_t more = us_wide_product(w, t.lo).hi;
         lo += more;
         hi += lo < more;
         if (lo == UINT64_MAX && (q < -27 || q > 55)) return false;

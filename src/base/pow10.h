@@ -8,17 +8,11 @@
 #ifndef USTA_BASE_POW10_H
 #define USTA_BASE_POW10_H
 
-#include "base/err.h"
+#include "base/wide.h"
 
 #define US_POW10_MIN (-342)
 #define US_POW10_MAX 324
 
-typedef struct us_pow10 {
-    uint64_t hi, lo;
-} us_pow10;
-
-extern const us_pow10 us_pow10_table[US_POW10_MAX - US_POW10_MIN + 1];
-
-__extension__ typedef unsigned __int128 us_u128; /* src/base may use what gcc and clang share */
+extern const us_wide us_pow10_table[US_POW10_MAX - US_POW10_MIN + 1];
 
 #endif

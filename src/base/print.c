@@ -32,19 +32,23 @@ typedef struct decimal {
 } decimal;
 
 /* floor(cp * g / 2^128), with the lowest bit set when something was cut. */
-static uint64_t scale_to_odd(us_u128 g, uint64_t cp)
+static uint64_t scale_to_odd(us_wide g, uint64_t cp)
 {
-    us_u128 x = (us_u128)cp * (uint64_t)g, y = (us_u128)cp * (uint64_t)(g >> 64);
-    y += x >> 64;
-    return (uint64_t)(y >> 64) | ((uint64_t)y > 1);
+    uint64_t carried = us_wide_product(cp, g.lo).hi;
+    us_wide y = us_wide_product(cp, g.hi);
+    y.lo += carried;
+    y.hi += y.lo < carried;
+    return y.hi | (y.lo > 1);
 }
 
 /* 10^q to 128 bits, rounded up. */
-static us_u128 power(int q)
+static us_wide power(int q)
 {
-    us_pow10 t = us_pow10_table[q - US_POW10_MIN];
-    us_u128 g = (us_u128)t.hi << 64 | t.lo;
-    return g + (q < -27 || q > 55);
+    us_wide g = us_pow10_table[q - US_POW10_MIN];
+    bool up = q < -27 || q > 55;
+    g.lo += up;
+    g.hi += up && g.lo == 0;
+    return g;
 }
 
 /* Shortest decimal of c * 2^q. near_below: the next smaller value is half as far as the next larger. */
@@ -53,7 +57,7 @@ static decimal shortest(uint64_t c, int q, bool near_below)
     /* floor(log10(2^q)), or of 3/4 of it; floor(log2(10^-k)) */
     int k = (int)((q * INT64_C(1262611) - (near_below ? 524031 : 0)) >> 22);
     int h = q + (int)((-k * INT64_C(1741647)) >> 19) + 1;
-    us_u128 g = power(-k);
+    us_wide g = power(-k);
     uint64_t odd = c & 1; /* ends of the interval belong to it when c is even */
     uint64_t low = scale_to_odd(g, (4 * c - 2 + near_below) << h) + odd;
     uint64_t v = scale_to_odd(g, (4 * c) << h);

@@ -3,17 +3,17 @@
 
 #include <string.h>
 
+#include "base/wide.h"
+
 /* Odd numbers with half of their bits set: the digits of pi, in pieces of 64 bits. */
 static const uint64_t keys[5] = {0x243F6A8885A308D3U, 0x13198A2E03707345U, 0xA4093822299F31D1U,
                                  0x082EFA98EC4E6C89U, 0x452821E638D01377U};
 
-__extension__ typedef unsigned __int128 u128;
-
 /* Both halves of the product, folded. */
 static uint64_t mix(uint64_t a, uint64_t b)
 {
-    u128 p = (u128)a * b;
-    return (uint64_t)p ^ (uint64_t)(p >> 64);
+    us_wide p = us_wide_product(a, b);
+    return p.lo ^ p.hi;
 }
 
 static uint64_t word(const uint8_t *p)

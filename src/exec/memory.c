@@ -140,11 +140,11 @@ static void climb(planner *p)
     for (int round = 0; round < CLIMB_ROUNDS; round++) {
         if (p->best_total - p->bound <= p->bound / CLIMB_GOOD || p->work > SEARCH_WORK) return;
         memcpy(p->order, p->best, p->n * sizeof *p->order);
-        size_t at = us_rng_below(&r, p->n);
+        size_t at = (size_t)us_rng_below(&r, p->n);
         for (size_t k = 0; round % 2 == 0 && k < p->n; k++)
             if (p->best_offset[p->order[k]] + p->items[p->order[k]].bytes == p->best_total)
                 at = k;
-        size_t to = us_rng_below(&r, at + 1);
+        size_t to = (size_t)us_rng_below(&r, at + 1);
         uint32_t i = p->order[at];
         memmove(p->order + to + 1, p->order + to, (at - to) * sizeof *p->order);
         p->order[to] = i;

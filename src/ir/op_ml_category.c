@@ -121,7 +121,7 @@ static bool key_is(const keys *q, size_t i, const int64_t *i64, const double *f6
 static size_t place(const keys *q, uint64_t hash, const int64_t *i64, const double *f64,
                     const us_sv *str)
 {
-    size_t at = hash & q->mask;
+    size_t at = (size_t)hash & q->mask;
     while (q->table[at] && !key_is(q, q->table[at] - 1, i64, f64, str))
         at = (at + 1) & q->mask;
     return at;

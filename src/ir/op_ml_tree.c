@@ -175,7 +175,8 @@ static uint64_t pair_hash(int64_t tree, int64_t node)
 }
 static uint32_t index_find(const node_index *x, int64_t tree, int64_t node)
 {
-    for (size_t at = pair_hash(tree, node) & x->mask; x->table[at]; at = (at + 1) & x->mask) {
+    for (size_t at = (size_t)pair_hash(tree, node) & x->mask; x->table[at];
+         at = (at + 1) & x->mask) {
         uint32_t i = x->table[at] - 1;
         if (x->l->node_tree.p[i] == tree && x->l->node_id.p[i] == node) return i;
     }
@@ -193,7 +194,7 @@ static us_err index_make(us_eval *k, const lists *l, node_index *x)
         if (index_find(x, l->node_tree.p[i], l->node_id.p[i]) != UINT32_MAX)
             return us_eval_fail(k, US_FORMAT, "node %lld of tree %lld occurs twice",
                                 (long long)l->node_id.p[i], (long long)l->node_tree.p[i]);
-        size_t at = pair_hash(l->node_tree.p[i], l->node_id.p[i]) & x->mask;
+        size_t at = (size_t)pair_hash(l->node_tree.p[i], l->node_id.p[i]) & x->mask;
         while (x->table[at])
             at = (at + 1) & x->mask;
         x->table[at] = (uint32_t)i + 1;
