@@ -126,6 +126,11 @@ typedef void us_conv_mix_fn(const us_conv_mix *t);
 /* A block of `lanes` real channels to blocked and back, `pixels` of them; the channels of the plain side are `pixels` floats apart. */
 typedef void us_conv_reorder_fn(size_t lanes, size_t pixels, const float *x, float *y);
 
+/* Every `stride`-th vector of x: y[i * B + l] = x[i * stride + l], n of them. */
+typedef void us_conv_pick_fn(size_t n, size_t stride, const float *x, float *y);
+/* even[i] = x[2 * i], odd[i] = x[2 * i + 1], n of each. */
+typedef void us_conv_apart_fn(size_t n, const float *x, float *even, float *odd);
+
 enum { US_CONV_NARROW_P = 4, US_CONV_NARROW_M = 4 };
 
 typedef struct us_conv_kernels {
@@ -148,6 +153,8 @@ typedef struct us_conv_kernels {
     us_conv_pool_fn *pool_max, *pool_mean;
     us_conv_mix_fn *mix; /* Resize */
     us_conv_reorder_fn *block_in, *block_out;
+    us_conv_pick_fn *pick;
+    us_conv_apart_fn *apart;
     void (*fence)(
         void); /* after tiles that stream, before somebody else reads; NULL: tiles do not */
 } us_conv_kernels;

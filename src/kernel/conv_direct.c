@@ -353,37 +353,78 @@ typedef struct job {
     size_t cols, col_items, super, supers; /* of an item: cv's, or less of it for threads */
 } job;
 
-/* One input row: columns sorted by phase, those outside of the image zero. */
+/* Pixels of a phase: [p0, p1) of its part are inside of the image, the first of them at column x. */
+typedef struct phase {
+    size_t p0, p1, x;
+} phase;
+
+static phase phase_of(const us_conv *cv, size_t f)
+{
+    const us_conv_dims *s = &cv->s;
+    ptrdiff_t first = (ptrdiff_t)f - s->left, sw = (ptrdiff_t)s->sw, w = (ptrdiff_t)s->w;
+    ptrdiff_t p0 = first < 0 ? (-first + sw - 1) / sw : 0;
+    ptrdiff_t p1 = first < w ? (w - first + sw - 1) / sw : 0;
+    phase p = {.p0 = US_MIN((size_t)p0, cv->part), .x = (size_t)(p0 * sw + first)};
+    p.p1 = US_MAX(US_MIN((size_t)p1, cv->part), p.p0);
+    return p;
+}
+
+/* Every sw-th pixel of a row. */
+static void pick(const us_conv *cv, size_t n, const float *x, float *to)
+{
+    const size_t sw = cv->s.sw;
+    if (n == 0) return;
+    if (sw == 1)
+        memcpy(to, x, n * cv->step * sizeof *to);
+    else if (cv->step == cv->f->block)
+        cv->f->pick(n, sw * cv->step, x, to);
+    else
+        for (size_t i = 0; i < n; i++)
+            to[i] = x[i * sw];
+}
+
+/* Both phases of a plain row at stride 2: as far as they go side by side, each number is read once. */
+static void pick_both(const us_conv *cv, const phase *p, const float *x, float *const to[2])
+{
+    const size_t e = p[0].x < p[1].x ? 0 : 1, o = 1 - e; /* which has the column further left */
+    const size_t n_e = p[e].p1 - p[e].p0, n_o = p[o].p1 - p[o].p0;
+    const size_t n = p[e].x + 1 == p[o].x ? US_MIN(n_e, n_o) : 0;
+    cv->f->apart(n, x + p[e].x, to[e], to[o]);
+    pick(cv, n_e - n, x + p[e].x + 2 * n, to[e] + n);
+    pick(cv, n_o - n, x + p[o].x + 2 * n, to[o] + n);
+}
+
+/* One input row: columns sorted by phase, those outside of the image zero. Phases that no tap is in are left as they are. */
 static void pack_row(const us_conv *cv, const float *x, float *to)
 {
     const us_conv_dims *s = &cv->s;
-    size_t step = cv->step, bytes = step * sizeof *to;
+    const size_t step = cv->step;
+    phase p[2];
+    float *inside[2];
+    const bool both = s->sw == 2 && step == 1 && s->kw > 1 && s->dw % 2 == 1;
     for (size_t f = 0; f < s->sw; f++, to += cv->part * step) {
-        /* pixels [p0, p1) of this phase are inside: 0 <= p * sw + f - left < w */
-        ptrdiff_t first = (ptrdiff_t)f - s->left, sw = (ptrdiff_t)s->sw, w = (ptrdiff_t)s->w;
-        ptrdiff_t part = (ptrdiff_t)cv->part;
-        ptrdiff_t p0 = first < 0 ? (-first + sw - 1) / sw : 0;
-        ptrdiff_t p1 = first < w ? (w - first + sw - 1) / sw : 0;
-        p0 = US_MIN(p0, part);
-        p1 = US_MAX(US_MIN(p1, part), p0);
-        memset(to, 0, (size_t)p0 * bytes);
-        memset(to + (size_t)p1 * step, 0, (size_t)(part - p1) * bytes);
-        const float *from = x + (p0 * sw + first) * (ptrdiff_t)step;
-        float *at = to + (size_t)p0 * step;
-        size_t n = (size_t)(p1 - p0);
-        if (n == 0) continue;
-        if (sw == 1)
-            memcpy(at, from, n * bytes);
-        else if (step == 1 && sw == 2) /* apart: the compiler has vectors for this */
-            for (size_t i = 0; i < n; i++)
-                at[i] = from[2 * i];
-        else if (step == 1)
-            for (size_t i = 0; i < n; i++)
-                at[i] = from[i * (size_t)sw];
-        else
-            for (size_t i = 0; i < n; i++)
-                memcpy(at + i * step, from + i * (size_t)sw * step, bytes);
+        bool met = false;
+        for (size_t k = 0; k < s->kw && !met; k++)
+            met = k * s->dw % s->sw == f;
+        if (!met) continue;
+        phase *now = &p[both ? f : 0];
+        *now = phase_of(cv, f);
+        memset(to, 0, now->p0 * step * sizeof *to);
+        memset(to + now->p1 * step, 0, (cv->part - now->p1) * step * sizeof *to);
+        inside[both ? f : 0] = to + now->p0 * step;
+        if (!both) pick(cv, now->p1 - now->p0, x + now->x * step, inside[0]);
     }
+    if (both) pick_both(cv, p, x, inside);
+}
+
+/* Some output row has a tap on input row r. */
+static bool row_is_met(const us_conv_dims *s, size_t r)
+{
+    for (size_t k = 0; k < s->kh; k++) {
+        ptrdiff_t at = (ptrdiff_t)r + s->top - (ptrdiff_t)(k * s->dh);
+        if (at >= 0 && at % (ptrdiff_t)s->sh == 0) return true;
+    }
+    return false;
 }
 
 static void pack_planes(void *arg, size_t i0, size_t i1)
@@ -395,7 +436,7 @@ static void pack_planes(void *arg, size_t i0, size_t i1)
         const float *x = j->x + (i * cv->s.h + j->in0) * row;
         float *to = (float *)j->a->scratch + i * cv->plane;
         for (size_t r = j->in0; r < j->in1; r++, x += row, to += cv->pitch)
-            pack_row(cv, x, to);
+            if (row_is_met(&cv->s, r)) pack_row(cv, x, to);
     }
 }
 

@@ -50,6 +50,9 @@ static inline void store_some(float *p, some_lanes m, float32x4_t v)
     if (m.to > 3) vst1q_lane_f32(p + 3, v, 3);
 }
 
+#define EVENS(a, b) vuzp1q_f32((a), (b))
+#define ODDS(a, b)  vuzp2q_f32((a), (b))
+
 #define TILE_NAME(q, p, in) tile_conv_##q##x##p##_##in##__neon
 /* clang-format off */
 #define TILES(X) \
@@ -115,4 +118,6 @@ const us_conv_kernels us_conv__neon = {.name = "neon",
                                        .pool_mean = pool_mean,
                                        .mix = mix,
                                        .block_in = block_in,
-                                       .block_out = block_out};
+                                       .block_out = block_out,
+                                       .pick = pick,
+                                       .apart = apart};

@@ -204,6 +204,20 @@ static void block_out(size_t lanes, size_t pixels, const float *x, float *y)
     us_conv_unblock(B, lanes, pixels, x, y);
 }
 
+static void pick(size_t n, size_t stride, const float *x, float *y)
+{
+    for (size_t i = 0; i < n; i++)
+        memcpy(y + i * B, x + i * stride, B * sizeof *y);
+}
+
+static void apart(size_t n, const float *x, float *even, float *odd)
+{
+    for (size_t i = 0; i < n; i++) {
+        even[i] = x[2 * i];
+        odd[i] = x[2 * i + 1];
+    }
+}
+
 const us_conv_kernels us_conv__ref = {.name = "ref",
                                       .block = B,
                                       .max_p = {0, 8, 8},
@@ -214,4 +228,6 @@ const us_conv_kernels us_conv__ref = {.name = "ref",
                                       .pool_mean = pool_mean,
                                       .mix = mix,
                                       .block_in = block_in,
-                                      .block_out = block_out};
+                                      .block_out = block_out,
+                                      .pick = pick,
+                                      .apart = apart};

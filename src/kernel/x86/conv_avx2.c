@@ -34,6 +34,13 @@
 #define IS_BAD(b)      (_mm256_movemask_ps(b) != 0)
 #define BLEND(a, b, m) _mm256_blendv_ps((a), (b), (m))
 
+/* Of halves of 16 bytes, which then go into order. */
+#define PICK_2(a, b, which)                                                                    \
+    _mm256_castpd_ps(                                                                          \
+        _mm256_permute4x64_pd(_mm256_castps_pd(_mm256_shuffle_ps((a), (b), (which))), 0xd8))
+#define EVENS(a, b) PICK_2(a, b, 0x88)
+#define ODDS(a, b)  PICK_2(a, b, 0xdd)
+
 #define TILE_NAME(q, p, in) tile_conv_##q##x##p##_##in##__avx2
 /* clang-format off */
 #define TILES(X) \
@@ -121,4 +128,6 @@ const us_conv_kernels us_conv__avx2 = {.name = "avx2",
                                        .mix = mix,
                                        .block_in = block_in,
                                        .block_out = block_out,
+                                       .pick = pick,
+                                       .apart = apart,
                                        .fence = fence};

@@ -33,6 +33,16 @@
 #define IS_BAD(b)      ((b) != 0)
 #define BLEND(a, b, m) _mm512_mask_mov_ps((a), (m), (b))
 
+#define PICK_2(a, b, first)                                                                    \
+    _mm512_permutex2var_ps((a),                                                                \
+                           _mm512_setr_epi32(first, first + 2, first + 4, first + 6,           \
+                                             first + 8, first + 10, first + 12, first + 14,    \
+                                             first + 16, first + 18, first + 20, first + 22,   \
+                                             first + 24, first + 26, first + 28, first + 30),  \
+                           (b))
+#define EVENS(a, b) PICK_2(a, b, 0)
+#define ODDS(a, b)  PICK_2(a, b, 1)
+
 #define TILE_NAME(q, p, in) tile_conv_##q##x##p##_##in##__avx512
 /* clang-format off */
 #define TILES(X) \
@@ -216,4 +226,6 @@ const us_conv_kernels us_conv__avx512 = {.name = "avx512",
                                          .mix = mix,
                                          .block_in = block_in,
                                          .block_out = block_out,
+                                         .pick = pick,
+                                         .apart = apart,
                                          .fence = fence};
