@@ -8,7 +8,7 @@ TORTURE = base tensor ir onnx exec check conf data image inspect store train flo
 SAN = -Db_sanitize=address,undefined -Db_lundef=false
 export BUILD FUZZ FUZZ_SECONDS
 
-.PHONY: help build demo test test-arm check asan levels fuzz torture conformance conformance-types docs e2e-capi e2e-check e2e-models e2e-shapes e2e-simplify e2e-simplify-large e2e-view bench fmt install uninstall clean
+.PHONY: help build demo test test-arm check asan tsan levels fuzz torture conformance conformance-types docs e2e-capi e2e-check e2e-models e2e-shapes e2e-simplify e2e-simplify-large e2e-view bench fmt install uninstall clean
 
 help:            ## this list
 	@sed -n 's/^\([a-z0-9%-]*\):[^#]*## /  make \1	/p' Makefile | expand -t 24
@@ -42,6 +42,11 @@ asan:            ## every test under the address, leak and undefined-behaviour s
 	@ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1 \
 	 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
 	 tools/run-tests $(BUILD)/asan -t 5 $(SUITE_ARGS)
+
+tsan:            ## the pool, and sessions that share a model or their threads, under the thread sanitizer (clang)
+	@tools/setup -q build test check
+	@CC=clang tools/build $(BUILD)/tsan -Db_sanitize=thread -Db_lundef=false
+	@TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1 tools/run-tests $(BUILD)/tsan -t 20 --suite base --suite exec --suite capi
 
 levels:          ## what runs operators, at each instruction set (USTA_CPU); ref and avx2 under sanitizers too
 	@tools/setup -q build test

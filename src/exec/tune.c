@@ -12,10 +12,10 @@ enum { LEAST_PAIRS = 3, MOST_PAIRS = 2000, WARM_RUNS = 2 };
 #define CLEARLY 0.97  /* of the model's time, to be taken for faster */
 #define AGAIN   0.985 /* the second time */
 
-/* One plan being timed: the shortest run, and per choice the shortest time of its step. */
+/* One plan being timed: per row of its profile the shortest time in a run. */
 typedef struct timed {
     us_session *s;
-    double run_ns, *ns;
+    double *ns;
 } timed;
 
 typedef struct tuner {
@@ -25,7 +25,7 @@ typedef struct tuner {
     const us_value *in;
     const us_tune_opts *o;
     uint64_t end_ns;
-    size_t n;
+    size_t n, n_rows;
     us_kernel_choice *choices; /* as they will be */
     double *base;              /* per choice the shortest time of the model's */
     double **ns; /* per choice and candidate: the ratio to the model's; 0: not timed */
@@ -44,14 +44,10 @@ static us_err run_once(tuner *k, timed *t)
 {
     const us_profile_row *rows = NULL;
     us_session_profile_reset(t->s);
-    uint64_t t0 = us_now_ns();
     US_TRY(us_session_call(k->c, t->s, k->in));
-    t->run_ns = fmin(t->run_ns, (double)(us_now_ns() - t0));
     (void)us_session_profile(t->s, &rows);
-    for (size_t i = 0; i < k->n; i++) {
-        const us_profile_row *r = &rows[k->choices[i].row];
-        if (r->n_calls) t->ns[i] = fmin(t->ns[i], (double)r->ns / (double)r->n_calls);
-    }
+    for (size_t i = 0; i < k->n_rows; i++)
+        if (rows[i].n_calls) t->ns[i] = fmin(t->ns[i], (double)rows[i].ns);
     return US_OK;
 }
 
@@ -59,10 +55,23 @@ static us_err warm(tuner *k, timed *t)
 {
     for (int i = 0; i < WARM_RUNS; i++)
         US_TRY(us_session_call(k->c, t->s, k->in));
-    t->run_ns = (double)INFINITY;
-    for (size_t i = 0; i < k->n; i++)
+    for (size_t i = 0; i < k->n_rows; i++)
         t->ns[i] = (double)INFINITY;
     return US_OK;
+}
+
+/* All steps, each at its shortest: the run that a quiet machine would give. */
+static double run_ns(const tuner *k, const timed *t)
+{
+    double sum = 0;
+    for (size_t i = 0; i < k->n_rows; i++)
+        sum += isfinite(t->ns[i]) ? t->ns[i] : 0;
+    return sum;
+}
+
+static double step_ns(const tuner *k, const timed *t, size_t i)
+{
+    return t->ns[k->choices[i].row];
 }
 
 static us_err in_turn(tuner *k, double seconds)
@@ -75,7 +84,7 @@ static us_err in_turn(tuner *k, double seconds)
         US_TRY(run_once(k, &k->other));
     }
     for (size_t i = 0; i < k->n; i++)
-        k->base[i] = fmin(k->base[i], k->model.ns[i]);
+        k->base[i] = fmin(k->base[i], step_ns(k, &k->model, i));
     return US_OK;
 }
 
@@ -128,7 +137,7 @@ static us_err time_candidates(tuner *k, us_kernel_choice *tries, size_t rounds)
         }
         US_TRY(play(k, tries, rounds - r + 2));
         for (size_t i = 0; i < k->n; i++) {
-            double ratio = k->other.ns[i] / k->model.ns[i];
+            double ratio = step_ns(k, &k->other, i) / step_ns(k, &k->model, i);
             bool is = tries[i].chosen != tries[i].best && isfinite(ratio);
             if (is) k->ns[i][tries[i].chosen] = ratio;
         }
@@ -164,7 +173,7 @@ static us_err confirm(tuner *k)
     US_TRY(play(k, k->choices, 2));
     for (size_t i = 0; i < k->n; i++) {
         us_kernel_choice *x = &k->choices[i];
-        double ratio = k->other.ns[i] / k->model.ns[i];
+        double ratio = step_ns(k, &k->other, i) / step_ns(k, &k->model, i);
         if (x->chosen == x->best) continue;
         k->ns[i][x->chosen] = fmax(k->ns[i][x->chosen], ratio);
         if (!(ratio < AGAIN)) x->chosen = x->best;
@@ -179,11 +188,11 @@ static us_err compare(tuner *k, us_tune_info *info)
     info->n_other = count_others(k);
     if (info->n_other > 0) {
         US_TRY(play(k, k->choices, 1));
-        info->model_ns = k->model.run_ns;
-        info->tuned_ns = k->other.run_ns;
+        info->model_ns = run_ns(k, &k->model);
+        info->tuned_ns = run_ns(k, &k->other);
         if (info->tuned_ns < info->model_ns) return US_OK;
     }
-    info->model_ns = info->tuned_ns = k->model.run_ns;
+    info->model_ns = info->tuned_ns = run_ns(k, &k->model);
     info->n_other = 0;
     for (size_t i = 0; i < k->n; i++)
         k->choices[i].chosen = k->choices[i].best;
@@ -212,8 +221,9 @@ static us_err make_room(tuner *k, us_kernel_choice **tries)
     *tries = us_new_n(k->a, us_kernel_choice, k->n);
     k->base = us_new_n(k->a, double, k->n);
     k->ns = us_new_n(k->a, double *, k->n);
-    k->model.ns = us_new_n(k->a, double, k->n);
-    k->other.ns = us_new_n(k->a, double, k->n);
+    k->n_rows = k->p->n_rows;
+    k->model.ns = us_new_n(k->a, double, k->n_rows);
+    k->other.ns = us_new_n(k->a, double, k->n_rows);
     if (!k->choices || !*tries || !k->base || !k->ns || !k->model.ns || !k->other.ns)
         return us_arena_fail(k->c, k->a);
     for (size_t i = 0; i < k->n; i++) {

@@ -28,7 +28,7 @@ typedef struct us_tune_opts {
 typedef struct us_tune_info {
     size_t n_choices,
         n_other; /* steps that had a choice; those that now have another than the model's */
-    double model_ns, tuned_ns; /* the shortest run of each, in turn */
+    double model_ns, tuned_ns; /* a run: all steps, each at its shortest */
 } us_tune_info;
 
 /* On success p belongs to *out, which may be p. in: the inputs of all runs, in the plan's order. Several plans' packed weights are
