@@ -5,6 +5,7 @@ PREFIX ?= /usr/local
 FUZZ_SECONDS ?= 60
 SUITE_ARGS = $(foreach s,$(SUITES),--suite $(s))
 TORTURE = base tensor ir onnx exec check conf data image inspect store train flow
+TSAN = base-pool capi-env capi-look capi-run exec-blocked exec-calls exec-forest exec-product exec-quant exec-recurrent exec-session exec-shared exec-tune
 SAN = -Db_sanitize=address,undefined -Db_lundef=false
 export BUILD FUZZ FUZZ_SECONDS
 
@@ -43,10 +44,10 @@ asan:            ## every test under the address, leak and undefined-behaviour s
 	 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
 	 tools/run-tests $(BUILD)/asan -t 5 $(SUITE_ARGS)
 
-tsan:            ## the pool, and sessions that share a model or their threads, under the thread sanitizer (clang)
+tsan:            ## the pool, and sessions that share a model or their threads, under the thread sanitizer
 	@tools/setup -q build test check
-	@CC=clang tools/build $(BUILD)/tsan -Db_sanitize=thread -Db_lundef=false
-	@TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1 tools/run-tests $(BUILD)/tsan -t 20 --suite base --suite exec --suite capi
+	@CC=clang tools/build $(BUILD)/tsan -Db_sanitize=thread -Db_lundef=false -Dprogram=false
+	@TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1 tools/run-tests $(BUILD)/tsan -t 5 $(TSAN)
 
 levels:          ## what runs operators, at each instruction set (USTA_CPU); ref and avx2 under sanitizers too
 	@tools/setup -q build test
