@@ -2,7 +2,7 @@
  *
  * Packing takes forests of the usual kind: every node has one parent, comparisons are <, <=, > or >= with finite numbers,
  * scores are added up. It also asks that which outputs get a score does not depend on the row. Others stay with the operator's eval,
- * which is the definition; a packed forest gives the same sums in the same order.
+ * which is the definition; a packed forest gives the same sums in the same order (US_FOREST_PARTS).
  */
 #ifndef USTA_IR_FOREST_H
 #define USTA_IR_FOREST_H
@@ -49,12 +49,19 @@ typedef struct us_forest us_forest;
 /* *out stays when the forest is of another kind. Lives as `prepared` does. */
 us_err us_forest_pack(us_eval *k, const us_raw_forest *raw, const us_forest **out) US_MUST;
 
+/* How a number of rows goes through a forest: parts, and where what lies in the scratch of one. */
+typedef struct us_forest_run {
+    size_t rows, part, n_parts; /* part: rows of one */
+    size_t one, has, keys, leaves, ranks, bytes;
+} us_forest_run;
+
+/* scratch: bytes, 64-byte aligned; false: past all bounds. */
+bool us_forest_plan(const us_forest *f, size_t rows, us_forest_run *run,
+                    size_t *scratch) US_MUST;
 /* Called with the sums of each row in turn (n_out and room for one more) and which of them have a score. */
 typedef void us_forest_row_fn(void *arg, size_t row, double *sums, uint8_t *has);
 /* Sums of all rows of x, d columns each, one after the other or, for many, in parts on the pool: f is called for different rows at once. */
-void us_forest_sums(const us_forest *f, us_ctx *c, size_t rows, const float *x, size_t d,
-                    void *scratch, us_forest_row_fn *row, void *arg);
-/* Bytes of scratch for that, 64-byte aligned; false: past all bounds. */
-bool us_forest_scratch(const us_forest *f, size_t rows, size_t *bytes) US_MUST;
+void us_forest_sums(const us_forest *f, const us_forest_run *run, us_ctx *c, const float *x,
+                    size_t d, void *scratch, us_forest_row_fn *row, void *arg);
 
 #endif

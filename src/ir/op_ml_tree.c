@@ -3,7 +3,7 @@
  * The attributes are parallel lists; once per plan they become an array of nodes with indices instead of
  * (tree, node) pairs and leaf weights grouped by node; an evaluation walks every row down every tree.
  * A walk takes at most as many steps as there are nodes, so a cycle in a hostile file ends in an error.
- * Float inputs are compared with float thresholds, as ONNX Runtime does; sums run in double.
+ * Float inputs are compared with float thresholds, as ONNX Runtime does; sums run in double, in parts (kernel/forest.h).
  * How one score for two classes becomes two is ONNX Runtime's rule.
  */
 #include "ir/forest.h"
@@ -346,13 +346,14 @@ static uint32_t leaf_of(const forest *f, uint32_t at, const us_tensor *x, int64_
 
 typedef enum aggregate { AGG_SUM, AGG_AVERAGE, AGG_MIN, AGG_MAX } aggregate;
 
-/* s[o] over all trees; has[o]: some leaf gave a value. */
+/* s[o] over all trees; has[o]: some leaf gave a value. parts: room for US_FOREST_PARTS times as many sums. */
 static us_err row_scores(us_eval *k, const forest *f, aggregate how, const us_tensor *x,
-                         int64_t row, int64_t d, double *s, uint8_t *has)
+                         int64_t row, int64_t d, double *parts, double *s, uint8_t *has)
 {
     US_TRY(us_eval_work(k, 32 * (double)f->n_roots)); /* a leaf is some steps away */
     memset(has, 0, f->n_out);
     memset(s, 0, f->n_out * sizeof *s);
+    memset(parts, 0, US_FOREST_PARTS * f->n_out * sizeof *parts);
     for (size_t r = 0; r < f->n_roots; r++) {
         uint32_t leaf = leaf_of(f, f->roots[r], x, row, d);
         if (leaf == UINT32_MAX) return us_eval_fail(k, US_FORMAT, "tree %zu has a cycle", r);
@@ -364,10 +365,12 @@ static us_err row_scores(us_eval *k, const forest *f, aggregate how, const us_te
             else if (how == AGG_MAX)
                 s[v->id] = has[v->id] ? fmax(was, v->value) : v->value;
             else
-                s[v->id] = was + v->value;
+                parts[r % US_FOREST_PARTS * f->n_out + v->id] += v->value;
             has[v->id] = 1;
         }
     }
+    for (size_t o = 0; o < f->n_out && how != AGG_MIN && how != AGG_MAX; o++)
+        s[o] = us_forest_total(parts + o, f->n_out);
     return US_OK;
 }
 
@@ -436,7 +439,7 @@ us_err ml_tree_ensemble_regressor_eval(us_eval *k)
     int64_t n, d;
     const forest *f = NULL;
     us_post post;
-    double *s;
+    double *s, *parts;
     uint8_t *has;
     aggregate how = AGG_SUM;
     US_TRY(aggregate_of(k, p->aggregate_function, &how));
@@ -444,10 +447,11 @@ us_err ml_tree_ensemble_regressor_eval(us_eval *k)
     US_TRY(us_ml_rows(k, &x, &n, &d));
     US_TRY(forest_of(k, ml_tree_ensemble_regressor_prepare, d, &f));
     US_TRY(us_eval_scratch(k, f->n_out * sizeof *s, (void **)&s));
+    US_TRY(us_eval_scratch(k, US_FOREST_PARTS * f->n_out * sizeof *parts, (void **)&parts));
     US_TRY(us_eval_scratch(k, f->n_out, (void **)&has));
     US_TRY(us_eval_out(k, 0, US_F32, 2, (int64_t[]){n, (int64_t)f->n_out}, &y));
     for (int64_t i = 0; i < n; i++) {
-        US_TRY(row_scores(k, f, how, &x, i, d, s, has));
+        US_TRY(row_scores(k, f, how, &x, i, d, parts, s, has));
         put_targets(f, how, post, s, (float *)y->data + i * (int64_t)f->n_out);
     }
     return US_OK;
@@ -538,19 +542,20 @@ us_err ml_tree_ensemble_classifier_eval(us_eval *k)
     int64_t n, d;
     const forest *f = NULL;
     us_post post;
-    double *s;
+    double *s, *parts;
     uint8_t *has;
     US_TRY(us_ml_post_find(k, p->post_transform, &post));
     US_TRY(us_ml_rows(k, &x, &n, &d));
     US_TRY(forest_of(k, ml_tree_ensemble_classifier_prepare, d, &f));
     size_t n_out = f->n_out;
     US_TRY(us_eval_scratch(k, (n_out + 2) * sizeof *s, (void **)&s));
+    US_TRY(us_eval_scratch(k, US_FOREST_PARTS * n_out * sizeof *parts, (void **)&parts));
     US_TRY(us_eval_scratch(k, n_out + 1, (void **)&has));
     if (us_eval_wants(k, 0)) US_TRY(us_eval_out(k, 0, us_labels_type(&labels), 1, &n, &yl));
     if (us_eval_wants(k, 1))
         US_TRY(us_eval_out(k, 1, US_F32, 2, (int64_t[]){n, (int64_t)n_out}, &ys));
     for (int64_t i = 0; i < n; i++) {
-        US_TRY(row_scores(k, f, AGG_SUM, &x, i, d, s, has));
+        US_TRY(row_scores(k, f, AGG_SUM, &x, i, d, parts, s, has));
         put_class(f, post, &labels, s, has, (size_t)i, yl, ys);
     }
     return US_OK;
@@ -563,7 +568,8 @@ typedef struct tree_call {
     aggregate how;
     us_post post;
     us_labels labels;
-    size_t rows, d;
+    us_forest_run rows;
+    size_t d;
 } tree_call;
 
 typedef struct tree_run {
@@ -586,7 +592,8 @@ static us_err run_classifier(us_eval *k, const void *state, void *scratch)
 {
     const tree_call *t = state;
     tree_run r = {t, output(k, 0), output(k, 1)};
-    us_forest_sums(t->f->packed, k->c, t->rows, k->in[0]->t.data, t->d, scratch, class_row, &r);
+    us_forest_sums(t->f->packed, &t->rows, k->c, k->in[0]->t.data, t->d, scratch, class_row,
+                   &r);
     return US_OK;
 }
 
@@ -602,7 +609,7 @@ static us_err run_regressor(us_eval *k, const void *state, void *scratch)
 {
     const tree_call *t = state;
     tree_run r = {t, NULL, output(k, 0)};
-    us_forest_sums(t->f->packed, k->c, t->rows, k->in[0]->t.data, t->d, scratch, target_row,
+    us_forest_sums(t->f->packed, &t->rows, k->c, k->in[0]->t.data, t->d, scratch, target_row,
                    &r);
     return US_OK;
 }
@@ -615,17 +622,17 @@ static us_err bind(us_eval *k, tree_call *t, us_call_fn *run, us_call *call)
         call->kernel = "not rows of float32";
         return US_OK;
     }
-    t->rows = x->rank == 2 ? (size_t)x->dims[0] : 1;
+    size_t rows = x->rank == 2 ? (size_t)x->dims[0] : 1;
     t->d = (size_t)x->dims[x->rank - 1];
     if (!t->f || !t->f->packed || t->how > AGG_AVERAGE) {
         call->kernel = "a forest of a rare kind";
         return US_OK;
     }
     if (t->f->n_features > (int64_t)t->d ||
-        (y && us_tensor_count(y) != (int64_t)(t->rows * t->f->n_out)) ||
-        !us_forest_scratch(t->f->packed, t->rows, &call->scratch))
+        (y && us_tensor_count(y) != (int64_t)(rows * t->f->n_out)) ||
+        !us_forest_plan(t->f->packed, rows, &t->rows, &call->scratch))
         return US_OK;
-    US_TRY(us_eval_work(k, 32 * (double)t->f->n_roots * (double)t->rows));
+    US_TRY(us_eval_work(k, 32 * (double)t->f->n_roots * (double)rows));
     return us_call_make(k, call, run, t, sizeof *t, "us_forest");
 }
 

@@ -2,7 +2,7 @@
  * and converted once per plan.
  *
  * A walk takes at most as many steps as there are nodes, so a cycle in a hostile file ends in an error. Inputs and
- * splits are compared as doubles; sums run in double.
+ * splits are compared as doubles; sums run in double, in parts (kernel/forest.h).
  */
 #include "ir/forest.h"
 #include "ir/ml_post.h"
@@ -224,27 +224,34 @@ static int64_t leaf_of(const forest *f, int64_t root, const double *row)
     return -1;
 }
 
-static double join(int64_t how, double sum, double v, bool first)
+static double join(int64_t how, double was, double v, bool first)
 {
-    if (how == MIN) return first ? v : fmin(sum, v);
-    if (how == MAX) return first ? v : fmax(sum, v);
-    return sum + v;
+    if (first) return v;
+    return how == MIN ? fmin(was, v) : fmax(was, v);
 }
 
+/* s: the scores, and behind them room for US_FOREST_PARTS times as many sums. */
 static us_err row_scores(us_eval *k, const forest *f, const double *row, double *s, bool *seen,
                          size_t width)
 {
     const us_p_ml_tree_ensemble *p = f->p;
+    double *parts = s + width;
+    bool sums = p->aggregate_function == SUM || p->aggregate_function == AVERAGE;
     US_TRY(us_eval_work(k, 32 * (double)p->tree_roots.n)); /* a leaf is some steps away */
-    memset(s, 0, width * sizeof *s);
+    memset(s, 0, (1 + US_FOREST_PARTS) * width * sizeof *s);
     memset(seen, 0, width * sizeof *seen);
     for (size_t t = 0; t < p->tree_roots.n; t++) {
         int64_t leaf = leaf_of(f, p->tree_roots.p[t], row);
         if (leaf < 0) return us_eval_fail(k, US_ARG, "tree %zu goes in a circle", t);
         size_t target = (size_t)p->leaf_targetids.p[leaf];
-        s[target] = join(p->aggregate_function, s[target], f->weights[leaf], !seen[target]);
+        if (sums)
+            parts[t % US_FOREST_PARTS * width + target] += f->weights[leaf];
+        else
+            s[target] = join(p->aggregate_function, s[target], f->weights[leaf], !seen[target]);
         seen[target] = true;
     }
+    for (size_t i = 0; sums && i < width; i++)
+        s[i] = us_forest_total(parts + i, width);
     for (size_t i = 0; p->aggregate_function == AVERAGE && i < width; i++)
         s[i] /= (double)p->tree_roots.n;
     return US_OK;
@@ -268,7 +275,7 @@ us_err ml_tree_ensemble_eval(us_eval *k)
         return us_eval_fail(k, US_SHAPE, "trees use %lld columns, the input has %lld",
                             (long long)f->n_features, (long long)d);
     US_TRY(us_eval_as(k, in, US_F64, &x));
-    US_TRY(us_eval_scratch(k, n_targets * sizeof *s, (void **)&s));
+    US_TRY(us_eval_scratch(k, (1 + US_FOREST_PARTS) * n_targets * sizeof *s, (void **)&s));
     US_TRY(us_eval_scratch(k, n_targets * sizeof *seen, (void **)&seen));
     US_TRY(us_eval_out(k, 0, in->dtype, 2, (int64_t[]){in->dims[0], f->n_targets}, &y));
     for (int64_t i = 0; i < in->dims[0]; i++) {
@@ -284,7 +291,8 @@ us_err ml_tree_ensemble_eval(us_eval *k)
 
 typedef struct trees_call {
     const forest *f;
-    size_t rows, d;
+    us_forest_run rows;
+    size_t d;
 } trees_call;
 
 typedef struct trees_run {
@@ -309,7 +317,7 @@ static us_err run(us_eval *k, const void *state, void *scratch)
 {
     const trees_call *t = state;
     trees_run r = {t->f, k->out[0]->t.data};
-    us_forest_sums(t->f->packed, k->c, t->rows, k->in[0]->t.data, t->d, scratch, put_row, &r);
+    us_forest_sums(t->f->packed, &t->rows, k->c, k->in[0]->t.data, t->d, scratch, put_row, &r);
     return US_OK;
 }
 
@@ -325,11 +333,10 @@ us_err ml_tree_ensemble_bind(us_eval *k, us_call *call)
         call->kernel = "a forest of a rare kind";
         return US_OK;
     }
-    t.rows = (size_t)x->dims[0];
     t.d = (size_t)x->dims[1];
     if (t.f->n_features > x->dims[1] || us_tensor_count(y) != x->dims[0] * t.f->n_targets ||
-        !us_forest_scratch(t.f->packed, t.rows, &call->scratch))
+        !us_forest_plan(t.f->packed, (size_t)x->dims[0], &t.rows, &call->scratch))
         return US_OK;
-    US_TRY(us_eval_work(k, 32 * (double)t.f->p->tree_roots.n * (double)t.rows));
+    US_TRY(us_eval_work(k, 32 * (double)t.f->p->tree_roots.n * (double)x->dims[0]));
     return us_call_make(k, call, run, &t, sizeof t, "us_forest");
 }

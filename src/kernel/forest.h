@@ -1,39 +1,100 @@
-/* kernel/forest.h - walks down decision trees: several at once, without a branch on what is compared.
+/* kernel/forest.h - walks down decision trees, many at once.
  *
- * Nodes of all trees lie in one array, the two children of a node side by side. Numbers are compared as keys: unsigned integers in the same
- * order, which takes a third of the time of a float comparison whose outcome is needed as a number. A step is
+ * Numbers are compared as integers that are in the same order ("keys"): a comparison is then free of NaN. A branch goes to its second
+ * child where the row's key is below the threshold's, else to its first. A leaf stays where it is: its key is the highest of all, and what
+ * it leads to is itself. So walks of different lengths can run together without a branch, and US_FOREST_GROUP of them do: one walk waits
+ * for each of its loads, or for a branch that was guessed wrong, takes several times as long.
  *
- *     at = node.child + (keys[node.feature] < node.t, or the key is NaN's and node.more says so)
- *
- * and a leaf is a node that this leads back to itself (t is 0, child its own index). So all walks of a group take the same steps,
- * and the processor has the loads of all of them in flight; a walk that waits for each of its loads, or for a branch that was guessed wrong,
- * takes several times as long.
- * The same C for all processors: gathers of AVX2 and AVX-512 are as many loads, and slower ones on most.
+ * The upper levels of many trees are quicker done together, a tree in each byte of a vector ("tops"). The row is first put in ranks: a
+ * column holds the thresholds of one feature in order, at most US_FOREST_LIMITS, and the row's rank in it is how many of them are not above its
+ * number. A node then is two bytes, a column and a limit: to the second child where the rank is not above the limit, which is where the
+ * number is below the threshold. All nodes of the upper levels are looked at, those that the row does not pass too: a whole tree of six
+ * levels costs less than two steps of a walk.
+ * Source of the idea of trees across a vector: Lucchese et al., "QuickScorer: a Fast Algorithm to Rank Documents with Additive Ensembles of
+ * Regression Trees", SIGIR 2015, whose vectors hold rows, and its later forms.
  */
 #ifndef USTA_KERNEL_FOREST_H
 #define USTA_KERNEL_FOREST_H
 
 #include "base/err.h"
 
+/* --- walks ------------------------------------------------------------------------------------------ */
+
 typedef struct us_tree_node {
-    uint32_t t; /* a key */
-    uint32_t feature;
-    uint32_t child;
-    uint32_t
-        more; /* of a branch: 1 where NaN goes with the smaller numbers, else 0. Of a leaf: whatever the caller counts */
+    uint32_t t;     /* of a branch: a key. Of a leaf: whatever the caller counts */
+    uint32_t key;   /* which of the row's */
+    uint32_t child; /* the first of two, or the leaf itself */
 } us_tree_node;
 
-enum { US_FOREST_GROUP = 8 }; /* walks at once */
+enum { US_FOREST_GROUP = 8 };     /* walks at once */
+#define US_FOREST_LAST UINT32_MAX /* key of NaN and of leaves */
 
-/* Keys of n numbers: -0 and 0 have one, NaN is above all others. True when there is a NaN. */
-bool us_forest_keys(size_t n, const float *x, uint32_t *keys);
+/* Keys of x[which[i]] for n of them: -0 and 0 have one, NaN is above all others; in low, if not NULL, it is below all. */
+void us_forest_keys(size_t n, const uint32_t *which, const float *x, uint32_t *keys,
+                    uint32_t *low);
+/* at: n places, a multiple of the group, where walks begin and then where they end. depth: for each group the steps to the lowest
+ * leaf. */
+void us_forest_walk_trees(const us_tree_node *nodes, size_t n, const uint32_t *depth,
+                          const uint32_t *keys, uint32_t *at);
+/* The same for one tree and the rows keys, keys + d, ..., a multiple of the group. */
+void us_forest_walk_rows(const us_tree_node *nodes, uint32_t depth, size_t rows,
+                         const uint32_t *keys, size_t d, uint32_t *at);
 
-/* The leaf, as an index, that a row comes to in each of n trees, a multiple of the group. depth: for each group of trees the steps to the
- * lowest leaf. nan: a key may be NaN's. */
-void us_forest_walk_trees(const us_tree_node *nodes, bool nan, size_t n, const uint32_t *roots,
-                          const uint32_t *depth, const uint32_t *keys, uint32_t *leaves);
-/* The leaves that the rows keys, keys + d, ... come to in one tree; their number is a multiple of the group. */
-void us_forest_walk_rows(const us_tree_node *nodes, bool nan, uint32_t root, uint32_t depth,
-                         size_t rows, const uint32_t *keys, size_t d, uint32_t *leaves);
+/* --- tops ------------------------------------------------------------------------------------------- */
+
+enum {
+    US_FOREST_WIDE = 64, /* trees at once */
+    US_FOREST_LEAST = 3,
+    US_FOREST_LEVELS = 6,
+    US_FOREST_COLUMNS = 64, /* at most */
+    US_FOREST_LIMITS = 240, /* of a column, at most */
+    US_FOREST_HEADS = US_FOREST_LIMITS / 16 - 1,
+    US_FOREST_STRIDE = 16 + US_FOREST_LIMITS
+};
+
+/* Columns, US_FOREST_STRIDE numbers each: the limits 15, 31, ... of which there are US_FOREST_HEADS, two numbers that do not count, then the limits
+ * in rising order; INFINITY where there are no more. */
+typedef struct us_tree_columns {
+    const float *limits;
+    const uint32_t *x; /* of each: which of the row's numbers */
+    size_t n_high,
+        n; /* NaN is above all numbers in the first n_high, below all in the others */
+} us_tree_columns;
+
+/* Ranks of a row in all columns; where its number is infinite or NaN they may count what is no limit. */
+typedef void us_tree_ranks_fn(const us_tree_columns *c, const float *x, uint8_t *ranks);
+/* nodes: of each node of a perfect tree of `levels` levels, level by level, of US_FOREST_WIDE trees the columns, then the limits, then the steps:
+ * how many ends lie under the first child. Children are as in walks, the second of node i is 2 i + 2. even: all ends are on the lowest
+ * level, so that steps need not be read. base: of each tree the number of its first end; at: where the row comes to. Of ranks
+ * US_FOREST_COLUMNS are read. levels: US_FOREST_LEAST to US_FOREST_LEVELS. */
+typedef struct us_tree_tops {
+    unsigned levels;
+    bool even;
+    const uint8_t *nodes;
+    const uint32_t *base;
+} us_tree_tops;
+typedef void us_tree_tops_fn(const us_tree_tops *t, const uint8_t *ranks, uint32_t *at);
+
+/* --- sums ------------------------------------------------------------------------------------------- */
+
+/* Sums over trees run in this many parts, tree i in part i % US_FOREST_PARTS, which are then added as us_forest_total does: one sum would wait for
+ * itself. */
+enum { US_FOREST_PARTS = 4 };
+static inline double us_forest_total(const double *parts, size_t stride)
+{
+    return (parts[0] + parts[stride]) + (parts[2 * stride] + parts[3 * stride]);
+}
+
+/* Adds row leaves[i] of values to part i % US_FOREST_PARTS, for n leaves. Rows and parts have d doubles. */
+typedef void us_tree_add_fn(size_t n, const uint32_t *leaves, const double *values, size_t d,
+                            double *parts);
+
+typedef struct us_forest_kernels {
+    const char *name;
+    bool tops_pay; /* they are quicker than walks */
+    us_tree_ranks_fn *ranks;
+    us_tree_tops_fn *tops;
+    us_tree_add_fn *add;
+} us_forest_kernels;
 
 #endif

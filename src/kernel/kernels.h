@@ -11,13 +11,14 @@
 
 #include "base/err.h"
 
-/* Levels of the instruction-set ladder. USTA_CPU=ref|avx2|avx512|vnni, on ARM ref|neon|dotprod|i8mm, masks what the CPU has. */
+/* Levels of the instruction-set ladder. USTA_CPU=ref|avx2|avx512|vnni|vbmi, on ARM ref|neon|dotprod|i8mm, masks what the CPU has. */
 #define US_CPU_AVX2    1u  /* AVX2 + FMA + F16C */
 #define US_CPU_AVX512  2u  /* F, BW, DQ, VL */
 #define US_CPU_VNNI    4u  /* products of bytes, in vectors of 512 bits */
 #define US_CPU_NEON    8u  /* Advanced SIMD of AArch64 */
 #define US_CPU_DOTPROD 16u /* products of signed bytes */
 #define US_CPU_I8MM    32u /* of unsigned by signed ones too */
+#define US_CPU_VBMI    64u /* permutations of bytes, in vectors of 512 bits */
 
 unsigned us_cpu_detect(void);             /* what this processor and OS offer */
 const char *us_cpu_level(unsigned flags); /* the name of a row of levels.def */
@@ -71,8 +72,9 @@ typedef struct us_kernels {
     const struct us_move_kernels *move; /* transposes: kernel/move.h */
     const struct us_conv_kernels *conv; /* convolutions, channels in blocks: kernel/conv.h */
     const struct us_fft_kernels *fft;   /* Fourier transforms: kernel/fft.h */
-    const struct us_cell_kernels *cells; /* LSTM, GRU, RNN: kernel/cells.h */
-    const struct us_int8_kernels *int8;  /* 8-bit products: kernel/int8.h */
+    const struct us_cell_kernels *cells;    /* LSTM, GRU, RNN: kernel/cells.h */
+    const struct us_int8_kernels *int8;     /* 8-bit products: kernel/int8.h */
+    const struct us_forest_kernels *forest; /* decision trees: kernel/forest.h */
     us_i16_gemm_fn *i16_gemm;
     us_i16_rows_fn *i16_rows;
 } us_kernels;

@@ -5,6 +5,7 @@
 #include "kernel/cells.h"
 #include "kernel/conv.h"
 #include "kernel/fft.h"
+#include "kernel/forest.h"
 #include "kernel/gemm.h"
 #include "kernel/int8.h"
 #include "kernel/map.h"
@@ -26,6 +27,7 @@ us_i16_rows_fn us_i16_rows__ref, us_i16_rows__avx2;
 
 extern const us_fft_kernels us_fft__ref, us_fft__avx2, us_fft__avx512, us_fft__neon;
 extern const us_cell_kernels us_cells__ref, us_cells__avx2, us_cells__avx512, us_cells__neon;
+extern const us_forest_kernels us_forest__ref, us_forest__vbmi;
 extern const us_int8_kernels us_int8__ref, us_int8__avx2, us_int8__avx512, us_int8__vnni,
     us_int8__neon, us_int8__dotprod, us_int8__i8mm;
 

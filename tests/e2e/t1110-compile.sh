@@ -30,7 +30,7 @@ same() { # LEVEL MODEL
 }
 
 beyond=
-for level in ref avx2 avx512 vnni; do
+for level in ref avx2 avx512 vnni vbmi; do
     if [ -n "$beyond" ]; then
         t_skip "$level models" "this processor has $has at most"
         continue

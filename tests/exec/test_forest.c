@@ -22,6 +22,8 @@ typedef struct forest_case {
     bool modes, nans, signs; /* all comparisons; NaN goes either way; negative weights */
     int kind; /* weights of a leaf: 0 one, of the tree's class; 1 all classes; 2 none here and there */
     bool eval;
+    bool fine; /* thresholds are all different */
+    bool full; /* every leaf is on the lowest level */
 } forest_case;
 
 static const forest_case table[] = {
@@ -38,6 +40,33 @@ static const forest_case table[] = {
      .modes = true,
      .nans = true,
      .signs = true},
+    {.op = "R",
+     .trees = 100,
+     .depth = 6,
+     .d = 9,
+     .n_out = 1,
+     .post = "NONE",
+     .nans = true,
+     .fine = true,
+     .full = true},
+    {.op = "R",
+     .trees = 130,
+     .depth = 4,
+     .d = 3,
+     .n_out = 7,
+     .post = "NONE",
+     .kind = 1,
+     .nans = true,
+     .modes = true,
+     .fine = true},
+    {.op = "C", .trees = 64, .depth = 1, .d = 2, .n_out = 3, .post = "NONE", .kind = 1},
+    {.op = "C",
+     .trees = 12,
+     .depth = 11,
+     .d = 100,
+     .n_out = 5,
+     .post = "SOFTMAX",
+     .fine = true},
     {.op = "R", .trees = 3, .depth = 0, .d = 1, .n_out = 1, .post = "NONE"},
     {.op = "R",
      .trees = 9,
@@ -124,13 +153,14 @@ static void grow(lists *l, const forest_case *t, us_rng *r, int64_t tree, int64_
     l->tree[i] = tree;
     l->node[i] = node;
     l->mode[i] = US_SV("LEAF");
-    if (level == t->depth || (level > 1 && us_rng_below(r, 6) == 0)) {
+    if (level == t->depth || (level > 1 && !t->full && us_rng_below(r, 6) == 0)) {
         add_weights(l, t, r, tree, node);
         return;
     }
     l->mode[i] = us_sv_of(modes[t->modes ? us_rng_below(r, 4) : 0]);
     l->feature[i] = (int64_t)us_rng_below(r, (uint64_t)t->d);
-    l->value[i] = (float)us_rng_below(r, 9) / 4 - 1; /* inputs are often the same */
+    l->value[i] = t->fine ? us_rng_f32(r) * 2 - 1 /* else inputs are often the same */
+                          : (float)us_rng_below(r, 9) / 4 - 1;
     l->nan[i] = t->nans && us_rng_below(r, 2);
     l->yes[i] = *next;
     l->no[i] = *next + 1;

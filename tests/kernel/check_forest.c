@@ -1,39 +1,48 @@
-/* check_forest - walks of groups against one step at a time with floats: keys' order, NaN, zeros, infinities, trees of any shape. */
-#include "us_test.h"
-
-#include "base/rng.h"
-#include "kernel/forest.h"
+/* check_forest - keys, walks, ranks, tops and sums of kernel/forest.h against one step at a time with floats: the order of numbers, NaN, zeros,
+ * infinities, trees of any shape, columns of one limit and of the most; the levels against the reference, byte for byte. */
+#include "levels.h"
 
 static const float odd[] = {0.0F,   -0.0F,   1.0F,    -1.0F,    INFINITY, -INFINITY, NAN,
                             1e-45F, -1e-45F, 3.4e38F, -3.4e38F, 0.5F,     -0.5F};
 
 static uint32_t key_of(float x)
 {
+    const uint32_t first = 0;
     uint32_t k;
-    (void)us_forest_keys(1, &x, &k);
+    us_forest_keys(1, &first, &x, &k, NULL);
     return k;
+}
+
+static float some_number(us_rng *r)
+{
+    return us_rng_below(r, 4) == 0 ? odd[us_rng_below(r, US_LEN(odd))] : us_rng_f32(r) * 2 - 1;
 }
 
 static void test_keys__are_in_the_order_of_numbers(void)
 {
+    static const uint32_t which[] = {1, 0};
     us_rng r = us_rng_new(3, "keys", 0);
     for (size_t i = 0; i < 20000; i++) {
-        uint32_t bits[2] = {us_rng_u32(&r), us_rng_u32(&r)};
+        uint32_t bits[2] = {us_rng_u32(&r), us_rng_u32(&r)}, low[2], keys[2];
         float x[2];
         memcpy(x, bits, sizeof x);
         if (i < US_LEN(odd) * US_LEN(odd)) {
             x[0] = odd[i % US_LEN(odd)];
             x[1] = odd[i / US_LEN(odd)];
         }
-        uint32_t keys[2];
-        CHECK(us_forest_keys(2, x, keys) == (isnan(x[0]) || isnan(x[1])));
-        if (isnan(x[0])) CHECK(keys[0] == UINT32_MAX);
+        us_forest_keys(2, which, x, keys, low);
+        CHECK(keys[0] == key_of(x[1]) && keys[1] == key_of(x[0]));
+        for (int j = 0; j < 2; j++) {
+            CHECK(low[j] == (isnan(x[!j]) ? 0 : keys[j]));
+            CHECK((keys[j] == US_FOREST_LAST) == (isnan(x[!j]) != 0));
+        }
         if (isnan(x[0]) || isnan(x[1])) continue;
-        CHECK((keys[0] < keys[1]) == (x[0] < x[1]));
-        CHECK((keys[0] == keys[1]) == (x[0] == x[1]));
+        CHECK((keys[1] < keys[0]) == (x[0] < x[1]));
+        CHECK((keys[1] == keys[0]) == (x[0] == x[1]));
     }
-    CHECK(!us_forest_keys(0, odd, NULL));
 }
+
+/* --- walks ------------------------------------------------------------------------------------------ */
 
 enum { TREES = 24, DEPTH = 9, FEATURES = 5, ROWS = 32, NODES = TREES * 2048 };
 
@@ -43,24 +52,21 @@ typedef struct forest {
     uint32_t n, roots[TREES], depth[TREES], groups[TREES / US_FOREST_GROUP];
 } forest;
 
-static void grow(forest *f, us_rng *r, uint32_t at, uint32_t level, uint32_t most,
+static void grow(forest *f, us_rng *r, uint32_t at, uint32_t from, uint32_t most,
                  uint32_t *depth)
 {
-    if (level == most || (level > 0 && us_rng_below(r, 5) == 0)) {
-        f->nodes[at] = (us_tree_node){.child = at, .more = at % 3};
-        if (level > *depth) *depth = level;
+    if (from == most || (from > 0 && us_rng_below(r, 5) == 0)) {
+        f->nodes[at] = (us_tree_node){.t = at % 3, .key = 2 * FEATURES, .child = at};
+        if (from > *depth) *depth = from;
         return;
     }
     float t = us_rng_below(r, 6) == 0 ? odd[us_rng_below(r, 6)] : us_rng_f32(r) * 2 - 1;
-    uint32_t child = f->n;
+    uint32_t child = f->n, key = (uint32_t)us_rng_below(r, 2 * FEATURES);
     f->n += 2;
     f->t[at] = t;
-    f->nodes[at] = (us_tree_node){.t = key_of(t),
-                                  .feature = (uint32_t)us_rng_below(r, FEATURES),
-                                  .child = child,
-                                  .more = (uint32_t)us_rng_below(r, 2)};
-    grow(f, r, child, level + 1, most, depth);
-    grow(f, r, child + 1, level + 1, most, depth);
+    f->nodes[at] = (us_tree_node){.t = key_of(t), .key = key, .child = child};
+    grow(f, r, child, from + 1, most, depth);
+    grow(f, r, child + 1, from + 1, most, depth);
 }
 
 static void make(forest *f, us_rng *r)
@@ -76,50 +82,196 @@ static void make(forest *f, us_rng *r)
     }
 }
 
+/* Keys from FEATURES on are those that take NaN for low. */
 static uint32_t walk(const forest *f, uint32_t at, const float *x)
 {
     while (f->nodes[at].child != at) {
         const us_tree_node *n = &f->nodes[at];
-        float v = x[n->feature];
-        at = n->child + (isnan(v) ? n->more : v < f->t[at]);
+        float v = x[n->key % FEATURES];
+        at = n->child + (isnan(v) ? n->key >= FEATURES : v < f->t[at]);
     }
     return at;
 }
 
 static void test_walks__arrive_where_single_steps_do(void)
 {
+    enum { KEYS = 2 * FEATURES + 1 };
+    static const uint32_t which[FEATURES] = {0, 1, 2, 3, 4};
     us_rng r = us_rng_new(4, "walks", 0);
     forest f;
     for (int round = 0; round < 20; round++) {
         float x[ROWS * FEATURES];
-        uint32_t keys[ROWS * FEATURES], leaves[ROWS];
+        uint32_t keys[ROWS * KEYS], at[US_MAX(ROWS, TREES)];
         make(&f, &r);
-        for (size_t i = 0; i < US_LEN(x); i++) {
-            x[i] = us_rng_below(&r, 4) == 0 ? odd[us_rng_below(&r, US_LEN(odd))]
-                                            : us_rng_f32(&r) * 2 - 1;
-            if (round % 2 && isnan(x[i])) x[i] = 0;
-        }
-        bool nan = us_forest_keys(US_LEN(x), x, keys);
+        for (size_t i = 0; i < US_LEN(x); i++)
+            x[i] = some_number(&r);
         for (size_t i = 0; i < ROWS; i++) {
-            us_forest_walk_trees(f.nodes, nan, TREES, f.roots, f.groups, keys + i * FEATURES,
-                                 leaves);
+            uint32_t *k = keys + i * KEYS;
+            us_forest_keys(FEATURES, which, x + i * FEATURES, k, k + FEATURES);
+            k[KEYS - 1] = US_FOREST_LAST;
+            memcpy(at, f.roots, sizeof f.roots);
+            us_forest_walk_trees(f.nodes, TREES, f.groups, k, at);
             for (size_t t = 0; t < TREES; t++)
-                CHECK_EQ_U64(leaves[t], walk(&f, f.roots[t], x + i * FEATURES));
+                CHECK_EQ_U64(at[t], walk(&f, f.roots[t], x + i * FEATURES));
         }
         for (size_t t = 0; t < TREES; t++) {
-            us_forest_walk_rows(f.nodes, nan, f.roots[t], f.depth[t], ROWS, keys, FEATURES,
-                                leaves);
             for (size_t i = 0; i < ROWS; i++)
-                CHECK_EQ_U64(leaves[i], walk(&f, f.roots[t], x + i * FEATURES));
+                at[i] = f.roots[t];
+            us_forest_walk_rows(f.nodes, f.depth[t], ROWS, keys, KEYS, at);
+            for (size_t i = 0; i < ROWS; i++)
+                CHECK_EQ_U64(at[i], walk(&f, f.roots[t], x + i * FEATURES));
         }
         free(f.nodes);
         free(f.t);
     }
 }
 
+/* --- tops and sums ----------------------------------------------------------------------------------- */
+
+static int rising(const void *a, const void *b)
+{
+    float x = *(const float *)a, y = *(const float *)b;
+    return (x > y) - (x < y);
+}
+
+/* Columns of n limits each, laid out as forest.h says; sorted are the limits alone. */
+typedef struct columns {
+    _Alignas(64) float limits[US_FOREST_COLUMNS][US_FOREST_STRIDE];
+    float sorted[US_FOREST_COLUMNS][US_FOREST_LIMITS];
+    size_t n[US_FOREST_COLUMNS];
+    uint32_t x[US_FOREST_COLUMNS];
+} columns;
+
+static void fill_columns(us_rng *r, columns *c)
+{
+    static const size_t sizes[] = {1, 15, 16, 17, 32, 33, 224, 239, US_FOREST_LIMITS};
+    for (size_t i = 0; i < US_FOREST_COLUMNS; i++) {
+        size_t n = c->n[i] = sizes[us_rng_below(r, US_LEN(sizes))];
+        for (size_t j = 0; j < n; j++)
+            c->sorted[i][j] =
+                us_rng_below(r, 50) == 0 ? odd[us_rng_below(r, 4)] : us_rng_f32(r) * 4 - 2;
+        qsort(c->sorted[i], n, sizeof(float), rising);
+        for (size_t j = 0; j < US_FOREST_STRIDE; j++)
+            c->limits[i][j] = INFINITY;
+        memcpy(c->limits[i] + 16, c->sorted[i], n * sizeof(float));
+        for (size_t b = 0; b < US_FOREST_HEADS; b++)
+            c->limits[i][b] = c->limits[i][16 + 16 * b + 15];
+        c->x[i] = (uint32_t)us_rng_below(r, FEATURES);
+    }
+}
+
+static void check_ranks(const level *l)
+{
+    static columns c;
+    us_rng r = us_rng_new(5, "ranks", 0);
+    for (int round = 0; round < 400; round++) {
+        float x[FEATURES];
+        uint8_t ranks[US_FOREST_COLUMNS];
+        if (round % 20 == 0) fill_columns(&r, &c);
+        us_tree_columns all = {c.limits[0], c.x, us_rng_below(&r, US_FOREST_COLUMNS + 1),
+                               US_FOREST_COLUMNS};
+        for (size_t i = 0; i < FEATURES; i++)
+            x[i] = some_number(&r) * 2;
+        if (round % 3 == 0) x[round % FEATURES] = c.sorted[0][us_rng_below(&r, c.n[0])];
+        l->k.forest->ranks(&all, x, ranks);
+        for (size_t i = 0; i < US_FOREST_COLUMNS; i++) {
+            float v = x[c.x[i]];
+            for (size_t j = 0; j < c.n[i]; j++) /* what a node asks for */
+                CHECK_EQ_I64(ranks[i] <= j, isnan(v) ? i >= all.n_high : v < c.sorted[i][j]);
+        }
+    }
+}
+
+static void check_tops(const level *l)
+{
+    static _Alignas(64) uint8_t nodes[63 * 3 * US_FOREST_WIDE];
+    us_rng r = us_rng_new(6, "tops", 0);
+    for (unsigned round = 0; round < 300; round++) {
+        uint8_t ranks[US_FOREST_COLUMNS];
+        uint32_t base[US_FOREST_WIDE], got[US_FOREST_WIDE + 1], want[US_FOREST_WIDE];
+        us_tree_tops t = {.levels = US_FOREST_LEAST +
+                                    round % (US_FOREST_LEVELS - US_FOREST_LEAST + 1),
+                          .even = us_rng_below(&r, 2) != 0,
+                          .nodes = nodes,
+                          .base = base};
+        for (size_t i = 0; i < US_FOREST_COLUMNS; i++)
+            ranks[i] = (uint8_t)us_rng_below(&r, 256);
+        for (size_t i = 0; i < US_FOREST_WIDE; i++)
+            base[i] = us_rng_u32(&r);
+        for (size_t i = 0; i < sizeof nodes; i++) {
+            static const uint64_t below[] = {US_FOREST_COLUMNS, 256, 32};
+            nodes[i] = (uint8_t)us_rng_below(&r, below[i / US_FOREST_WIDE % 3]);
+        }
+        got[US_FOREST_WIDE] = 0xA5A5;
+        l->k.forest->tops(&t, ranks, got);
+        us_forest__ref.tops(&t, ranks, want);
+        CHECK(got[US_FOREST_WIDE] == 0xA5A5);
+        for (size_t i = 0; i < US_FOREST_WIDE; i++)
+            CHECK_EQ_U64(got[i], want[i]);
+    }
+}
+
+/* A tree that is written down here. */
+static void test_tops__ends_are_counted_from_the_first_child(void)
+{
+    static _Alignas(64) uint8_t nodes[7 * 3 * US_FOREST_WIDE];
+    uint8_t ranks[US_FOREST_COLUMNS] = {7, 3};
+    uint32_t base[US_FOREST_WIDE] = {0}, at[US_FOREST_WIDE];
+    /* 7 > 6: the first; 3 <= 3: its second; 7 <= 7: its second. The first child of the first, a leaf, is one end */
+    static const uint8_t tree[7][3] = {{0, 6, 3}, {1, 3, 1}, {0, 9, 1}, {0},
+                                       {0, 7, 1}, {0},       {0}};
+    for (size_t i = 0; i < 7; i++)
+        for (size_t j = 0; j < 3; j++)
+            nodes[(i * 3 + j) * US_FOREST_WIDE + 5] = tree[i][j];
+    base[5] = 1000;
+    us_forest__ref.tops(&(us_tree_tops){3, false, nodes, base}, ranks, at);
+    CHECK_EQ_U64(at[5], 1002);
+    us_forest__ref.tops(&(us_tree_tops){3, true, nodes, base}, ranks, at);
+    CHECK_EQ_U64(at[5], 1003);
+}
+
+static void check_add(const level *l)
+{
+    static double values[40 * 9];
+    us_rng r = us_rng_new(7, "add", 0);
+    for (size_t i = 0; i < US_LEN(values); i++)
+        values[i] = us_rng_f64(&r) - 0.5;
+    for (size_t d = 1; d < 10; d++)
+        for (size_t n = 0; n <= US_FOREST_WIDE; n++) {
+            uint32_t leaves[US_FOREST_WIDE];
+            double got[US_FOREST_PARTS * 9], want[US_FOREST_PARTS * 9];
+            for (size_t i = 0; i < n; i++)
+                leaves[i] = (uint32_t)us_rng_below(&r, 40);
+            for (size_t i = 0; i < US_FOREST_PARTS * d; i++)
+                got[i] = want[i] = us_rng_f64(&r);
+            l->k.forest->add(n, leaves, values, d, got);
+            for (size_t i = 0; i < n; i++)
+                for (size_t o = 0; o < d; o++)
+                    want[i % US_FOREST_PARTS * d + o] += values[leaves[i] * d + o];
+            CHECK(memcmp(got, want, US_FOREST_PARTS * d * sizeof *got) == 0);
+        }
+}
+
+static void test_ranks__decide_as_comparisons_do(void)
+{
+    each_level(check_ranks);
+}
+static void test_tops__of_all_levels_are_those_of_the_reference(void)
+{
+    each_level(check_tops);
+}
+static void test_add__keeps_the_order_of_each_part(void)
+{
+    each_level(check_add);
+}
+
 static const us_test_case cases[] = {
     US_CASE(test_keys__are_in_the_order_of_numbers),
     US_CASE(test_walks__arrive_where_single_steps_do),
+    US_CASE(test_ranks__decide_as_comparisons_do),
+    US_CASE(test_tops__ends_are_counted_from_the_first_child),
+    US_CASE(test_tops__of_all_levels_are_those_of_the_reference),
+    US_CASE(test_add__keeps_the_order_of_each_part),
 };
 int main(int argc, char **argv)
 {

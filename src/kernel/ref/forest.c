@@ -1,0 +1,44 @@
+/* kernel/ref/forest.c - the definition of the tops and sums of kernel/forest.h. */
+#include <math.h>
+
+#include "kernel/variants.h"
+
+static void ranks(const us_tree_columns *c, const float *x, uint8_t *out)
+{
+    for (size_t i = 0; i < c->n; i++) {
+        const float *limits = c->limits + i * US_FOREST_STRIDE + 16;
+        float v = x[c->x[i]];
+        size_t n = 0;
+        if (isnan(v)) v = i < c->n_high ? INFINITY : -INFINITY;
+        while (n < US_FOREST_LIMITS && limits[n] <= v)
+            n++;
+        out[i] = (uint8_t)n;
+    }
+}
+
+static void tops(const us_tree_tops *top, const uint8_t *rank, uint32_t *at)
+{
+    for (size_t t = 0; t < US_FOREST_WIDE; t++) {
+        size_t i = 0, end = 0;
+        for (unsigned l = top->levels; l-- > 0;) {
+            const uint8_t *column = top->nodes + 3 * US_FOREST_WIDE * i + t;
+            bool second = rank[*column] <= column[US_FOREST_WIDE];
+            if (second) end += top->even ? (size_t)1 << l : column[2 * US_FOREST_WIDE];
+            i = 2 * i + 1 + second;
+        }
+        at[t] = top->base[t] + (uint32_t)end;
+    }
+}
+
+#include "kernel/simd/forest_add.inc"
+
+static void add(size_t n, const uint32_t *leaves, const double *values, size_t d, double *parts)
+{
+    if (d == 1)
+        add_column(n, leaves, values, 1, parts);
+    else
+        for (size_t o = 0; o < d; o++)
+            add_column(n, leaves, values + o, d, parts + o);
+}
+
+const us_forest_kernels us_forest__ref = {"us_forest__ref", false, ranks, tops, add};
