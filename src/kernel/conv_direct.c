@@ -355,6 +355,7 @@ typedef struct job {
 
 /* Pixels of a phase: [p0, p1) of its part are inside of the image, the first of them at column x. */
 typedef struct phase {
+    bool met; /* some tap is in it; others are left as they are */
     size_t p0, p1, x;
 } phase;
 
@@ -366,7 +367,26 @@ static phase phase_of(const us_conv *cv, size_t f)
     ptrdiff_t p1 = first < w ? (w - first + sw - 1) / sw : 0;
     phase p = {.p0 = US_MIN((size_t)p0, cv->part), .x = (size_t)(p0 * sw + first)};
     p.p1 = US_MAX(US_MIN((size_t)p1, cv->part), p.p0);
+    for (size_t k = 0; k < s->kw && !p.met; k++)
+        p.met = k * s->dw % s->sw == f;
     return p;
+}
+
+enum { PHASES = 4 };
+/* What all rows have in common: the first phases, worked out once. */
+typedef struct row_plan {
+    phase p[PHASES];
+    bool both; /* plain, stride 2, both phases met */
+} row_plan;
+
+static row_plan plan_of(const us_conv *cv)
+{
+    row_plan r = {.both = cv->s.sw == 2 && cv->step == 1};
+    for (size_t f = 0; f < US_MIN(cv->s.sw, (size_t)PHASES); f++) {
+        r.p[f] = phase_of(cv, f);
+        r.both = r.both && r.p[f].met;
+    }
+    return r;
 }
 
 /* Every sw-th pixel of a row. */
@@ -384,7 +404,7 @@ static void pick(const us_conv *cv, size_t n, const float *x, float *to)
 }
 
 /* Both phases of a plain row at stride 2: as far as they go side by side, each number is read once. */
-static void pick_both(const us_conv *cv, const phase *p, const float *x, float *const to[2])
+static void pick_both(const us_conv *cv, const phase *p, const float *x, float *const to[])
 {
     const size_t e = p[0].x < p[1].x ? 0 : 1, o = 1 - e; /* which has the column further left */
     const size_t n_e = p[e].p1 - p[e].p0, n_o = p[o].p1 - p[o].p0;
@@ -394,27 +414,22 @@ static void pick_both(const us_conv *cv, const phase *p, const float *x, float *
     pick(cv, n_o - n, x + p[o].x + 2 * n, to[o] + n);
 }
 
-/* One input row: columns sorted by phase, those outside of the image zero. Phases that no tap is in are left as they are. */
-static void pack_row(const us_conv *cv, const float *x, float *to)
+/* One input row: columns sorted by phase, those outside of the image zero. */
+static void pack_row(const us_conv *cv, const row_plan *r, const float *x, float *to)
 {
-    const us_conv_dims *s = &cv->s;
     const size_t step = cv->step;
-    phase p[2];
-    float *inside[2];
-    const bool both = s->sw == 2 && step == 1 && s->kw > 1 && s->dw % 2 == 1;
-    for (size_t f = 0; f < s->sw; f++, to += cv->part * step) {
-        bool met = false;
-        for (size_t k = 0; k < s->kw && !met; k++)
-            met = k * s->dw % s->sw == f;
-        if (!met) continue;
-        phase *now = &p[both ? f : 0];
-        *now = phase_of(cv, f);
-        memset(to, 0, now->p0 * step * sizeof *to);
-        memset(to + now->p1 * step, 0, (cv->part - now->p1) * step * sizeof *to);
-        inside[both ? f : 0] = to + now->p0 * step;
-        if (!both) pick(cv, now->p1 - now->p0, x + now->x * step, inside[0]);
+    float *inside[PHASES] = {to};
+    for (size_t f = 0; f < cv->s.sw; f++, to += cv->part * step) {
+        const phase p = f < PHASES ? r->p[f] : phase_of(cv, f);
+        if (!p.met) continue;
+        memset(to, 0, p.p0 * step * sizeof *to);
+        memset(to + p.p1 * step, 0, (cv->part - p.p1) * step * sizeof *to);
+        if (r->both)
+            inside[f] = to + p.p0;
+        else
+            pick(cv, p.p1 - p.p0, x + p.x * step, to + p.p0 * step);
     }
-    if (both) pick_both(cv, p, x, inside);
+    if (r->both) pick_both(cv, r->p, x, inside);
 }
 
 /* Some output row has a tap on input row r. */
@@ -432,11 +447,12 @@ static void pack_planes(void *arg, size_t i0, size_t i1)
     const job *j = arg;
     const us_conv *cv = j->cv;
     size_t row = cv->s.w * cv->step;
+    const row_plan plan = plan_of(cv);
     for (size_t i = i0; i < i1; i++) {
         const float *x = j->x + (i * cv->s.h + j->in0) * row;
         float *to = (float *)j->a->scratch + i * cv->plane;
         for (size_t r = j->in0; r < j->in1; r++, x += row, to += cv->pitch)
-            if (row_is_met(&cv->s, r)) pack_row(cv, x, to);
+            if (row_is_met(&cv->s, r)) pack_row(cv, &plan, x, to);
     }
 }
 
