@@ -208,13 +208,14 @@ static bool narrow_fits(const us_conv_kernels *f, const us_conv_dims *s)
     return f->narrow && s->groups == 1 && !s->plain && s->m <= US_CONV_NARROW_M;
 }
 
-/* Products, and for each output what adding up its lanes takes; in the cycles of `cost`. */
+/* Products, and for each output what adding up its lanes takes, in the cycles of `cost`; less what a blocked output of mostly padding
+ * costs those who read it. */
 static double narrow_cost(const us_conv_kernels *f, const us_conv_dims *s, size_t q)
 {
     double pixels = s->ow ? (double)s->oh * (double)s->ow : 4 * US_CONV_MAX_P;
     (void)q;
     return pixels * (double)s->m *
-           ((double)(us_conv_blocks(s->c, f->block) * s->kh * s->kw) * 0.75 + 10);
+           ((double)(us_conv_blocks(s->c, f->block) * s->kh * s->kw) * 0.75 + 6);
 }
 
 static size_t narrow_floats(const us_conv_kernels *f, const us_conv_dims *s)

@@ -105,6 +105,24 @@ static us_err operand(us_blocker *b, way how, us_vid v, const us_blocked *lead, 
     return US_OK;
 }
 
+/* Functions that cost more than passing over the value once more. */
+static const char *const dear[] = {"Celu", "Elu",     "Erf",  "Exp",      "Gelu", "Log",
+                                   "Mish", "Sigmoid", "Selu", "Softplus", "Tanh"};
+
+/* Of few channels, and nobody goes on in blocks: on the value as it was, the function is not computed for lanes of padding. Behind a
+ * convolution it would go along (fuse-conv-act), so there it takes more padding. */
+static bool better_plain(const us_blocker *b, const us_node *n, const us_blocked *x)
+{
+    bool costs = false;
+    for (size_t i = 0; i < US_LEN(dear); i++)
+        costs = costs || us_sv_is(n->op_type, dear[i]);
+    us_nid def = b->g->vals.at[x->v].def;
+    bool conv = def != US_NIL && us_is_op(&b->g->nodes.at[def], "usta", "Conv");
+    int64_t lanes = (x->channels + b->size - 1) / b->size * b->size;
+    return costs && n->n_in == 1 && !b->wanted[n->out[0]] &&
+           lanes >= (conv ? 4 : 2) * x->channels;
+}
+
 static us_err elementwise(us_blocker *b, const us_node *n)
 {
     us_vid in[MAX_OPERANDS], y;
@@ -119,6 +137,7 @@ static us_err elementwise(us_blocker *b, const us_node *n)
         lead_type = us_block_type(b, n->in[k]);
     }
     if (lead.v == US_NIL || !lead_type || out->rank != lead.rank) return US_OK;
+    if (better_plain(b, n, &lead)) return US_OK;
     for (uint32_t k = 0; k < n->n_in; k++) {
         how[k] = n->in[k] == US_NIL ? KEEP : way_of(b, n, n->in[k], &lead, lead_type);
         if (how[k] == NO) return US_OK;
