@@ -31,9 +31,9 @@
 
 #ifdef US_TEST_IMAGES
 #    include "image/image.h"
-#    define CODECS &us_image_codecs
+static const us_image_codec *const codecs = &us_image_codecs;
 #else /* a build of the engine alone */
-#    define CODECS NULL
+static const us_image_codec *const codecs = NULL;
 #endif
 
 enum { MAX_VALUES = 64, MAX_SUBSETS = 16, MAX_OPERATORS = 1024 };
@@ -211,7 +211,7 @@ static us_err run_sets(us_ctx *c, us_arena *a, us_plan *p, const char *dir, cons
 {
     us_session *s;
     char path[4096];
-    us_session_opts opts = {.images = CODECS};
+    us_session_opts opts = {.images = codecs};
     US_TRY(us_session_new(c, p, &opts, &s));
     us_err e = US_OK;
     if (!us_path_is_dir(dir)) e = run_light(c, a, p, s, dir);
@@ -414,7 +414,7 @@ static void one_case(const char *parent, const char *model, const char *dir, con
     verdict v = run_case(model, dir, name, NULL, t, t->expanded ? &sum : NULL, why, sizeof why);
     if (v == FAIL && (fix = mistake_of(name)) != NULL)
         v = run_case(model, dir, name, fix, t, t->expanded ? &sum : NULL, why, sizeof why);
-    if (v == FAIL && !CODECS && strstr(name, "image_decoder")) v = UNSUPPORTED;
+    if (v == FAIL && !codecs && strstr(name, "image_decoder")) v = UNSUPPORTED;
     t->sum.n_expanded += sum.n_expanded;
     t->sum.n_refused += sum.n_refused;
     if (v == FAIL && is_corrected_later(dir, name)) {
