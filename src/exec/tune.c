@@ -270,6 +270,8 @@ us_err us_plan_tune(us_ctx *c, us_plan *p, const us_value *in, const us_tune_opt
     *info = (us_tune_info){0};
     if (p->source)
         return us_fail(c, US_UNSUPP, "a plan that gives back its weights is not tuned");
+    for (size_t i = 0; i < p->choices.n; i++)
+        if (p->choices.at[i].ns) return us_fail(c, US_UNSUPP, "a plan that was tuned already");
     if (p->choices.n == 0) {
         *out = p;
         return US_OK;

@@ -32,7 +32,7 @@ typedef struct us_tune_info {
 } us_tune_info;
 
 /* On success p belongs to *out, which may be p. in: the inputs of all runs, in the plan's order. Several plans' packed weights are
- * in memory while it works. US_UNSUPP: a plan of us_plan_opts.source. */
+ * in memory while it works. US_UNSUPP: a plan of us_plan_opts.source, or tuned before. */
 us_err us_plan_tune(us_ctx *c, us_plan *p, const us_value *in, const us_tune_opts *o,
                     us_plan **out, us_tune_info *info) US_MUST;
 

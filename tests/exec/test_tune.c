@@ -201,6 +201,7 @@ static void test_tune__times_every_candidate(void)
     CHECK_EQ_U64(info.n_other, n_other);
     run(&f, p, got);
     close_to(got, want);
+    CHECK_ERR(us_plan_tune(&f.c, p, in, &o, &p, &info), US_UNSUPP);
     fixture_end(&f);
 }
 
