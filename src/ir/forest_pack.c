@@ -211,7 +211,7 @@ static double cost_of(const packer *p, unsigned levels)
 {
     size_t n = p->raw->n_roots, columns = count_columns(p, levels);
     double deep = 0, chunks = ceil((double)n / US_FOREST_WIDE);
-    if (columns > US_FOREST_COLUMNS) return INFINITY;
+    if (columns > US_FOREST_COLUMNS) return HUGE_VAL;
     for (size_t i = 0; i < n; i++)
         if (p->depth[i] > levels)
             deep += COST_WALK + COST_STEP * US_MIN((double)(p->depth[i] - levels), STEPS);
@@ -222,7 +222,7 @@ static double cost_of(const packer *p, unsigned levels)
 
 static unsigned best_levels(const packer *p)
 {
-    double least = INFINITY;
+    double least = HUGE_VAL;
     unsigned best = 0;
     if (!p->f->kernels->tops_pay) return 0;
     for (unsigned l = 0; l <= US_FOREST_LEVELS; l = l ? l + 1 : US_FOREST_LEAST) {

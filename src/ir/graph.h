@@ -161,7 +161,7 @@ struct us_model {
     US_VEC(us_file *) externals; /* external data files likewise */
     US_VEC(us_copy) copies;      /* of large weights that lay badly in their file */
     us_arena *heavy;             /* for them alone, made with the first; or NULL */
-    bool defers;                 /* who runs the passes asks for what is `later` before reading it */
+    bool defers; /* who runs the passes asks for what is `later` before reading it */
     US_VEC(us_later) later;
 };
 

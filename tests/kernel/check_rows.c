@@ -158,7 +158,7 @@ static void check_scores_of(const level *l, us_rng *r, size_t rows, size_t n, un
             sum += w[j];
         }
         want[i * ld] = n ? want[i * ld] : 0;
-        if (lo >= hi) sum = INFINITY;
+        if (lo >= hi) sum = HUGE_VAL;
         a.inverse[i] = (float)(1 / sum); /* compared below */
     }
     float *made = guarded(rows);
