@@ -58,7 +58,7 @@ static inline void store_some(float *p, some_lanes m, float32x4_t v)
 #define TILES(X) \
     X(1, 1) X(1, 2) X(1, 3) X(1, 4) X(1, 5) X(1, 6) X(1, 7) X(1, 8) X(1, 9) X(1, 10) X(1, 11) X(1, 12) X(1, 13) X(1, 14) \
     X(2, 1) X(2, 2) X(2, 3) X(2, 4) X(2, 5) X(2, 6) X(2, 7) X(2, 8) X(2, 9) X(2, 10) \
-    X(3, 1) X(3, 2) X(3, 3) X(3, 4) X(3, 5) X(3, 6) X(3, 7) \
+    X(3, 1) X(3, 2) X(3, 3) X(3, 4) X(3, 5) X(3, 6) \
     X(4, 1) X(4, 2) X(4, 3) X(4, 4) X(4, 5)
 /* clang-format on */
 
@@ -108,7 +108,7 @@ static void block_out(size_t lanes, size_t pixels, const float *x, float *y)
 
 const us_conv_kernels us_conv__neon = {.name = "neon",
                                        .block = LANES,
-                                       .max_p = {0, 14, 10, 7, 5},
+                                       .max_p = {0, 14, 10, 6, 5},
                                        .tile = tile,
                                        .narrow = narrow,
                                        .dw = dw,
