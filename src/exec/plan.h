@@ -174,6 +174,9 @@ typedef struct us_binding {
     const us_value **outs; /* per output of the plan: where it is found after a run */
     us_value **ins;        /* per input of the plan: where it is put */
     bool entered;          /* ins hold dense tensors: those of the last run, data apart */
+    uint64_t serial;       /* among the session's, from 1 */
+    bool *
+        kept; /* per output of the plan: no tensor, and made by a call, in memory of the binding */
 } us_binding;
 
 struct us_session {
@@ -183,7 +186,8 @@ struct us_session {
     us_binding *bindings[US_SESSION_BINDINGS]; /* n_bindings */
     size_t n_bindings, binding_bytes;
     us_binding *now;
-    uint64_t n_runs;
+    bool called; /* the last run was by calls */
+    uint64_t n_runs, n_made;
     us_block block; /* planned values of the binding in use */
     us_dynmem dyn;
     us_arena *dynamic; /* strings, sequences */

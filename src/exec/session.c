@@ -280,7 +280,9 @@ us_err us_session_call(us_ctx *c, us_session *s, const us_value *in)
     b->used_at = ++s->n_runs;
     s->n_steps_left = s->opts.max_steps;
     s->work_left = s->opts.max_work;
-    us_err e = us_frame_run(c, b->main, s->opts.plain || s->opts.watch || !dense);
+    bool plain = s->opts.plain || s->opts.watch || !dense;
+    us_err e = us_frame_run(c, b->main, plain);
+    s->called = !plain && !b->main->plain;
     us_err grown = grow_scratch(c, s);
     if (e == US_OK) e = grown;
     if (e != US_OK) us_frame_release(b->main);
@@ -290,6 +292,11 @@ us_err us_session_call(us_ctx *c, us_session *s, const us_value *in)
 const us_value *us_session_output(const us_session *s, size_t i)
 {
     return s->now->outs[i];
+}
+
+uint64_t us_session_output_kept(const us_session *s, size_t i)
+{
+    return s->called && s->now->kept[i] ? s->now->serial : 0;
 }
 
 us_err us_session_run(us_ctx *c, us_session *s, const us_value *in, us_value *out)

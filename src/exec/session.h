@@ -93,6 +93,9 @@ us_err us_session_run_into(us_ctx *c, us_session *s, const us_value *in,
  * is no tensor may be those of an input. */
 us_err us_session_call(us_ctx *c, us_session *s, const us_value *in) US_MUST;
 const us_value *us_session_output(const us_session *s, size_t i);
+/* Of output i, a sequence or a map: a number that is told again only for items that are the same in all but the contents of their
+ * elements, where they lie at the same address; the run after the next may write those. 0: made anew in the last run. */
+uint64_t us_session_output_kept(const us_session *s, size_t i);
 
 /* Memory of a variable (training), shared by all sessions of the plan. v: id before passes. */
 us_err us_plan_variable(us_ctx *c, us_plan *p, us_vid v, us_tensor *out) US_MUST;
