@@ -55,6 +55,7 @@ struct usta_session {
     us_value *in;    /* of the last call: what is as it was is not checked again */
     usta_value *out; /* room for a call */
     us_tensor *into;
+    bool same;             /* the engine's last call was with inputs like in */
     us_image_codec images; /* calls decode_image; ud is the session */
     usta_decode_image_fn *decode_image;
     void *decode_image_user;

@@ -205,11 +205,13 @@ static us_arena *next_arena(usta_session *s)
     return s->values[s->now];
 }
 
+/* s->same: the engine was called with inputs like s->in, and not with others since. */
 static us_err take_tensors(usta_session *s, const usta_tensor *in, size_t n_in)
 {
     for (size_t i = 0; i < n_in; i++) {
         us_tensor t;
         if (us_capi_like_tensor(&s->in[i], &in[i])) continue;
+        s->same = false;
         US_TRY(us_capi_tensor(&s->c, &in[i], "input", i, true, &t));
         s->in[i] = us_value_of(&t);
     }
@@ -223,12 +225,20 @@ static us_err take_values(usta_session *s, const usta_value *in, size_t n_in)
     for (size_t i = 0; i < n_in && like; i++)
         like = us_capi_like(&s->in[i], &in[i]);
     if (like) return US_OK;
+    s->same = false;
     for (size_t i = 0; i < n_in; i++)
         s->in[i].kind = US_KIND_NONE;
     us_arena_reset(s->taken, s->taken_start);
     for (size_t i = 0; i < n_in; i++)
         US_TRY(us_capi_value_in(&s->c, s->taken, &in[i], i, &s->in[i]));
     return US_OK;
+}
+
+static us_err call(usta_session *s)
+{
+    if (s->same) return us_session_again(&s->c, s->s, s->in);
+    s->same = true;
+    return us_session_call(&s->c, s->s, s->in);
 }
 
 /* A view that is no dense tensor becomes one. */
@@ -249,22 +259,22 @@ static us_sv output_name(const usta_session *s, size_t i)
 static us_err session_run(usta_session *s, const usta_tensor *in, size_t n_in, usta_tensor *out,
                           size_t n_out)
 {
+    us_arena *a = NULL;
     US_TRY(check_counts(s, in != NULL, n_in, out != NULL, n_out));
     US_TRY(take_tensors(s, in, n_in));
-    US_TRY(us_session_call(&s->c, s->s, s->in));
-    us_arena *a = NULL;
+    US_TRY(call(s));
+    const us_value *const *got = us_session_outputs(s->s);
     for (size_t i = 0; i < n_out; i++)
-        if (us_session_output(s->s, i)->kind != US_KIND_TENSOR)
+        if (got[i]->kind != US_KIND_TENSOR)
             return us_fail(&s->c, US_UNSUPP,
                            "output '" US_SV_FMT
                            "' is not a tensor: usta_session_run_values gives it",
                            US_SV_ARG(output_name(s, i)));
     for (size_t i = 0; i < n_out; i++) {
-        const us_tensor *t = &us_session_output(s->s, i)->t;
-        if (us_tensor_contiguous(t))
-            us_capi_public(t, &out[i]);
+        if (us_tensor_contiguous(&got[i]->t))
+            us_capi_public(&got[i]->t, &out[i]);
         else
-            US_TRY(give_dense(s, t, &a, &out[i]));
+            US_TRY(give_dense(s, &got[i]->t, &a, &out[i]));
     }
     return US_OK;
 }
@@ -292,9 +302,9 @@ usta_err usta_session_run_into(usta_session *s, const usta_tensor *in, size_t n_
 }
 
 /* What stays is not made into a view again. */
-static us_err give_kept(usta_session *s, size_t i, uint64_t number, usta_value *out)
+static us_err give_kept(usta_session *s, size_t i, const us_value *v, uint64_t number,
+                        usta_value *out)
 {
-    const us_value *v = us_session_output(s->s, i);
     us_kept *k = &s->kept[2 * i];
     if (k[1].number == number && k[1].items == v->items) k++;
     if (k->number != number || k->items != v->items) {
@@ -310,9 +320,9 @@ static us_err give_kept(usta_session *s, size_t i, uint64_t number, usta_value *
 
 static us_err give_value(usta_session *s, size_t i, us_arena **a, usta_value *out)
 {
-    const us_value *v = us_session_output(s->s, i);
-    uint64_t number = us_session_output_kept(s->s, i);
-    if (number) return give_kept(s, i, number, out);
+    const us_value *v = us_session_outputs(s->s)[i];
+    uint64_t number = v->kind == US_KIND_TENSOR ? 0 : us_session_output_kept(s->s, i);
+    if (number) return give_kept(s, i, v, number, out);
     if (v->kind == US_KIND_TENSOR && us_tensor_contiguous(&v->t)) {
         *out = (usta_value){.kind = USTA_KIND_TENSOR};
         us_capi_public(&v->t, &out->tensor);
@@ -328,7 +338,7 @@ static us_err session_run_values(usta_session *s, const usta_value *in, size_t n
     us_arena *a = NULL;
     US_TRY(check_counts(s, in != NULL, n_in, out != NULL, n_out));
     US_TRY(take_values(s, in, n_in));
-    US_TRY(us_session_call(&s->c, s->s, s->in));
+    US_TRY(call(s));
     if (us_arena_used(s->kept_items) > KEPT_BYTES) {
         us_arena_reset(s->kept_items, s->kept_start);
         memset(s->kept, 0, 2 * n_out * sizeof *s->kept);

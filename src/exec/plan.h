@@ -186,7 +186,9 @@ struct us_session {
     us_binding *bindings[US_SESSION_BINDINGS]; /* n_bindings */
     size_t n_bindings, binding_bytes;
     us_binding *now;
-    bool called; /* the last run was by calls */
+    bool called; /* the last run was by calls, */
+    bool
+        steady; /* and left nothing to be given back: one like it may follow by us_frame_again */
     uint64_t n_runs, n_made;
     us_block block; /* planned values of the binding in use */
     us_dynmem dyn;
@@ -260,8 +262,12 @@ bool us_binding_takes(const us_binding *b, const us_plan *p, const us_value *in)
 /* run.c */
 us_err us_frame_run(us_ctx *c, us_frame *f,
                     bool plain) US_MUST; /* plain: steps as they come, whatever is bound */
-us_call_fn us_run_step, us_run_frees;    /* entries of a list */
-void us_frame_release(us_frame *f);      /* every block it owns, sub-frames too */
+/* The same walk of calls again: f has nothing but calls, and ran before in this very place. */
+us_err us_frame_again(us_ctx *c, us_frame *f) US_MUST;
+bool us_frame_is_steady(
+    const us_frame *f); /* what has run leaves nothing behind and can be walked so */
+us_call_fn us_run_step, us_run_frees; /* entries of a list */
+void us_frame_release(us_frame *f);   /* every block it owns, sub-frames too */
 void us_frame_env_init(us_frame *f);
 
 #endif
