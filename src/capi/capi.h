@@ -52,15 +52,21 @@ struct usta_session {
     usta_model *m;
     us_session *s;
     size_t n_in, n_out;
-    us_value *in;  /* of the last call: what is as it was is not checked again */
-    us_value *out; /* room for a call */
+    us_value *in;    /* of the last call: what is as it was is not checked again */
+    usta_value *out; /* room for a call */
     us_tensor *into;
+    bool same;             /* the engine's last call was with inputs like in */
     us_image_codec images; /* calls decode_image; ud is the session */
     usta_decode_image_fn *decode_image;
     void *decode_image_user;
     usta_cancelled_fn *env_cancelled;
     void *env_cancelled_user;
     _Atomic(int) stop; /* set by usta_session_cancel */
+    us_arena *taken;   /* items of inputs that are no tensors: of the last call */
+    us_mark taken_start;
+    struct us_kept *kept; /* two per output */
+    us_arena *kept_items;
+    us_mark kept_start;
     us_arena *values
         [2]; /* items of outputs: of the last run and of the one before, which may be the inputs of this */
     us_mark start[2];
@@ -93,6 +99,18 @@ us_err us_capi_infer_types(us_ctx *c, usta_model *m, const us_model *inferred) U
 us_err us_capi_value_in(us_ctx *c, us_arena *a, const usta_value *v, size_t i,
                         us_value *out) US_MUST;
 us_err us_capi_value_out(us_ctx *c, us_arena *a, const us_value *v, usta_value *out) US_MUST;
+/* The same without a copy: tensors are dense and stay where they are. */
+us_err us_capi_value_view(us_ctx *c, us_arena *a, const us_value *v, usta_value *out) US_MUST;
+/* Whether *v is like the value that have was made of, but for the places of its data, which have takes over; have is of no use when not. */
+bool us_capi_like(us_value *have, const usta_value *v);
+bool us_capi_like_tensor(us_value *have, const usta_tensor *t);
+
+/* A view of an output that stays (us_session_output_kept). */
+typedef struct us_kept {
+    uint64_t number;
+    const us_value *items;
+    usta_value value;
+} us_kept;
 
 /* profile.c: makes the rows of a session that profiles. */
 us_err us_capi_profile(us_ctx *c, usta_session *s) US_MUST;

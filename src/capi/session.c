@@ -2,12 +2,16 @@
 #include "capi/capi.h"
 
 #include <stdatomic.h>
+#include <string.h>
 
 #include "base/clock.h"
 
 _Static_assert(USTA_PIXELS_RGB == (int)US_PIXELS_RGB && USTA_PIXELS_BGR == (int)US_PIXELS_BGR &&
                    USTA_PIXELS_GRAY == (int)US_PIXELS_GRAY,
                "the same numbers");
+
+#define KEPT_BYTES                                                                             \
+    ((size_t)1 << 18) /* of views of outputs that stay, before they are made anew */
 
 void usta_session_defaults(usta_session_settings *s)
 {
@@ -81,9 +85,14 @@ static us_err make_room(us_ctx *c, usta_session *ses)
     ses->n_in = usta_model_n_inputs(m);
     ses->n_out = usta_model_n_outputs(m);
     ses->in = us_new_n(a, us_value, ses->n_in);
-    ses->out = us_new_n(a, us_value, ses->n_out);
+    ses->out = us_new_n(a, usta_value, ses->n_out);
+    ses->kept = us_new_n(a, us_kept, 2 * ses->n_out);
     ses->into = us_new_n(a, us_tensor, ses->n_out);
-    if (!ses->in || !ses->out || !ses->into) return us_arena_fail(c, a);
+    if (!ses->in || !ses->out || !ses->kept || !ses->into) return us_arena_fail(c, a);
+    US_TRY(us_arena_new(c, "values of the C API", US_SESSION_DYNAMIC_CAP, &ses->taken));
+    US_TRY(us_arena_new(c, "values of the C API", US_SESSION_DYNAMIC_CAP, &ses->kept_items));
+    ses->taken_start = us_arena_mark(ses->taken);
+    ses->kept_start = us_arena_mark(ses->kept_items);
     for (int i = 0; i < 2; i++) {
         US_TRY(us_arena_new(c, "values of the C API", US_SESSION_DYNAMIC_CAP, &ses->values[i]));
         ses->start[i] = us_arena_mark(ses->values[i]);
@@ -159,6 +168,8 @@ void usta_session_free(usta_session *s)
     us_session_free(s->s);
     us_arena_free(s->values[0]);
     us_arena_free(s->values[1]);
+    us_arena_free(s->taken);
+    us_arena_free(s->kept_items);
     us_arena_free(s->arena);
 }
 
@@ -194,29 +205,40 @@ static us_arena *next_arena(usta_session *s)
     return s->values[s->now];
 }
 
-/* Whether a tensor is like one that was found right, but for the place of its data. Strings are looked at each time. */
-static bool is_like(const us_value *v, const usta_tensor *t)
-{
-    if (v->kind != US_KIND_TENSOR || t->type != (usta_type)v->t.dtype || t->rank != v->t.rank ||
-        t->type == USTA_TYPE_STRING || !t->data)
-        return false;
-    for (int32_t d = 0; d < v->t.rank; d++)
-        if (t->dims[d] != v->t.dims[d]) return false;
-    return true;
-}
-
+/* s->same: the engine was called with inputs like s->in, and not with others since. */
 static us_err take_tensors(usta_session *s, const usta_tensor *in, size_t n_in)
 {
     for (size_t i = 0; i < n_in; i++) {
-        if (is_like(&s->in[i], &in[i])) {
-            s->in[i].t.data = in[i].data;
-            continue;
-        }
         us_tensor t;
+        if (us_capi_like_tensor(&s->in[i], &in[i])) continue;
+        s->same = false;
         US_TRY(us_capi_tensor(&s->c, &in[i], "input", i, true, &t));
         s->in[i] = us_value_of(&t);
     }
     return US_OK;
+}
+
+/* All of them anew when one is not like that of the last call. */
+static us_err take_values(usta_session *s, const usta_value *in, size_t n_in)
+{
+    bool like = true;
+    for (size_t i = 0; i < n_in && like; i++)
+        like = us_capi_like(&s->in[i], &in[i]);
+    if (like) return US_OK;
+    s->same = false;
+    for (size_t i = 0; i < n_in; i++)
+        s->in[i].kind = US_KIND_NONE;
+    us_arena_reset(s->taken, s->taken_start);
+    for (size_t i = 0; i < n_in; i++)
+        US_TRY(us_capi_value_in(&s->c, s->taken, &in[i], i, &s->in[i]));
+    return US_OK;
+}
+
+static us_err call(usta_session *s)
+{
+    if (s->same) return us_session_again(&s->c, s->s, s->in);
+    s->same = true;
+    return us_session_call(&s->c, s->s, s->in);
 }
 
 /* A view that is no dense tensor becomes one. */
@@ -237,22 +259,22 @@ static us_sv output_name(const usta_session *s, size_t i)
 static us_err session_run(usta_session *s, const usta_tensor *in, size_t n_in, usta_tensor *out,
                           size_t n_out)
 {
+    us_arena *a = NULL;
     US_TRY(check_counts(s, in != NULL, n_in, out != NULL, n_out));
     US_TRY(take_tensors(s, in, n_in));
-    US_TRY(us_session_call(&s->c, s->s, s->in));
-    us_arena *a = NULL;
+    US_TRY(call(s));
+    const us_value *const *got = us_session_outputs(s->s);
     for (size_t i = 0; i < n_out; i++)
-        if (us_session_output(s->s, i)->kind != US_KIND_TENSOR)
+        if (got[i]->kind != US_KIND_TENSOR)
             return us_fail(&s->c, US_UNSUPP,
                            "output '" US_SV_FMT
                            "' is not a tensor: usta_session_run_values gives it",
                            US_SV_ARG(output_name(s, i)));
     for (size_t i = 0; i < n_out; i++) {
-        const us_tensor *t = &us_session_output(s->s, i)->t;
-        if (us_tensor_contiguous(t))
-            us_capi_public(t, &out[i]);
+        if (us_tensor_contiguous(&got[i]->t))
+            us_capi_public(&got[i]->t, &out[i]);
         else
-            US_TRY(give_dense(s, t, &a, &out[i]));
+            US_TRY(give_dense(s, &got[i]->t, &a, &out[i]));
     }
     return US_OK;
 }
@@ -279,19 +301,51 @@ usta_err usta_session_run_into(usta_session *s, const usta_tensor *in, size_t n_
     return s ? (usta_err)session_run_into(s, in, n_in, out, n_out) : USTA_ARG;
 }
 
+/* What stays is not made into a view again. */
+static us_err give_kept(usta_session *s, size_t i, const us_value *v, uint64_t number,
+                        usta_value *out)
+{
+    us_kept *k = &s->kept[2 * i];
+    if (k[1].number == number && k[1].items == v->items) k++;
+    if (k->number != number || k->items != v->items) {
+        if (k->number) k[1] = k[0]; /* the run after the next has it again */
+        k->number = 0;
+        US_TRY(us_capi_value_view(&s->c, s->kept_items, v, &k->value));
+        k->number = number;
+        k->items = v->items;
+    }
+    *out = k->value;
+    return US_OK;
+}
+
+static us_err give_value(usta_session *s, size_t i, us_arena **a, usta_value *out)
+{
+    const us_value *v = us_session_outputs(s->s)[i];
+    uint64_t number = v->kind == US_KIND_TENSOR ? 0 : us_session_output_kept(s->s, i);
+    if (number) return give_kept(s, i, v, number, out);
+    if (v->kind == US_KIND_TENSOR && us_tensor_contiguous(&v->t)) {
+        *out = (usta_value){.kind = USTA_KIND_TENSOR};
+        us_capi_public(&v->t, &out->tensor);
+        return US_OK;
+    }
+    if (!*a) *a = next_arena(s);
+    return us_capi_value_out(&s->c, *a, v, out);
+}
+
 static us_err session_run_values(usta_session *s, const usta_value *in, size_t n_in,
                                  usta_value *out, size_t n_out)
 {
+    us_arena *a = NULL;
     US_TRY(check_counts(s, in != NULL, n_in, out != NULL, n_out));
-    us_arena *a = next_arena(s);
-    usta_value *made = us_new_n(a, usta_value, n_out);
-    if (!made) return us_arena_fail(&s->c, a);
-    for (size_t i = 0; i < n_in; i++)
-        US_TRY(us_capi_value_in(&s->c, a, &in[i], i, &s->in[i]));
-    US_TRY(us_session_run(&s->c, s->s, s->in, s->out));
+    US_TRY(take_values(s, in, n_in));
+    US_TRY(call(s));
+    if (us_arena_used(s->kept_items) > KEPT_BYTES) {
+        us_arena_reset(s->kept_items, s->kept_start);
+        memset(s->kept, 0, 2 * n_out * sizeof *s->kept);
+    }
     for (size_t i = 0; i < n_out; i++)
-        US_TRY(us_capi_value_out(&s->c, a, &s->out[i], &made[i]));
-    if (n_out) memcpy(out, made, n_out * sizeof *out);
+        US_TRY(give_value(s, i, &a, &s->out[i]));
+    if (n_out) memcpy(out, s->out, n_out * sizeof *out);
     return US_OK;
 }
 

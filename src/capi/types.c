@@ -110,5 +110,6 @@ us_err us_capi_tensor(us_ctx *c, const usta_tensor *t, const char *what, size_t 
 void us_capi_public(const us_tensor *t, usta_tensor *out)
 {
     *out = (usta_tensor){.type = (usta_type)t->dtype, .rank = t->rank, .data = t->data};
-    if (t->rank) memcpy(out->dims, t->dims, (size_t)t->rank * sizeof *out->dims);
+    for (int32_t d = 0; d < t->rank; d++)
+        out->dims[d] = t->dims[d];
 }

@@ -55,7 +55,35 @@ us_err us_capi_value_in(us_ctx *c, us_arena *a, const usta_value *v, size_t i, u
     return value_in(c, a, v, i, 0, out);
 }
 
-/* v is in the arena already, dense. */
+/* Strings are looked at each time. */
+static bool tensor_like(us_tensor *have, const usta_tensor *t)
+{
+    if (t->type != (usta_type)have->dtype || t->rank != have->rank ||
+        t->type == USTA_TYPE_STRING || !t->data)
+        return false;
+    for (int32_t d = 0; d < have->rank; d++)
+        if (t->dims[d] != have->dims[d]) return false;
+    have->data = t->data;
+    return true;
+}
+
+bool us_capi_like_tensor(us_value *have, const usta_tensor *t)
+{
+    return have->kind == US_KIND_TENSOR && tensor_like(&have->t, t);
+}
+
+bool us_capi_like(us_value *have, const usta_value *v)
+{
+    if ((usta_kind)have->kind != v->kind || have->kind == US_KIND_NONE) return false;
+    if (have->kind == US_KIND_TENSOR) return tensor_like(&have->t, &v->tensor);
+    if (have->n_items != v->n_items || (v->n_items && !v->items)) return false;
+    if (have->kind == US_KIND_MAP && !tensor_like(&have->t, &v->tensor)) return false;
+    for (size_t i = 0; i < have->n_items; i++)
+        if (!us_capi_like(&have->items[i], &v->items[i])) return false;
+    return true;
+}
+
+/* v is dense. */
 static us_err value_out(us_ctx *c, us_arena *a, const us_value *v, usta_value *out)
 {
     usta_value own = {.kind = (usta_kind)v->kind, .n_items = v->n_items};
@@ -69,6 +97,11 @@ static us_err value_out(us_ctx *c, us_arena *a, const us_value *v, usta_value *o
     }
     *out = own;
     return US_OK;
+}
+
+us_err us_capi_value_view(us_ctx *c, us_arena *a, const us_value *v, usta_value *out)
+{
+    return value_out(c, a, v, out);
 }
 
 us_err us_capi_value_out(us_ctx *c, us_arena *a, const us_value *v, usta_value *out)

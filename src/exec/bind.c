@@ -441,12 +441,24 @@ static us_err list_ends(binder *b)
     us_binding *bind = b->bind;
     bind->ins = us_new_n(b->a, us_value *, p->n_in);
     bind->outs = us_new_n(b->a, const us_value *, p->n_out);
-    if (!bind->ins || !bind->outs) return us_arena_fail(b->c, b->a);
+    bind->kept = us_new_n(b->a, bool, p->n_out);
+    if (!bind->ins || !bind->outs || !bind->kept) return us_arena_fail(b->c, b->a);
     for (size_t i = 0; i < p->n_in; i++)
         bind->ins[i] = &bind->main->vals[p->in[i]];
     for (size_t i = 0; i < p->n_out; i++)
         bind->outs[i] = us_frame_value(bind->main, p->out[i]);
     return US_OK;
+}
+
+static void note_kept(us_binding *b, const us_plan *p, const us_graph *typed)
+{
+    const us_frame *f = b->main;
+    for (size_t i = 0; i < p->n_out; i++) {
+        us_vid v = p->out[i];
+        uint32_t by = f->gp->def[v];
+        b->kept[i] = by != US_STEP_NEVER && f->calls[by].run &&
+                     typed->vals.at[v].type.kind != US_KIND_TENSOR;
+    }
 }
 
 static size_t count_static(const us_frame *f)
@@ -506,6 +518,8 @@ static us_err bind_in(us_ctx *c, us_session *s, const us_value *in, us_arena *a,
     bind->n_static = count_static(bind->main);
     US_TRY(list_ends(&b));
     US_TRY(us_frame_bind(c, bind, typed, scratch));
+    note_kept(bind, s->p, typed);
+    bind->serial = ++s->n_made;
     US_TRY(name_kernels(c, s, bind->main, scratch));
     *out = bind;
     return US_OK;

@@ -147,15 +147,55 @@ static us_arena *env_keep(us_eval_env *env, us_eval *k)
     return ((bind_env *)env)->keep;
 }
 
-static bool all_known(const caller *k, const us_step *s)
+/* What is no tensor, for a step that takes that: its kind and, of a map, the type of its keys. */
+static bool know_kind(const caller *k, const us_step *s, us_vid v, us_value *out)
+{
+    const us_type *t = &k->vals[v].type;
+    if (!(s->op->flags & US_OP_BINDS_VALUES) || k->parent) return false;
+    if (t->kind != US_KIND_SEQUENCE && t->kind != US_KIND_MAP) return false;
+    *out = (us_value){.kind = t->kind};
+    out->t.dtype = t->dtype;
+    return true;
+}
+
+/* What bind is told of a step's inputs, then outputs, of which there are n: of tensors what is known of them, of others their kind. */
+typedef struct told {
+    const us_value **in;
+    us_value **all, *own;
+} told;
+
+static us_err get_told(const caller *k, const us_step *s, told *t)
+{
+    size_t n = s->n_in + s->n_out;
+    t->in = us_new_n(k->scratch, const us_value *, n);
+    t->all = us_new_n(k->scratch, us_value *, n);
+    t->own = us_new_n(k->scratch, us_value, n);
+    return t->in && t->all && t->own ? US_OK : us_arena_fail(k->c, k->scratch);
+}
+
+static bool tell_all(const caller *k, const us_step *s, told *t)
 {
     for (uint32_t i = 0; i < s->n_in + s->n_out; i++) {
         us_vid v = k->gp->vids[s->at0 + i];
         if (v == US_NIL) continue;
-        if (k->tmp[v].kind != US_KIND_TENSOR) return false;
-        if (i >= s->n_in && k->f->slots[v].kind == US_SLOT_DYNAMIC) return false;
+        t->all[i] = &k->tmp[v];
+        if (k->tmp[v].kind != US_KIND_TENSOR) {
+            if (!know_kind(k, s, v, &t->own[i])) return false;
+            t->all[i] = &t->own[i];
+        } else if (i >= s->n_in && k->f->slots[v].kind == US_SLOT_DYNAMIC) {
+            return false;
+        }
+        t->in[i] = t->all[i];
     }
     return true;
+}
+
+static double count_elements(const us_value *const *v, size_t n)
+{
+    double elements = 0;
+    for (size_t i = 0; i < n; i++)
+        if (v[i] && v[i]->kind == US_KIND_TENSOR) elements += (double)us_tensor_count(&v[i]->t);
+    return elements;
 }
 
 /* The same bytes at another shape. */
@@ -170,44 +210,41 @@ static bool passes_on(const caller *k, const us_step *s)
            k->f->slots[y].kind == US_SLOT_VIEW;
 }
 
-static us_err bind_step(caller *k, bind_env *env, uint32_t i)
+static us_err bind_told(caller *k, bind_env *env, uint32_t i, us_bind_fn *bind)
 {
     const us_step *s = &k->gp->steps[i];
-    k->is_view[i] = passes_on(k, s);
-    us_bind_fn *bind = us_op_bind(s->op);
-    if (k->is_view[i] || !bind || s->n_sub > 0 || !all_known(k, s)) return US_OK;
-    us_mark mark = us_arena_mark(k->scratch);
-    const us_value **in = us_new_n(k->scratch, const us_value *, s->n_in);
-    us_value **out = us_new_n(k->scratch, us_value *, s->n_out);
-    if (!in || !out) return us_arena_fail(k->c, k->scratch);
-    for (uint32_t j = 0; j < s->n_in; j++) {
-        us_vid v = k->gp->vids[s->at0 + j];
-        in[j] = v == US_NIL ? NULL : &k->tmp[v];
-    }
-    double elements = 0;
-    for (uint32_t j = 0; j < s->n_out; j++) {
-        us_vid v = k->gp->vids[s->at0 + s->n_in + j];
-        out[j] = v == US_NIL ? NULL : &k->tmp[v];
-        if (out[j]) elements += (double)us_tensor_count(&out[j]->t);
-    }
+    told t;
+    US_TRY(get_told(k, s, &t));
+    if (!tell_all(k, s, &t)) return US_OK;
     us_eval e = k->f->evals[i];
     e.c = k->c;
-    e.in = in;
-    e.out = out;
+    e.in = t.in;
+    e.out = t.all + s->n_in;
     e.env = &env->base;
     if (us_eval_check(&e) != US_OK) return US_OK; /* eval says it */
     env->left = US_SESSION_MAX_WORK;
     us_call call = {0};
     us_err err = bind(&e, &call);
-    us_arena_reset(k->scratch, mark);
     if (err == US_NOMEM) return err;
     if (err != US_OK) return US_OK;
     k->calls[i] = call;
     if (!call.run) return US_OK;
-    k->costs[i] = elements + (US_SESSION_MAX_WORK - env->left);
+    k->costs[i] = count_elements(t.in + s->n_in, s->n_out) + (US_SESSION_MAX_WORK - env->left);
     k->f->work += k->costs[i];
     k->f->scratch = US_MAX(k->f->scratch, call.scratch);
     return US_OK;
+}
+
+static us_err bind_step(caller *k, bind_env *env, uint32_t i)
+{
+    const us_step *s = &k->gp->steps[i];
+    k->is_view[i] = passes_on(k, s);
+    us_bind_fn *bind = us_op_bind(s->op);
+    if (k->is_view[i] || !bind || s->n_sub > 0) return US_OK;
+    us_mark mark = us_arena_mark(k->scratch);
+    us_err e = bind_told(k, env, i, bind);
+    us_arena_reset(k->scratch, mark);
+    return e;
 }
 
 /* --- what is needed -------------------------------------------------------------------------------------- */
@@ -249,7 +286,7 @@ static void expect_inputs(caller *k, const us_step *s, uint32_t n)
 {
     for (uint32_t j = 0; j < n; j++) {
         us_vid v = k->gp->vids[s->at0 + j];
-        if (v == US_NIL || k->f->expect[v]) continue;
+        if (v == US_NIL || k->f->expect[v] || k->tmp[v].kind != US_KIND_TENSOR) continue;
         if (is_from_outside(k, v)) {
             k->f->expect[v] = true;
             k->f->still[v] = k->tmp[v];

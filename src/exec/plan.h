@@ -174,6 +174,9 @@ typedef struct us_binding {
     const us_value **outs; /* per output of the plan: where it is found after a run */
     us_value **ins;        /* per input of the plan: where it is put */
     bool entered;          /* ins hold dense tensors: those of the last run, data apart */
+    uint64_t serial;       /* among the session's, from 1 */
+    bool *
+        kept; /* per output of the plan: no tensor, and made by a call, in memory of the binding */
 } us_binding;
 
 struct us_session {
@@ -183,7 +186,10 @@ struct us_session {
     us_binding *bindings[US_SESSION_BINDINGS]; /* n_bindings */
     size_t n_bindings, binding_bytes;
     us_binding *now;
-    uint64_t n_runs;
+    bool called; /* the last run was by calls, */
+    bool
+        steady; /* and left nothing to be given back: one like it may follow by us_frame_again */
+    uint64_t n_runs, n_made;
     us_block block; /* planned values of the binding in use */
     us_dynmem dyn;
     us_arena *dynamic; /* strings, sequences */
@@ -256,8 +262,12 @@ bool us_binding_takes(const us_binding *b, const us_plan *p, const us_value *in)
 /* run.c */
 us_err us_frame_run(us_ctx *c, us_frame *f,
                     bool plain) US_MUST; /* plain: steps as they come, whatever is bound */
-us_call_fn us_run_step, us_run_frees;    /* entries of a list */
-void us_frame_release(us_frame *f);      /* every block it owns, sub-frames too */
+/* The same walk of calls again: f has nothing but calls, and ran before in this very place. */
+us_err us_frame_again(us_ctx *c, us_frame *f) US_MUST;
+bool us_frame_is_steady(
+    const us_frame *f); /* what has run leaves nothing behind and can be walked so */
+us_call_fn us_run_step, us_run_frees; /* entries of a list */
+void us_frame_release(us_frame *f);   /* every block it owns, sub-frames too */
 void us_frame_env_init(us_frame *f);
 
 #endif

@@ -433,6 +433,25 @@ us_err us_frame_run(us_ctx *c, us_frame *f, bool plain)
     return e;
 }
 
+bool us_frame_is_steady(const us_frame *f)
+{
+    const us_session *s = f->s;
+    if (f->plain || !f->placed || f->gp->n_subs > 0 || f->n_entry > 0 || f->blocks.first ||
+        f->results.first || s->dyn.spare_bytes > 0 || f->scratch > s->scratch.bytes)
+        return false;
+    for (size_t i = 0; i < f->n_list; i++)
+        if (f->list[i].run == us_run_step || f->list[i].run == us_run_frees) return false;
+    return true;
+}
+
+us_err us_frame_again(us_ctx *c, us_frame *f)
+{
+    us_session *s = f->s;
+    US_TRY(us_ctx_poll(c));
+    s->work_left = s->opts.max_work - f->work;
+    return walk_list(c, f, f->scratch ? s->scratch.p : f);
+}
+
 void us_frame_release(us_frame *f)
 {
     if (f->blocks.first) {

@@ -157,10 +157,15 @@ static us_err place_binding(us_ctx *c, us_session *s, us_binding *b)
     return US_OK;
 }
 
+static inline bool is_in_block(const us_session *s, const void *p)
+{
+    return (uintptr_t)p - (uintptr_t)s->block.p < s->block.bytes;
+}
+
 /* Whether p lies in memory that the next run writes or gives back. */
 static bool is_ours(const us_session *s, const void *p)
 {
-    if ((uintptr_t)p - (uintptr_t)s->block.p < s->block.bytes) return true;
+    if (is_in_block(s, p)) return true;
     us_dyn_block *b = s->now ? s->now->main->blocks.first : NULL;
     for (; b; b = us_dyn_next(b))
         if (p == us_dyn_data(b)) return true;
@@ -267,9 +272,23 @@ static us_err enter(us_ctx *c, us_session *s, const us_value *in)
     return US_OK;
 }
 
+us_err us_session_again(us_ctx *c, us_session *s, const us_value *in)
+{
+    us_binding *b = s->now;
+    if (!s->steady || b->main->c != c) return us_session_call(c, s, in);
+    for (size_t i = 0; i < s->p->n_in; i++) {
+        void *data = in[i].t.data;
+        if (!data || is_in_block(s, data)) return us_session_call(c, s, in);
+        b->ins[i]->t.data = data;
+    }
+    b->used_at = ++s->n_runs;
+    return us_frame_again(c, b->main);
+}
+
 us_err us_session_call(us_ctx *c, us_session *s, const us_value *in)
 {
     bool dense = true;
+    s->steady = false;
     if (enter_again(s, in)) {
         forget_last_run(s);
     } else {
@@ -280,16 +299,24 @@ us_err us_session_call(us_ctx *c, us_session *s, const us_value *in)
     b->used_at = ++s->n_runs;
     s->n_steps_left = s->opts.max_steps;
     s->work_left = s->opts.max_work;
-    us_err e = us_frame_run(c, b->main, s->opts.plain || s->opts.watch || !dense);
+    bool plain = s->opts.plain || s->opts.watch || !dense;
+    us_err e = us_frame_run(c, b->main, plain);
+    s->called = !plain && !b->main->plain;
     us_err grown = grow_scratch(c, s);
     if (e == US_OK) e = grown;
     if (e != US_OK) us_frame_release(b->main);
+    s->steady = e == US_OK && s->called && b->entered && us_frame_is_steady(b->main);
     return e;
 }
 
-const us_value *us_session_output(const us_session *s, size_t i)
+const us_value *const *us_session_outputs(const us_session *s)
 {
-    return s->now->outs[i];
+    return s->now->outs;
+}
+
+uint64_t us_session_output_kept(const us_session *s, size_t i)
+{
+    return s->called && s->now->kept[i] ? s->now->serial : 0;
 }
 
 us_err us_session_run(us_ctx *c, us_session *s, const us_value *in, us_value *out)

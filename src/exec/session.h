@@ -89,10 +89,15 @@ void us_session_free(us_session *s);
 us_err us_session_run(us_ctx *c, us_session *s, const us_value *in, us_value *out) US_MUST;
 us_err us_session_run_into(us_ctx *c, us_session *s, const us_value *in,
                            us_tensor *out) US_MUST;
-/* us_session_run that copies nothing: output i is then looked at where it lies, until the next run or free. The elements of one that
+/* us_session_run that copies nothing: outputs are then looked at where they lie, until the next run or free. The elements of one that
  * is no tensor may be those of an input. */
 us_err us_session_call(us_ctx *c, us_session *s, const us_value *in) US_MUST;
-const us_value *us_session_output(const us_session *s, size_t i);
+/* The same for inputs that are those of the call before, the last and one of this session, but for the places of their data. */
+us_err us_session_again(us_ctx *c, us_session *s, const us_value *in) US_MUST;
+const us_value *const *us_session_outputs(const us_session *s);
+/* Of output i, a sequence or a map: a number that is told again only for items that are the same in all but the contents of their
+ * elements, where they lie at the same address; the run after the next may write those. 0: made anew in the last run. */
+uint64_t us_session_output_kept(const us_session *s, size_t i);
 
 /* Memory of a variable (training), shared by all sessions of the plan. v: id before passes. */
 us_err us_plan_variable(us_ctx *c, us_plan *p, us_vid v, us_tensor *out) US_MUST;

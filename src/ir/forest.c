@@ -74,9 +74,14 @@ static void walk_rows(const us_forest *f, const us_tree_chunk *c, size_t rows,
 static void find_leaves(const us_forest *f, const us_tree_chunk *c, size_t rows, const room *m)
 {
     size_t whole = rows / US_FOREST_GROUP * US_FOREST_GROUP;
-    for (size_t r = 0; r < rows && f->levels; r++)
-        f->kernels->tops(&c->tops, m->ranks + r * US_FOREST_COLUMNS,
-                         m->leaves + r * US_FOREST_WIDE);
+    for (size_t r = 0; r < rows && (f->sets || f->levels); r++) {
+        const uint8_t *ranks = m->ranks + r * US_FOREST_COLUMNS;
+        uint32_t *at = m->leaves + r * US_FOREST_WIDE;
+        if (f->sets)
+            f->kernels->sets(&c->sets, ranks, at);
+        else
+            f->kernels->tops(&c->tops, ranks, at);
+    }
     if (c->n_deep == 0) return;
     if (whole) walk_rows(f, c, whole, m->keys, m->leaves);
     for (size_t r = whole; r < rows; r++)
@@ -92,17 +97,6 @@ static void add_lists(const us_forest *f, size_t n, const uint32_t *leaves, doub
         for (uint32_t w = f->leaf_at[leaves[i]]; w < f->leaf_at[leaves[i] + 1]; w++)
             s[f->ids[w]] += f->values[w];
     }
-}
-
-static void add_leaves(const us_forest *f, size_t n, const uint32_t *leaves, double *parts)
-{
-    if (f->kind == US_LEAVES_ROWS)
-        f->kernels->add(n, leaves, f->values, f->width, parts);
-    else if (f->kind == US_LEAVES_LISTS)
-        add_lists(f, n, leaves, parts);
-    else
-        for (size_t i = 0; i < n; i++)
-            parts[i % US_FOREST_PARTS * f->width + f->ids[leaves[i]]] += f->values[leaves[i]];
 }
 
 static void finish_row(const job *j, size_t i, const double *parts, const room *m)
@@ -141,7 +135,11 @@ static void run_block(const job *j, size_t i0, size_t rows, const room *m)
         const us_tree_chunk *c = &f->chunks[i];
         find_leaves(f, c, rows, m);
         for (size_t r = 0; r < rows; r++)
-            add_leaves(f, c->n, m->leaves + r * US_FOREST_WIDE, m->sums + r * each);
+            if (f->rows)
+                f->kernels->add(c->n, m->leaves + r * US_FOREST_WIDE, f->values, f->width,
+                                m->sums + r * each);
+            else
+                add_lists(f, c->n, m->leaves + r * US_FOREST_WIDE, m->sums + r * each);
     }
     for (size_t r = 0; r < rows; r++)
         finish_row(j, i0 + r, m->sums + r * each, m);

@@ -233,7 +233,10 @@ typedef struct us_call {
 /* Called once when a binding is made, if every input and output is a dense tensor of known type and dims with at least one element
  * (or an absent optional). Constants have their data, other inputs and outputs have none yet. us_eval_keep gives memory that lasts as long as the
  * call; us_eval_work is charged to every run (the elements of outputs are counted already); us_eval_out and us_eval_scratch are not there. A bind declines
- * whatever it is not made for, wrong shapes included: eval then says what is wrong. The only error is memory that runs out. */
+ * whatever it is not made for, wrong shapes included: eval then says what is wrong. The only error is memory that runs out.
+ * With US_OP_BINDS_VALUES, in the main graph, an input or output may be a sequence or a map by its type: bind sees its kind alone and, of a map,
+ * the keys' type. The call then looks at what comes (US_ARG), and writes the whole value, whose items are memory of its own: they are
+ * the same at every other call, but for the contents of their elements, and untouched by the call in between, whose input they may be. */
 typedef us_err us_bind_fn(us_eval *k, us_call *call);
 /* Replace node n by core nodes (added before it, outputs rewired; n removed by the caller). */
 typedef us_err us_expand_fn(us_ctx *c, us_model *m, us_graph *g, us_nid n);
@@ -256,6 +259,8 @@ enum {
     US_OP_IMAGES = 512,     /* needs env->images */
     US_OP_EXPANDS =
         2048, /* plans expand it although it has an eval: other passes know its parts */
+    US_OP_BINDS_VALUES =
+        4096, /* bind also where an input or output is a sequence or a map: see us_bind_fn */
     US_OP_INTERNAL =
         1024 /* of domain "usta": made by passes for a plan, never read from a file or written to one */
 };

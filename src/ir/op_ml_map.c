@@ -97,6 +97,68 @@ us_err ml_zip_map_eval(us_eval *k)
     return US_OK;
 }
 
+/* Two sequences of maps that are there before, filled in turn: what one run gave may be an input of the next. */
+enum { MOST_ITEMS = 1024 };
+typedef struct zipped {
+    us_value maps[2];
+    float *numbers[2];
+    size_t bytes;
+} zipped;
+
+static us_err make_maps(us_eval *k, const us_tensor *labels, size_t n, us_value *out,
+                        float **numbers)
+{
+    size_t d = (size_t)labels->dims[0];
+    void *items, *maps, *f;
+    US_TRY(us_eval_keep(k, n * sizeof(us_value), &maps));
+    US_TRY(us_eval_keep(k, n * d * sizeof(us_value), &items));
+    US_TRY(us_eval_keep(k, n * d * sizeof(float), &f));
+    us_value *number = items, *map = maps;
+    for (size_t i = 0; i < n * d; i++) {
+        number[i].kind = US_KIND_TENSOR;
+        US_TRY(us_tensor_init(k->c, &number[i].t, US_F32, 0, NULL, (float *)f + i));
+    }
+    for (size_t i = 0; i < n; i++)
+        map[i] = (us_value){
+            .kind = US_KIND_MAP, .t = *labels, .items = number + i * d, .n_items = d};
+    *out = (us_value){.kind = US_KIND_SEQUENCE, .items = maps, .n_items = n};
+    *numbers = f;
+    return US_OK;
+}
+
+static us_err run_zip_map(us_eval *k, const void *state, void *scratch)
+{
+    const zipped *z = state;
+    int i = k->out[0]->items == z->maps[0].items;
+    (void)scratch;
+    memcpy(z->numbers[i], k->in[0]->t.data, z->bytes);
+    *k->out[0] = z->maps[i];
+    return US_OK;
+}
+
+us_err ml_zip_map_bind(us_eval *k, us_call *call)
+{
+    const us_p_ml_zip_map *p = k->params;
+    us_labels l = {p->classlabels_int64s, p->classlabels_strings};
+    const us_tensor *x = us_eval_dense_f32(k, 0);
+    zipped z;
+    void *names;
+    us_tensor labels;
+    if (!x || x->rank < 1 || x->rank > 2 || us_tensor_count(x) > MOST_ITEMS ||
+        !us_eval_wants(k, 0))
+        return US_OK;
+    int64_t n = x->rank == 2 ? x->dims[0] : 1, d = x->dims[x->rank - 1];
+    if (d != (int64_t)us_labels_count(&l)) return US_OK;
+    US_TRY(us_eval_keep(k, (size_t)d * sizeof(us_sv), &names));
+    US_TRY(us_tensor_init(k->c, &labels, us_labels_type(&l), 1, &d, names));
+    for (int64_t j = 0; j < d; j++)
+        us_labels_put(&l, (size_t)j, &labels, j);
+    for (int i = 0; i < 2; i++)
+        US_TRY(make_maps(k, &labels, (size_t)n, &z.maps[i], &z.numbers[i]));
+    z.bytes = (size_t)(n * d) * sizeof(float);
+    return us_call_make(k, call, run_zip_map, &z, sizeof z, "us_zip_map");
+}
+
 /* --- DictVectorizer ---------------------------------------------------------------------------------- */
 
 us_err ml_dict_vectorizer_infer(us_infer *k)
@@ -149,6 +211,76 @@ us_err ml_dict_vectorizer_eval(us_eval *k)
         memcpy(us_at(y, i), v->t.data, size);
     }
     return US_OK;
+}
+
+/* A vocabulary of whole numbers close to each other: places by number. */
+typedef struct spread {
+    int64_t least;
+    size_t range, n;
+    const uint32_t *place; /* plus 1; 0: no such word */
+    us_dtype dtype;
+    size_t size;
+} spread;
+
+static us_err run_dict_vectorizer(us_eval *k, const void *state, void *scratch)
+{
+    const spread *s = state;
+    const us_value *x = k->in[0];
+    char *y = k->out[0]->t.data;
+    (void)scratch;
+    if (x->kind != US_KIND_MAP || x->t.dtype != US_I64 || !us_tensor_contiguous(&x->t) ||
+        (size_t)us_tensor_count(&x->t) != x->n_items)
+        return us_eval_fail(k, US_ARG, "the input is not a map with keys like the vocabulary");
+    const int64_t *keys = x->t.data;
+    memset(y, 0, s->n * s->size);
+    for (size_t i = 0; i < x->n_items; i++) {
+        uint64_t at = (uint64_t)keys[i] - (uint64_t)s->least;
+        if (at >= s->range || !s->place[at]) continue;
+        const us_tensor *t = &x->items[i].t;
+        if (x->items[i].kind != US_KIND_TENSOR || t->dtype != s->dtype ||
+            us_tensor_count(t) != 1)
+            return us_eval_fail(k, US_ARG, "a value of the map is not one element of one type");
+        memcpy(y + (s->place[at] - 1) * s->size, t->data, s->size);
+    }
+    return US_OK;
+}
+
+static bool find_range(us_ints words, spread *s)
+{
+    int64_t least = words.p[0], most = words.p[0];
+    for (size_t i = 1; i < words.n; i++) {
+        least = US_MIN(least, words.p[i]);
+        most = US_MAX(most, words.p[i]);
+    }
+    s->n = words.n;
+    s->least = least;
+    s->range = (size_t)((uint64_t)most - (uint64_t)least);
+    if (s->range >= 4 * words.n + 64) return false;
+    s->range++;
+    return true;
+}
+
+us_err ml_dict_vectorizer_bind(us_eval *k, us_call *call)
+{
+    const us_p_ml_dict_vectorizer *p = k->params;
+    const us_tensor *y = us_eval_opt_out(k, 0);
+    us_ints words = p->int64_vocabulary;
+    spread s;
+    void *place;
+    if (p->string_vocabulary.n || !words.n || !y || y->dtype == US_STRING ||
+        k->in[0]->kind != US_KIND_MAP || us_tensor_count(y) != (int64_t)words.n ||
+        !find_range(words, &s))
+        return US_OK;
+    US_TRY(us_eval_keep(k, s.range * sizeof(uint32_t), &place));
+    for (size_t i = 0; i < words.n; i++) {
+        uint32_t *to = (uint32_t *)place + (words.p[i] - s.least);
+        if (*to) return US_OK; /* one number has several places */
+        *to = (uint32_t)i + 1;
+    }
+    s.place = place;
+    s.dtype = y->dtype;
+    s.size = us_dtype_get(y->dtype)->bits / 8;
+    return us_call_make(k, call, run_dict_vectorizer, &s, sizeof s, "us_dict_vectorizer");
 }
 
 /* --- CastMap ------------------------------------------------------------------------------------- */

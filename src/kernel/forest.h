@@ -5,13 +5,14 @@
  * it leads to is itself. So walks of different lengths can run together without a branch, and US_FOREST_GROUP of them do: one walk waits
  * for each of its loads, or for a branch that was guessed wrong, takes several times as long.
  *
- * The upper levels of many trees are quicker done together, a tree in each byte of a vector ("tops"). The row is first put in ranks: a
+ * Trees of few leaves are quicker without any walk ("sets"), and the upper levels of many trees done together, a tree in each byte of a vector
+ * ("tops"). For either the row is first put in ranks: a
  * column holds the thresholds of one feature in order, at most US_FOREST_LIMITS, and the row's rank in it is how many of them are not above its
  * number. A node then is two bytes, a column and a limit: to the second child where the rank is not above the limit, which is where the
  * number is below the threshold. All nodes of the upper levels are looked at, those that the row does not pass too: a whole tree of six
  * levels costs less than two steps of a walk.
- * Source of the idea of trees across a vector: Lucchese et al., "QuickScorer: a Fast Algorithm to Rank Documents with Additive Ensembles of
- * Regression Trees", SIGIR 2015, whose vectors hold rows, and its later forms.
+ * Source of the idea of sets of leaves: Lucchese et al., "QuickScorer: a Fast Algorithm to Rank Documents with Additive Ensembles of
+ * Regression Trees", SIGIR 2015; here the nodes of a column are put together before, for each rank.
  */
 #ifndef USTA_KERNEL_FOREST_H
 #define USTA_KERNEL_FOREST_H
@@ -53,7 +54,7 @@ enum {
 };
 
 /* Columns, US_FOREST_STRIDE numbers each: the limits 15, 31, ... of which there are US_FOREST_HEADS, two numbers that do not count, then the limits
- * in rising order; INFINITY where there are no more. */
+ * in rising order; NaN where there are no more. */
 typedef struct us_tree_columns {
     const float *limits;
     const uint32_t *x; /* of each: which of the row's numbers */
@@ -61,7 +62,7 @@ typedef struct us_tree_columns {
         n; /* NaN is above all numbers in the first n_high, below all in the others */
 } us_tree_columns;
 
-/* Ranks of a row in all columns; where its number is infinite or NaN they may count what is no limit. */
+/* Ranks of a row in all columns. */
 typedef void us_tree_ranks_fn(const us_tree_columns *c, const float *x, uint8_t *ranks);
 /* nodes: of each node of a perfect tree of `levels` levels, level by level, of US_FOREST_WIDE trees the columns, then the limits, then the steps:
  * how many ends lie under the first child. Children are as in walks, the second of node i is 2 i + 2. even: all ends are on the lowest
@@ -74,6 +75,20 @@ typedef struct us_tree_tops {
     const uint32_t *base;
 } us_tree_tops;
 typedef void us_tree_tops_fn(const us_tree_tops *t, const uint8_t *ranks, uint32_t *at);
+
+/* --- sets ------------------------------------------------------------------------------------------- */
+
+/* Trees of at most US_FOREST_FEW leaves: what a rank says of the nodes in its column rules out leaves, and all columns together leave one. */
+enum { US_FOREST_FEW = 16 };
+typedef struct us_tree_sets {
+    const uint16_t
+        *rows; /* US_FOREST_WIDE sets each: the leaves of each tree that a rank leaves */
+    const uint32_t *first; /* of each column: its row for rank 0 */
+    size_t n;              /* columns */
+    const uint16_t *all;   /* of each tree: all leaves */
+    const uint32_t *base;  /* at: what is added to the leaf's bit */
+} us_tree_sets;
+typedef void us_tree_sets_fn(const us_tree_sets *s, const uint8_t *ranks, uint32_t *at);
 
 /* --- sums ------------------------------------------------------------------------------------------- */
 
@@ -92,8 +107,10 @@ typedef void us_tree_add_fn(size_t n, const uint32_t *leaves, const double *valu
 typedef struct us_forest_kernels {
     const char *name;
     bool tops_pay; /* they are quicker than walks */
+    double rank;   /* cycles, some, that one takes */
     us_tree_ranks_fn *ranks;
     us_tree_tops_fn *tops;
+    us_tree_sets_fn *sets;
     us_tree_add_fn *add;
 } us_forest_kernels;
 

@@ -37,7 +37,8 @@ unsigned us_cpu_detect(void)
     bool zmm = (saved & 0xe6) == 0xe6; /* opmask, ZMM 0-15, ZMM 16-31 */
     if (flags && zmm && (b & wide) == wide) flags |= US_CPU_AVX512;
     if ((flags & US_CPU_AVX512) && (c & bit_AVX512VNNI)) flags |= US_CPU_VNNI;
-    if ((flags & US_CPU_AVX512) && (c & bit_AVX512VBMI)) flags |= US_CPU_VBMI;
+    unsigned bytes = bit_AVX512VBMI | bit_AVX512BITALG;
+    if ((flags & US_CPU_AVX512) && (c & bytes) == bytes) flags |= US_CPU_VBMI;
     return flags;
 }
 #elif defined(__aarch64__)

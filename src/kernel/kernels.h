@@ -18,7 +18,7 @@
 #define US_CPU_NEON    8u  /* Advanced SIMD of AArch64 */
 #define US_CPU_DOTPROD 16u /* products of signed bytes */
 #define US_CPU_I8MM    32u /* of unsigned by signed ones too */
-#define US_CPU_VBMI    64u /* permutations of bytes, in vectors of 512 bits */
+#define US_CPU_VBMI    64u /* VBMI and BITALG: bytes permuted, bits of words counted */
 
 unsigned us_cpu_detect(void);             /* what this processor and OS offer */
 const char *us_cpu_level(unsigned flags); /* the name of a row of levels.def */

@@ -42,6 +42,89 @@ static void test_values__sequence_of_maps(void)
     world_end(&w);
 }
 
+/* Maps that stay are filled anew at each run, of any number of rows; what the last run gave holds until the next has read it. */
+static void test_values__maps_stay(void)
+{
+    world w;
+    world_begin(&w, MAPS);
+    for (int run = 0; run < 9; run++) {
+        float p[6] = {0.5F + (float)run, 1, 2, 3, 4, 5.25F + (float)run};
+        int64_t rows = run % 4 == 3 ? 3 : 2;
+        usta_value x = tensor_value(f32(rows, 2, p)), y;
+        CHECK_USTA(&w, usta_session_run_values(w.session, &x, 1, &y, 1));
+        CHECK_EQ_U64(y.n_items, (uint64_t)rows);
+        for (size_t i = 0; i < (size_t)rows; i++)
+            for (size_t j = 0; j < 2; j++) {
+                const usta_value *number = &y.items[i].items[j];
+                CHECK_EQ_I64(number->tensor.rank, 0);
+                CHECK_NEAR(*(float *)number->tensor.data, p[2 * i + j], 0);
+            }
+    }
+    world_end(&w);
+}
+
+static void test_values__maps_in_and_back(void)
+{
+    world w;
+    world_begin(
+        &w, "model ir=8 opset=17,ai.onnx.ml:3\n"
+            "graph main(x: map(int64,float[])) -> (y) {\n"
+            "  d = ai.onnx.ml.DictVectorizer(x) {int64_vocabulary=[7, -3]}\n"
+            "  s = Add(d, d)\n"
+            "  y = ai.onnx.ml.ZipMap(s) {classlabels_int64s=[-3, 7]}\n" /* turns them round */
+            "}\n");
+    int64_t keys[3] = {-3, 100, 7};
+    float numbers[3] = {1, 50, 2};
+    usta_value items[3], x = {.kind = USTA_KIND_MAP, .items = items, .n_items = 3}, y;
+    x.tensor = (usta_tensor){.type = USTA_TYPE_INT64, .rank = 1, .dims = {3}, .data = keys};
+    for (int i = 0; i < 3; i++)
+        items[i] = tensor_value((usta_tensor){.type = USTA_TYPE_FLOAT, .data = &numbers[i]});
+    float want[2] = {4, 2};
+    for (int run = 0; run < 6; run++) {
+        CHECK_USTA(&w, usta_session_run_values(w.session, &x, 1, &y, 1));
+        x = y.items[0];
+        CHECK_NEAR(*(float *)x.items[0].tensor.data, want[0], 0);
+        CHECK_NEAR(*(float *)x.items[1].tensor.data, want[1], 0);
+        float was = want[0];
+        want[0] = 2 * want[1];
+        want[1] = 2 * was;
+    }
+    items[2] = tensor_value((usta_tensor){.type = USTA_TYPE_INT64, .data = &keys[0]});
+    x = (usta_value){.kind = USTA_KIND_MAP, .items = items, .n_items = 3};
+    x.tensor = (usta_tensor){.type = USTA_TYPE_INT64, .rank = 1, .dims = {3}, .data = keys};
+    CHECK_EQ_I64(usta_session_run_values(w.session, &x, 1, &y, 1), USTA_ARG);
+    CHECK(strstr(usta_session_error(w.session), "not one element of one type") != NULL);
+    items[2] = tensor_value((usta_tensor){.type = USTA_TYPE_FLOAT, .data = &numbers[2]});
+    CHECK_USTA(&w, usta_session_run_values(w.session, &x, 1, &y, 1));
+    CHECK_NEAR(*(float *)y.items[0].items[0].tensor.data, 4, 0);
+    world_end(&w);
+}
+
+/* Inputs that are like those of the last call but for one that is refused are not taken for those of the last call. */
+static void test_values__refused_in_between(void)
+{
+    world w;
+    world_begin(&w, "model ir=8 opset=17\n"
+                    "graph main(a: float[N,M], b: float[N,M]) -> (y) {\n"
+                    "  y = Add(a, b)\n"
+                    "}\n");
+    float p[6] = {1, 2, 3, 4, 5, 6}, q[6] = {10, 20, 30, 40, 50, 60};
+    usta_tensor in[2] = {f32(2, 2, p), f32(2, 2, q)}, y;
+    CHECK_USTA(&w, usta_session_run(w.session, in, 2, &y, 1));
+    CHECK_USTA(&w, usta_session_run(w.session, in, 2, &y, 1));
+    usta_tensor bad[2] = {f32(3, 2, p), f32(3, 2, NULL)};
+    CHECK_EQ_I64(usta_session_run(w.session, bad, 2, &y, 1), USTA_ARG);
+    bad[1] = in[1];
+    CHECK_EQ_I64(usta_session_run(w.session, bad, 2, &y, 1), USTA_SHAPE);
+    CHECK_EQ_I64(usta_session_run(w.session, bad, 2, &y, 1), USTA_SHAPE);
+    bad[1] = f32(3, 2, q);
+    CHECK_USTA(&w, usta_session_run(w.session, bad, 2, &y, 1));
+    CHECK_EQ_I64(y.dims[0], 3);
+    CHECK_NEAR(((float *)y.data)[5], 66, 0);
+    CHECK_EQ_I64(usta_session_run(w.session, (usta_tensor[]){y, bad[1]}, 2, &y, 1), USTA_ARG);
+    world_end(&w);
+}
+
 static void test_values__type_of_them(void)
 {
     world w;
@@ -188,11 +271,10 @@ static void test_values__optional(void)
 int main(int argc, char **argv)
 {
     static const us_test_case cases[] = {
-        US_CASE(test_values__sequence_of_maps),
-        US_CASE(test_values__type_of_them),
-        US_CASE(test_values__sequence_in_and_back),
-        US_CASE(test_values__mistakes),
-        US_CASE(test_values__strings),
+        US_CASE(test_values__sequence_of_maps), US_CASE(test_values__maps_stay),
+        US_CASE(test_values__maps_in_and_back), US_CASE(test_values__refused_in_between),
+        US_CASE(test_values__type_of_them),     US_CASE(test_values__sequence_in_and_back),
+        US_CASE(test_values__mistakes),         US_CASE(test_values__strings),
         US_CASE(test_values__optional),
     };
     return us_test_main(cases, US_LEN(cases), argc, argv);

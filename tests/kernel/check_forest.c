@@ -152,7 +152,7 @@ static void fill_columns(us_rng *r, columns *c)
                 us_rng_below(r, 50) == 0 ? odd[us_rng_below(r, 4)] : us_rng_f32(r) * 4 - 2;
         qsort(c->sorted[i], n, sizeof(float), rising);
         for (size_t j = 0; j < US_FOREST_STRIDE; j++)
-            c->limits[i][j] = INFINITY;
+            c->limits[i][j] = NAN;
         memcpy(c->limits[i] + 16, c->sorted[i], n * sizeof(float));
         for (size_t b = 0; b < US_FOREST_HEADS; b++)
             c->limits[i][b] = c->limits[i][16 + 16 * b + 15];
@@ -176,6 +176,7 @@ static void check_ranks(const level *l)
         l->k.forest->ranks(&all, x, ranks);
         for (size_t i = 0; i < US_FOREST_COLUMNS; i++) {
             float v = x[c.x[i]];
+            CHECK(ranks[i] <= c.n[i]);
             for (size_t j = 0; j < c.n[i]; j++) /* what a node asks for */
                 CHECK_EQ_I64(ranks[i] <= j, isnan(v) ? i >= all.n_high : v < c.sorted[i][j]);
         }
@@ -230,6 +231,41 @@ static void test_tops__ends_are_counted_from_the_first_child(void)
     CHECK_EQ_U64(at[5], 1003);
 }
 
+static void check_sets(const level *l)
+{
+    enum { COLUMNS = 9, RANKS = 5 };
+    static _Alignas(64) uint16_t rows[COLUMNS * RANKS * US_FOREST_WIDE], all[US_FOREST_WIDE];
+    us_rng r = us_rng_new(8, "sets", 0);
+    for (unsigned round = 0; round < 300; round++) {
+        uint8_t ranks[COLUMNS];
+        uint32_t first[COLUMNS], base[US_FOREST_WIDE], got[US_FOREST_WIDE + 1];
+        unsigned last[US_FOREST_WIDE];
+        us_tree_sets s = {rows, first, us_rng_below(&r, COLUMNS + 1), all, base};
+        for (size_t i = 0; i < COLUMNS; i++) {
+            first[i] = (uint32_t)(i * RANKS);
+            ranks[i] = (uint8_t)us_rng_below(&r, RANKS);
+        }
+        for (size_t t = 0; t < US_FOREST_WIDE; t++) {
+            base[t] = us_rng_u32(&r) / 2;
+            last[t] = (unsigned)us_rng_below(&r, US_FOREST_FEW);
+            all[t] = (uint16_t)(us_rng_u32(&r) | 1U << last[t]);
+        }
+        for (size_t i = 0; i < US_LEN(rows); i++)
+            rows[i] = (uint16_t)us_rng_u32(&r);
+        for (size_t t = 0; t < US_FOREST_WIDE; t++) { /* one leaf is left */
+            uint16_t left = all[t];
+            for (size_t i = 0; i < s.n; i++)
+                left &= rows[(first[i] + ranks[i]) * US_FOREST_WIDE + t] |= 1U << last[t];
+            all[t] = (uint16_t)(all[t] & ~(left & ~(1U << last[t])));
+        }
+        got[US_FOREST_WIDE] = 0xA5A5;
+        l->k.forest->sets(&s, ranks, got);
+        CHECK(got[US_FOREST_WIDE] == 0xA5A5);
+        for (size_t t = 0; t < US_FOREST_WIDE; t++)
+            CHECK_EQ_U64(got[t], base[t] + last[t]);
+    }
+}
+
 static void check_add(const level *l)
 {
     static double values[40 * 9];
@@ -260,6 +296,10 @@ static void test_tops__of_all_levels_are_those_of_the_reference(void)
 {
     each_level(check_tops);
 }
+static void test_sets__leave_one_leaf(void)
+{
+    each_level(check_sets);
+}
 static void test_add__keeps_the_order_of_each_part(void)
 {
     each_level(check_add);
@@ -271,6 +311,7 @@ static const us_test_case cases[] = {
     US_CASE(test_ranks__decide_as_comparisons_do),
     US_CASE(test_tops__ends_are_counted_from_the_first_child),
     US_CASE(test_tops__of_all_levels_are_those_of_the_reference),
+    US_CASE(test_sets__leave_one_leaf),
     US_CASE(test_add__keeps_the_order_of_each_part),
 };
 int main(int argc, char **argv)

@@ -1,19 +1,35 @@
 /* kernel/ref/forest.c - the definition of the tops and sums of kernel/forest.h. */
 #include <math.h>
+#include <string.h>
 
 #include "kernel/variants.h"
 
 static void ranks(const us_tree_columns *c, const float *x, uint8_t *out)
 {
     for (size_t i = 0; i < c->n; i++) {
-        const float *limits = c->limits + i * US_FOREST_STRIDE + 16;
+        const float *heads = c->limits + i * US_FOREST_STRIDE;
         float v = x[c->x[i]];
         size_t n = 0;
         if (isnan(v)) v = i < c->n_high ? INFINITY : -INFINITY;
-        while (n < US_FOREST_LIMITS && limits[n] <= v)
+        while (n < 16 * (size_t)US_FOREST_HEADS && heads[n / 16] <= v) /* never NaN */
+            n += 16;
+        while (n < US_FOREST_LIMITS && heads[16 + n] <= v)
             n++;
         out[i] = (uint8_t)n;
     }
+}
+
+static void sets(const us_tree_sets *s, const uint8_t *rank, uint32_t *at)
+{
+    uint16_t left[US_FOREST_WIDE];
+    memcpy(left, s->all, sizeof left);
+    for (size_t i = 0; i < s->n; i++) {
+        const uint16_t *row = s->rows + (s->first[i] + rank[i]) * (size_t)US_FOREST_WIDE;
+        for (size_t t = 0; t < US_FOREST_WIDE; t++)
+            left[t] &= row[t];
+    }
+    for (size_t t = 0; t < US_FOREST_WIDE; t++)
+        at[t] = s->base[t] + (uint32_t)__builtin_ctz(left[t] | 0x10000U);
 }
 
 static void tops(const us_tree_tops *top, const uint8_t *rank, uint32_t *at)
@@ -41,4 +57,4 @@ static void add(size_t n, const uint32_t *leaves, const double *values, size_t d
             add_column(n, leaves, values + o, d, parts + o);
 }
 
-const us_forest_kernels us_forest__ref = {"us_forest__ref", false, ranks, tops, add};
+const us_forest_kernels us_forest__ref = {"us_forest__ref", false, 25, ranks, tops, sets, add};

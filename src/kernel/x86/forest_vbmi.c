@@ -1,6 +1,6 @@
-/* kernel/x86/forest_vbmi.c - tops and sums of kernel/forest.h with AVX-512 and VBMI, whose permutation of bytes reads 64 ranks at once.
+/* kernel/x86/forest_vbmi.c - kernel/forest.h with AVX-512, VBMI, whose permutation of bytes reads 64 ranks at once, and BITALG.
  *
- * A set of trees is a mask. At a node those that get there are split by one masked comparison, and where they go to the right a bit is
+ * In tops a set of trees is a mask. At a node those that get there are split by one masked comparison, and where they go to the right a bit is
  * added to their place; the left half is the mask of one child, the rest that of the other. Levels are unrolled: seven masks are alive at
  * the lowest.
  */
@@ -16,26 +16,48 @@ INLINE size_t count(__mmask16 m)
     return (size_t)_mm_popcnt_u32(_cvtmask16_u32(m));
 }
 
-/* high: NaN is above all. The heads tell the block of 16 limits, these the rest. */
-INLINE uint8_t rank_of(const float *limits, __m512 x, bool high)
+/* The heads tell the block of 16 limits, these the rest. Comparisons with NaN, where limits end, are false. */
+INLINE uint8_t rank_of(const float *limits, __m512 x)
 {
-    const __mmask16 heads = (1U << US_FOREST_HEADS) - 1;
-    __m512 first = _mm512_load_ps(limits);
-    size_t block = 16 * count(high ? _mm512_mask_cmp_ps_mask(heads, x, first, _CMP_NLT_UQ)
-                                   : _mm512_mask_cmp_ps_mask(heads, x, first, _CMP_GE_OQ));
-    __m512 second = _mm512_load_ps(limits + 16 + block);
-    return (uint8_t)(block + count(high ? _mm512_cmp_ps_mask(x, second, _CMP_NLT_UQ)
-                                        : _mm512_cmp_ps_mask(x, second, _CMP_GE_OQ)));
+    size_t block = 16 * count(_mm512_cmp_ps_mask(_mm512_load_ps(limits), x, _CMP_LE_OQ));
+    __m512 rest = _mm512_load_ps(limits + 16 + block);
+    return (uint8_t)(block + count(_mm512_cmp_ps_mask(rest, x, _CMP_LE_OQ)));
 }
 
-static void ranks(const us_tree_columns *c, const float *x, uint8_t *out)
+static void ranks(const us_tree_columns *c, const float *x, uint8_t *restrict out)
 {
+    const __m512 most = _mm512_set1_ps(INFINITY), least = _mm512_set1_ps(-INFINITY);
     const float *l = c->limits;
-    size_t i = 0;
-    for (; i < c->n_high; i++, l += US_FOREST_STRIDE)
-        out[i] = rank_of(l, _mm512_set1_ps(x[c->x[i]]), true);
-    for (; i < c->n; i++, l += US_FOREST_STRIDE)
-        out[i] = rank_of(l, _mm512_set1_ps(x[c->x[i]]), false);
+    const uint32_t *which = c->x;
+    size_t i = 0, n_high = c->n_high, n = c->n;
+    for (; i < n_high;
+         i++, l += US_FOREST_STRIDE) /* of NaN and a number both give the second */
+        out[i] = rank_of(l, _mm512_min_ps(_mm512_set1_ps(x[which[i]]), most));
+    for (; i < n; i++, l += US_FOREST_STRIDE)
+        out[i] = rank_of(l, _mm512_max_ps(_mm512_set1_ps(x[which[i]]), least));
+}
+
+#define PUT(base, at, i, wide)                                                                 \
+    _mm512_storeu_si512((at) + 16 * (i),                                                       \
+                        _mm512_add_epi32(wide, _mm512_loadu_si512((base) + 16 * (i))))
+
+static void sets(const us_tree_sets *s, const uint8_t *rank, uint32_t *at)
+{
+    const __m512i one = _mm512_set1_epi16(1);
+    const uint16_t *rows = s->rows;
+    const uint32_t *first = s->first;
+    __m512i a = _mm512_load_si512(s->all), b = _mm512_load_si512(s->all + 32);
+    for (size_t i = 0, n = s->n; i < n; i++) {
+        const uint16_t *row = rows + (first[i] + rank[i]) * (size_t)US_FOREST_WIDE;
+        a = _mm512_and_si512(a, _mm512_load_si512(row));
+        b = _mm512_and_si512(b, _mm512_load_si512(row + 32));
+    }
+    a = _mm512_popcnt_epi16(_mm512_sub_epi16(a, one)); /* zeros below the one bit */
+    b = _mm512_popcnt_epi16(_mm512_sub_epi16(b, one));
+    PUT(s->base, at, 0, _mm512_cvtepu16_epi32(_mm512_castsi512_si256(a)));
+    PUT(s->base, at, 1, _mm512_cvtepu16_epi32(_mm512_extracti64x4_epi64(a, 1)));
+    PUT(s->base, at, 2, _mm512_cvtepu16_epi32(_mm512_castsi512_si256(b)));
+    PUT(s->base, at, 3, _mm512_cvtepu16_epi32(_mm512_extracti64x4_epi64(b, 1)));
 }
 
 /* The trees of `here` that go on to the second child of node n. */
@@ -92,13 +114,10 @@ static void tops(const us_tree_tops *t, const uint8_t *rank, uint32_t *at)
         {uneven3, even3}, {uneven4, even4}, {uneven5, even5}, {uneven6, even6}};
     __m512i ends =
         by_levels[t->levels - US_FOREST_LEAST][t->even](t->nodes, _mm512_loadu_si512(rank));
-#define PUT(i)                                                                                 \
-    _mm512_storeu_si512(                                                                       \
-        at + 16 * (i),                                                                         \
-        _mm512_add_epi32(_mm512_cvtepu8_epi32(_mm512_extracti32x4_epi32(ends, i)),             \
-                         _mm512_loadu_si512(t->base + 16 * (i))));
-    PUT(0) PUT(1) PUT(2) PUT(3)
-#undef PUT
+    PUT(t->base, at, 0, _mm512_cvtepu8_epi32(_mm512_castsi512_si128(ends)));
+    PUT(t->base, at, 1, _mm512_cvtepu8_epi32(_mm512_extracti32x4_epi32(ends, 1)));
+    PUT(t->base, at, 2, _mm512_cvtepu8_epi32(_mm512_extracti32x4_epi32(ends, 2)));
+    PUT(t->base, at, 3, _mm512_cvtepu8_epi32(_mm512_extracti32x4_epi32(ends, 3)));
 }
 
 /* Four columns of all parts. */
@@ -143,4 +162,5 @@ static void add(size_t n, const uint32_t *leaves, const double *values, size_t d
         add_column(n, leaves, values + o, d, parts + o);
 }
 
-const us_forest_kernels us_forest__vbmi = {"us_forest__vbmi", true, ranks, tops, add};
+const us_forest_kernels us_forest__vbmi = {
+    "us_forest__vbmi", true, 5.5, ranks, tops, sets, add};
