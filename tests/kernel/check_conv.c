@@ -445,7 +445,8 @@ static void check_pool(const level *l)
         for (size_t o = 0; o < t.ow; o++) {
             size_t n = up_to(&r, 12), last = n ? (n - 1) * (t.step / b) : 0;
             spans[o] = (us_conv_span){up_to(&r, W - last), n, (float)(n + up_to(&r, 2))};
-            if (i % 3) spans[o] = regular(o, 1 + (size_t)i % 5, 1 + (size_t)i % 4, W);
+            if (i % 3 && t.step == b)
+                spans[o] = regular(o, 1 + (size_t)i % 5, 1 + (size_t)i % 4, W);
         }
         for (size_t k = 0; k < GUARD; k++)
             y[t.ow * b + k] = GUARD_VALUE;
