@@ -167,8 +167,9 @@ static us_err find_under(us_packer *p)
     for (size_t t = p->raw->n_roots, end = p->n; t-- > 0; end = p->roots[t])
         for (size_t i = end; i-- > p->roots[t];) {
             const us_placed *a = &p->at[i];
-            p->under[i] = a->child ? (uint16_t)(p->under[a->child] | p->under[a->child + 1])
-                                   : (uint16_t)(1U << ((a->leaf - p->first_leaf[t]) & 15));
+            unsigned under = 1U << ((a->leaf - p->first_leaf[t]) & 15);
+            if (a->child) under = (unsigned)p->under[a->child] | p->under[a->child + 1];
+            p->under[i] = (uint16_t)under;
         }
     return US_OK;
 }

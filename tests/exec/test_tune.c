@@ -295,7 +295,9 @@ static void test_tune__choices_that_are_none(void)
     c[1].name[0] = 'X';
     refused(&x, "none of this step's");
     memcpy(c, was, n_bytes);
-    memset(c[0].name, 'a', sizeof c[0].name);
+    us_plancand endless = was[0];
+    memset(endless.name, 'a', sizeof endless.name);
+    c[0] = endless;
     refused(&x, "without a name");
     memcpy(c, was, n_bytes);
     c[0].ns = (double)NAN;

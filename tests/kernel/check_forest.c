@@ -254,8 +254,11 @@ static void check_sets(const level *l)
             rows[i] = (uint16_t)us_rng_u32(&r);
         for (size_t t = 0; t < US_FOREST_WIDE; t++) { /* one leaf is left */
             uint16_t left = all[t];
-            for (size_t i = 0; i < s.n; i++)
-                left &= rows[(first[i] + ranks[i]) * US_FOREST_WIDE + t] |= 1U << last[t];
+            for (size_t i = 0; i < s.n; i++) {
+                uint16_t *row = &rows[(first[i] + ranks[i]) * US_FOREST_WIDE + t];
+                *row = (uint16_t)(*row | 1U << last[t]);
+                left &= *row;
+            }
             all[t] = (uint16_t)(all[t] & ~(left & ~(1U << last[t])));
         }
         got[US_FOREST_WIDE] = 0xA5A5;
