@@ -67,18 +67,16 @@ static us_err print_json(us_cli *cli, const char *file, const compiled *x, const
 
 static void print_tune(us_cli *cli, const us_tune_info *t)
 {
-    char a[32], b[32];
+    char a[32];
     us_outf(cli->out, "timed the kernels of %zu step%s; ", t->n_choices,
             t->n_choices == 1 ? "" : "s");
     if (t->n_other == 0)
         us_outf(cli->out, "the model's choice was the fastest for each\n");
     else
-        us_outf(cli->out,
-                "%zu %s another than the model chose: a run takes %s, with the model's choice "
-                "%s\n",
+        us_outf(cli->out, "%zu %s another than the model chose: a run takes %s, %.1f %% less\n",
                 t->n_other, t->n_other == 1 ? "has" : "have",
                 us_print_duration((int64_t)t->tuned_ns, a),
-                us_print_duration((int64_t)t->model_ns, b));
+                100 * (1 - t->tuned_ns / t->model_ns));
 }
 
 static us_err print(us_cli *cli, const char *file, const compiled *x)
