@@ -36,8 +36,8 @@ struct usta_model {
     us_model *inferred; /* NULL before usta_model_infer */
     us_plan *plan;      /* NULL before the first session */
     bool no_weights;
-    bool
-        compiled; /* opened from a compiled plan: there at once, and ir is a clone of its model */
+    /* opened from a compiled plan: there at once, and ir is a clone of its model */
+    bool compiled;
     usta_graph *graphs; /* one per ir->graphs */
     us_vid *in;         /* inputs of a run */
     size_t n_in;

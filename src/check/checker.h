@@ -64,8 +64,8 @@ typedef struct us_ck_cause {
 typedef struct us_checker {
     us_ctx *c;
     us_check_report *rep;
-    us_onnx_reader
-        r; /* r.pb.keep: names and scopes; r.pb.tmp: messages; r.m: a stand-in that holds files */
+    /* r.pb.keep: names and scopes; r.pb.tmp: messages; r.m: a stand-in that holds files */
+    us_onnx_reader r;
     int64_t ir;
     const us_opset *imports; /* of the model */
     size_t n_imports;

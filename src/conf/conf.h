@@ -39,8 +39,8 @@ typedef struct us_section {
 typedef struct us_conf {
     const char *path; /* project file; NULL: none */
     const char *dir;  /* its folder, "." without one: what relative paths start from */
-    json_t *
-        origins; /* "train.lr" -> "usta.yaml:12", "environment USTA_TRAIN_LR", "flag --train.lr"; absent = default */
+    /* "train.lr" -> "usta.yaml:12", "environment USTA_TRAIN_LR", "flag --train.lr"; absent = default */
+    json_t *origins;
 /* clang-format off */
 #define US_SECTION_BEGIN(name, help) us_conf_##name name;
 #include "conf/options_empty.h"

@@ -63,8 +63,8 @@ typedef struct us_opt {
     size_t offset;   /* in the section's or command's struct */
     const char *def; /* default as text, "" = unset */
     double lo, hi;   /* range of numbers, of each item of lists; lo == hi: any */
-    const char *
-        unit; /* "rows", "ms"; "" = none. For texts of commands: the word shown in help (FILE) */
+    /* "rows", "ms"; "" = none. For texts of commands: the word shown in help (FILE) */
+    const char *unit;
     const char *choices; /* "random|stratified|time|group" */
     const struct us_record_def *record;
     const char *help;

@@ -31,16 +31,16 @@ typedef enum us_csv_header {
 typedef struct us_csv_opts {
     char delimiter; /* 0: found by looking at the first record (, ; tab |) */
     us_csv_header header;
-    const us_sv *
-        names; /* without a header: names of the columns (default c0, c1, ...); with one: replace it */
+    /* without a header: names of the columns (default c0, c1, ...); with one: replace it */
+    const us_sv *names;
     size_t n_names;
     bool trim;            /* blanks and tabs around unquoted fields */
     const us_sv *missing; /* texts that mean missing, besides the empty field */
     size_t n_missing;
     const us_csv_map *maps;
     size_t n_maps;
-    const us_sv
-        *as_text; /* columns to keep as strings whatever they look like (codes, categories) */
+    /* columns to keep as strings whatever they look like (codes, categories) */
+    const us_sv *as_text;
     size_t n_as_text;
     char comment;     /* records that begin with it are skipped; 0: none */
     bool no_times;    /* leave ISO timestamps as strings */

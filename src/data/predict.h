@@ -41,8 +41,8 @@ typedef struct us_predictions {
     us_task task;
     size_t n, k;
     float *prob; /* CLASSES: [n, k] */
-    int32_t *
-        label; /* CLASSES: index into the passport's classes, from the model's own `label` output */
+    /* CLASSES: index into the passport's classes, from the model's own `label` output */
+    int32_t *label;
     float *value; /* VALUE: [n] */
 } us_predictions;
 

@@ -47,8 +47,8 @@ typedef struct us_data_col {
     bool distinct_exact;
     double min, max;  /* numbers; timestamps in microseconds; text: length; else NaN */
     double mean, std; /* likewise */
-    size_t
-        n_vocab; /* categorical, boolean, integers of few values: by rising text (integers: by value) */
+    /* categorical, boolean, integers of few values: by rising text (integers: by value) */
+    size_t n_vocab;
     us_sv *vocab;
     uint64_t *vocab_counts;
     bool epoch_s; /* timestamp given as seconds since 1970 */
@@ -84,8 +84,8 @@ typedef struct us_schema_opts {
     bool time_is_feature;
     const us_schema_override *overrides;
     size_t n_overrides;
-    size_t
-        max_categories; /* strings with more different values are text; 0: 5 % of the rows, but 20 at least and 200 at most */
+    /* strings with more different values are text; 0: 5 % of the rows, but 20 at least and 200 at most */
+    size_t max_categories;
     const us_csv_opts *csv; /* trim, missing tokens, maps to remember; may be NULL */
 } us_schema_opts;
 

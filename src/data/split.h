@@ -28,9 +28,9 @@ typedef struct us_split_opts {
     double validation,
         test; /* shares of all rows; train is the rest; each in [0, 1), sum < 1 */
     uint64_t seed;
-    size_t
-        n_given_test; /* the last rows are the test part (a test file put below); then `test` is not used and
-                            `validation` is a share of the other rows */
+    /* the last rows are the test part (a test file put below); then `test` is not used and
+     * `validation` is a share of the other rows */
+    size_t n_given_test;
 } us_split_opts;
 void us_split_defaults(us_split_opts *o); /* random, 0.15, 0.15, seed 0 */
 

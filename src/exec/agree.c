@@ -43,8 +43,8 @@ typedef struct prover {
     int64_t spread; /* named dimensions get different sizes, as far as there are several */
     double work;    /* of all runs so far */
     bool patient;   /* the number of samples was asked for */
-    double *
-        excess; /* per output of a: the difference past the tolerance in this sample, as a share; 0: none */
+    /* per output of a: the difference past the tolerance in this sample, as a share; 0: none */
+    double *excess;
     size_t *pair; /* output i of a is output pair[i] of b */
 } prover;
 

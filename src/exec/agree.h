@@ -23,12 +23,12 @@ typedef struct us_agree_opts {
 
 typedef struct us_agreement {
     size_t n_samples; /* inputs on which both ran */
-    size_t
-        n_refused; /* inputs on which the first model could not run (shapes it does not take): another was tried */
+    /* inputs on which the first model could not run (shapes it does not take): another was tried */
+    size_t n_refused;
     size_t n_elements; /* numbers compared */
     double worst;      /* largest |a - b| / max |b| */
-    size_t
-        n_sensitive; /* outputs, of all samples, past the tolerance and within what rounding does */
+    /* outputs, of all samples, past the tolerance and within what rounding does */
+    size_t n_sensitive;
     double tolerance;
     bool random; /* the model draws random numbers: only types and shapes were compared */
     bool same;

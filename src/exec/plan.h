@@ -48,8 +48,8 @@ struct us_gplan {
     us_gplan **subs; /* n_subs; those of step s at sub0 */
     size_t n_subs;
     uint32_t *def; /* per value: step that makes it, or US_STEP_NEVER */
-    uint32_t *
-        last; /* per value: last step that reads its memory; n_steps for outputs; NEVER when none */
+    /* per value: last step that reads its memory; n_steps for outputs; NEVER when none */
+    uint32_t *last;
 };
 
 /* Memory that a step's prepare asked for with us_eval_packed. */
@@ -128,10 +128,10 @@ struct us_frame {
     us_value *vals;
     us_slot *slots;
     us_eval *evals; /* per step */
-    uint64_t
-        *checked; /* per step: signature of the element types that us_eval_check has passed */
-    uint32_t *
-        free_at; /* n_steps + 1: values to give back after step i: free_ids[free_at[i] .. free_at[i+1]) */
+    /* per step: signature of the element types that us_eval_check has passed */
+    uint64_t *checked;
+    /* n_steps + 1: values to give back after step i: free_ids[free_at[i] .. free_at[i+1]) */
+    uint32_t *free_at;
     us_vid *free_ids;
     us_frame **subs;     /* as in gplan.subs */
     us_dyn_list blocks;  /* of its values */
@@ -143,8 +143,8 @@ struct us_frame {
     us_ctx *c;            /* what all evals have */
     const us_call *calls; /* per step, as bind left them */
     const double *costs;  /* per step: elementary steps of its call */
-    us_value *
-        still; /* per value: what it is at every run but for the place of its data; NONE: made anew */
+    /* per value: what it is at every run but for the place of its data; NONE: made anew */
+    us_value *still;
     bool *held;                   /* per value: still's data are its contents */
     bool *expect;                 /* per value: made by a step as it comes, read by a call */
     bool walking;                 /* along the list */
@@ -154,8 +154,8 @@ struct us_frame {
     size_t block_bytes, block_at; /* at: in the block of the frame around it */
     size_t scratch;               /* bytes, the most that a call wants */
     double work;                  /* elementary steps of all calls */
-    us_vid *
-        entry; /* n_entry: values from outside that calls of a sub-graph read; compared at the start of a walk */
+    /* n_entry: values from outside that calls of a sub-graph read; compared at the start of a walk */
+    us_vid *entry;
     size_t n_entry;
     bool mistaken; /* a value was not what inference had said */
 };
@@ -169,14 +169,14 @@ typedef struct us_binding {
     size_t block_bytes;
     size_t live_peak;
     size_t n_static;
-    us_tensor *
-        sig; /* per input: dtype, rank, dims; kind other than tensor: rank -1, the kind in strides[0] */
+    /* per input: dtype, rank, dims; kind other than tensor: rank -1, the kind in strides[0] */
+    us_tensor *sig;
     const us_value **outs; /* per output of the plan: where it is found after a run */
     us_value **ins;        /* per input of the plan: where it is put */
     bool entered;          /* ins hold dense tensors: those of the last run, data apart */
     uint64_t serial;       /* among the session's, from 1 */
-    bool *
-        kept; /* per output of the plan: no tensor, and made by a call, in memory of the binding */
+    /* per output of the plan: no tensor, and made by a call, in memory of the binding */
+    bool *kept;
 } us_binding;
 
 struct us_session {
@@ -187,8 +187,8 @@ struct us_session {
     size_t n_bindings, binding_bytes;
     us_binding *now;
     bool called; /* the last run was by calls, */
-    bool
-        steady; /* and left nothing to be given back: one like it may follow by us_frame_again */
+    /* and left nothing to be given back: one like it may follow by us_frame_again */
+    bool steady;
     uint64_t n_runs, n_made;
     us_block block; /* planned values of the binding in use */
     us_dynmem dyn;

@@ -19,8 +19,8 @@ typedef struct us_sample {
     uint64_t seed, index;
     us_sample_kind kind;
     int64_t size; /* of a dimension without a name and of the symbols, see spread */
-    int64_t
-        spread; /* symbol s gets size + s % (spread + 1): different names, different sizes */
+    /* symbol s gets size + s % (spread + 1): different names, different sizes */
+    int64_t spread;
 } us_sample;
 
 /* A value of this type. Unknown ranks become 1. US_UNSUPP: a type nothing sensible can be made for (sparse). */

@@ -18,19 +18,19 @@ typedef struct us_plan us_plan;
 typedef struct us_session us_session;
 
 typedef struct us_plan_opts {
-    bool
-        keep_variables; /* training: variables stay writable, nothing that depends on them is folded */
-    bool
-        no_passes; /* only what running needs: functions inlined, current forms (tests of passes) */
-    size_t
-        n_extra; /* further values whose contents the caller wants (gradients), as outputs after the graph's */
+    /* training: variables stay writable, nothing that depends on them is folded */
+    bool keep_variables;
+    /* only what running needs: functions inlined, current forms (tests of passes) */
+    bool no_passes;
+    /* further values whose contents the caller wants (gradients), as outputs after the graph's */
+    size_t n_extra;
     const us_vid *extra; /* ids in the main graph before passes */
-    size_t
-        n_override; /* initialisers listed as graph inputs (val.also_input) that the caller gives */
+    /* initialisers listed as graph inputs (val.also_input) that the caller gives */
+    size_t n_override;
     const us_sv *override_names; /* at every run; they come after the graph's own inputs */
-    const us_model *
-        source; /* NULL, or the model of which the one given is a fresh copy (us_model_clone), when nothing else here is asked for:
-                 * memory of weights that the plan has packed is then given back, and they can be read in neither before us_plan_recall. It outlives the plan. */
+    /* NULL, or the model of which the one given is a fresh copy (us_model_clone), when nothing else here is asked for:
+     * memory of weights that the plan has packed is then given back, and they can be read in neither before us_plan_recall. It outlives the plan. */
+    const us_model *source;
 } us_plan_opts;
 
 /* Operators this build can run. */
@@ -68,8 +68,8 @@ typedef struct us_session_opts {
     size_t dynamic_cap_bytes; /* 0: default */
     size_t static_cap_bytes;
     uint64_t max_steps; /* limit on steps per run, loops included; 0: default */
-    double
-        max_work; /* limit on elements written, products summed and the like per run; 0: default */
+    /* limit on elements written, products summed and the like per run; 0: default */
+    double max_work;
     uint64_t seed; /* for random operators without a seed of their own */
     bool profile;
     const struct us_image_codec *
@@ -108,18 +108,18 @@ typedef struct us_kernel_choice {
     size_t n;
     const struct us_candidate *list; /* ir/op.h */
     size_t best, chosen;             /* by the static model; in force */
-    const double *
-        ns; /* a step's time with each, when they were timed (exec/tune.h; 0: this one was not); NULL: they were not */
+    /* a step's time with each, when they were timed (exec/tune.h; 0: this one was not); NULL: they were not */
+    const double *ns;
 } us_kernel_choice;
 size_t us_plan_choices(const us_plan *p, const us_kernel_choice **out);
 
 typedef struct us_profile_row {
     us_sv node, op;
     const char *kernel; /* what runs; of a step as it comes "ref" */
-    const char *
-        why; /* why it is a step as it comes, or not fused, or what a pass says of it (us_node.note); NULL: nothing to say */
-    double
-        work; /* elementary steps of the last call: elements written, products summed and the like */
+    /* why it is a step as it comes, or not fused, or what a pass says of it (us_node.note); NULL: nothing to say */
+    const char *why;
+    /* elementary steps of the last call: elements written, products summed and the like */
+    double work;
     double macs; /* multiply-adds of products in a call; 0: it is not made of them */
     bool bytes;  /* of 8-bit numbers */
     uint64_t n_calls, ns;

@@ -44,8 +44,8 @@ typedef struct us_layers {
     size_t n_dims;
     size_t n_unnamed; /* dimensions of inputs without a name: 1 */
     us_layer sum;
-    bool
-        inferred; /* else shapes are what the file declares, costs are not known, and `why` says why */
+    /* else shapes are what the file declares, costs are not known, and `why` says why */
+    bool inferred;
     char why[512];
 } us_layers;
 

@@ -12,8 +12,8 @@
 #include "inspect/cost.h"
 
 typedef struct us_diff_opts {
-    double
-        tolerance; /* weights whose largest difference is at most this share of A's largest element are equal */
+    /* weights whose largest difference is at most this share of A's largest element are equal */
+    double tolerance;
     bool structure_only; /* contents of constants are neither read nor compared */
     bool weights_only;   /* constants of matched nodes are all that counts */
     bool cost;           /* multiply-accumulates of matched nodes, too */
@@ -21,8 +21,8 @@ typedef struct us_diff_opts {
 
 /* Something that is said once. a or b with p NULL: not there. */
 typedef struct us_diff_fact {
-    const char *
-        what; /* "opset", "metadata", "input", ...; of nodes: "operator", "attribute", "input", "output" */
+    /* "opset", "metadata", "input", ...; of nodes: "operator", "attribute", "input", "output" */
+    const char *what;
     us_sv name;
     us_sv a, b;
 } us_diff_fact;
@@ -64,8 +64,8 @@ typedef struct us_diff_cost { /* a matched node whose cost changed */
 } us_diff_cost;
 
 typedef struct us_diff {
-    us_arena *
-        arena; /* what is said lies here, in the models and in copies of them that go with the diff */
+    /* what is said lies here, in the models and in copies of them that go with the diff */
+    us_arena *arena;
     us_model *copies[6];
     bool same;             /* nothing of what was asked for differs */
     bool current;          /* compared in current form, for imports differ */

@@ -12,8 +12,8 @@ typedef struct align {
     const uint64_t *ta, *tb;
     int64_t na, nb;
     int64_t x0, y0; /* where this search began */
-    int64_t *
-        rows; /* row d: d + 1 furthest x, by diagonal x - y = -d, -d + 2, ..., d; relative to x0 */
+    /* row d: d + 1 furthest x, by diagonal x - y = -d, -d + 2, ..., d; relative to x0 */
+    int64_t *rows;
     us_duse *hits; /* of a path, last first */
     size_t n_hits;
 } align;

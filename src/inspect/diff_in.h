@@ -27,8 +27,8 @@ typedef struct us_dval {
     bool is_const;
     uint32_t def, def_out; /* node that makes it, US_NIL */
     us_vid pair;           /* its counterpart; US_NIL: none */
-    const us_graph
-        *root_g; /* a constant that is captured: where it is from, and which value there */
+    /* a constant that is captured: where it is from, and which value there */
+    const us_graph *root_g;
     us_vid root;
 } us_dval;
 

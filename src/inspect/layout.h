@@ -22,8 +22,8 @@
 
 typedef struct us_lay_box {
     float w, h;
-    float
-        right; /* room that must be free right of its centre, for what is written below it; 0: none */
+    /* room that must be free right of its centre, for what is written below it; 0: none */
+    float right;
     float x, y;     /* out: upper left corner */
     uint32_t layer; /* out */
 } us_lay_box;
@@ -38,8 +38,8 @@ typedef struct us_lay_link { /* one use of a net */
     us_lay_point *at;        /* out: curve through these, tangents vertical; NULL: cut */
     uint32_t n_at,
         first; /* out: what is the link's own begins at `first`; before, it is as its net's trunk */
-    bool
-        trunk; /* out: the longest drawn of its net; the others leave it before their last curve */
+    /* out: the longest drawn of its net; the others leave it before their last curve */
+    bool trunk;
     float end_x; /* out: where it enters the box */
 } us_lay_link;
 
@@ -58,8 +58,8 @@ typedef struct us_layout {
     uint32_t n_nets;
     float gap_x, gap_y;   /* between boxes of a layer; between layers */
     float page_w, page_h; /* what it will be shown on; 0: no matter */
-    uint32_t
-        columns; /* how many to cut it into, when lines allow it; 0: as many as show largest on the page */
+    /* how many to cut it into, when lines allow it; 0: as many as show largest on the page */
+    uint32_t columns;
     float w, h;         /* out */
     uint32_t n_layers;  /* out */
     uint32_t n_columns; /* out */

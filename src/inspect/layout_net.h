@@ -22,8 +22,8 @@ typedef struct us_lay {
     float *w;        /* per vertex */
     float *right;    /* per vertex: room it takes right of its centre, its labels too */
     uint32_t *owner; /* per vertex: the box itself, or where a dummy's line begins */
-    uint32_t
-        *above; /* per box: boxes on the longest way to it from the top; how much hangs on it */
+    /* per box: boxes on the longest way to it from the top; how much hangs on it */
+    uint32_t *above;
     uint32_t *below; /* per vertex: the same from the bottom */
     uint32_t *net0;  /* per net: its first dummy; those of the following layers come after it */
     uint32_t *net_n;

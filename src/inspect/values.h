@@ -10,14 +10,14 @@
 
 typedef struct us_value_info {
     us_sv graph; /* name of the graph it is in; "" for the main graph */
-    us_sv
-        holder; /* name of the first output of the node that holds that graph; "" for the main graph */
+    /* name of the first output of the node that holds that graph; "" for the main graph */
+    us_sv holder;
     us_sv attribute; /* of that node: "body", "then_branch" */
     us_sv name;
     us_storage storage;
     us_type type;
-    const us_dim *
-        known; /* contents of an integer vector or scalar, as far as they follow from shapes; NULL: not known */
+    /* contents of an integer vector or scalar, as far as they follow from shapes; NULL: not known */
+    const us_dim *known;
     uint32_t n_known;
 } us_value_info;
 

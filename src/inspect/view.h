@@ -17,10 +17,10 @@ typedef struct us_view us_view;
 
 typedef struct us_view_opts {
     const char *title; /* the file's name; must outlive the view */
-    bool
-        brief; /* operators without their details, and without what is computed from constants alone */
-    uint32_t
-        columns; /* to cut a tall drawing into; 0: as many as show largest on a slide; 1: none */
+    /* operators without their details, and without what is computed from constants alone */
+    bool brief;
+    /* to cut a tall drawing into; 0: as many as show largest on a slide; 1: none */
+    uint32_t columns;
 } us_view_opts;
 
 /* Types are inferred on a copy; m stays as it is and must outlive the view. US_LIMIT: too many nodes. */

@@ -33,8 +33,8 @@ typedef struct us_attend_lies {
 
 typedef struct us_attend {
     int n_outer;
-    size_t
-        outer[US_MAX_RANK]; /* items along each outer axis; the first is the batch for `end` */
+    /* items along each outer axis; the first is the batch for `end` */
+    size_t outer[US_MAX_RANK];
     us_attend_lies at[US_ATTEND_SIDES];
     size_t len, keys, d, dv; /* queries, keys, numbers of a head, of a value */
     bool add, add2;          /* add2 only with add */
@@ -59,8 +59,8 @@ typedef struct us_attend_data {
     const float *p[US_ATTEND_Y];
     float *y;
     const int64_t *end; /* [outer[0], len] */
-    float *
-        shown; /* [items, len, keys]; keys that take no part are not written where sums are shown */
+    /* [items, len, keys]; keys that take no part are not written where sums are shown */
+    float *shown;
 } us_attend_data;
 
 /* How it is cut, and what scratch it takes; false: steps that products do not take, or sizes past all bounds. */

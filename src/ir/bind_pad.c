@@ -16,8 +16,8 @@ typedef struct pad_state {
     size_t unit; /* bytes */
     int64_t dims[US_MAX_RANK];
     ptrdiff_t step[US_MAX_RANK]; /* bytes in the input */
-    const int64_t
-        *shows[US_MAX_RANK]; /* per index of the result: of the input, -1: the constant */
+    /* per index of the result: of the input, -1: the constant */
+    const int64_t *shows[US_MAX_RANK];
     int64_t copy_at, copy_n; /* the stretch of a row that follows itself in the input */
     const char *fill;        /* a unit of the constant */
     size_t rows, grain;

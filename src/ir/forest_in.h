@@ -13,8 +13,8 @@
 
 typedef struct us_tree_chunk {
     us_tree_sets sets; /* where f->sets: nothing else is needed then */
-    us_tree_tops
-        tops; /* ends: of a deep tree in f->starts, of others leaves. No levels: base are the roots */
+    /* ends: of a deep tree in f->starts, of others leaves. No levels: base are the roots */
+    us_tree_tops tops;
     const uint8_t *deep;   /* n_deep trees; then the last again up to a multiple of the group */
     const uint32_t *depth; /* of these trees below the tops, */
     const uint32_t *deepest; /* and of each group of them */

@@ -45,12 +45,12 @@ typedef struct us_val {
     uint32_t def_out; /* which of its outputs */
     us_vid outer;     /* OUTER: the value in the enclosing graph */
     us_value *data;   /* CONST, VARIABLE; of a TEMP that was folded away: what it held */
-    const us_dim *
-        known; /* contents of an integer vector or scalar as dimensions, found by inference; US_DIM_ANY among them */
+    /* contents of an integer vector or scalar as dimensions, found by inference; US_DIM_ANY among them */
+    const us_dim *known;
     uint32_t n_known;
     bool declared; /* type came from the file (value_info), is written back */
-    bool
-        also_input; /* CONST listed among the graph inputs too (IR < 4): the caller may override */
+    /* CONST listed among the graph inputs too (IR < 4): the caller may override */
+    bool also_input;
     us_sv doc;
     us_sv unknown; /* protobuf fields we do not know, kept for rewriting */
 } us_val;
@@ -89,8 +89,8 @@ typedef struct us_node {
     us_sv doc;
     us_sv unknown;
     uint64_t offset; /* where in the file, for messages; 0 = made here */
-    const char *
-        note; /* what a pass has to say of it, for `usta explain`: a lasting string; NULL: nothing */
+    /* what a pass has to say of it, for `usta explain`: a lasting string; NULL: nothing */
+    const char *note;
     bool dead;
 } us_node;
 

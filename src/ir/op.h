@@ -224,10 +224,10 @@ typedef struct us_call {
     us_call_fn *run;   /* NULL: declined, the operator's eval runs */
     const void *state; /* from us_eval_keep */
     size_t scratch;    /* bytes that run may write, 64-byte aligned */
-    const char *
-        kernel; /* what runs, for profile and explain; of a declined call why, or NULL: a lasting string */
-    double
-        macs; /* multiply-adds of products in a run, to compare with the peak; 0: it is not made of them */
+    /* what runs, for profile and explain; of a declined call why, or NULL: a lasting string */
+    const char *kernel;
+    /* multiply-adds of products in a run, to compare with the peak; 0: it is not made of them */
+    double macs;
     bool bytes; /* they are of 8-bit numbers */
 } us_call;
 /* Called once when a binding is made, if every input and output is a dense tensor of known type and dims with at least one element

@@ -135,8 +135,8 @@ typedef struct forest {
     size_t n_base;
     size_t n_out;       /* classes or targets */
     int64_t n_features; /* one past the largest feature used */
-    bool
-        one_score; /* two classes whose weights all belong to one of them: a row has one score */
+    /* two classes whose weights all belong to one of them: a row has one score */
+    bool one_score;
     bool all_positive; /* no weight is negative: one score is a probability, decided at 0.5 */
     const us_forest *packed; /* for calls; NULL: of a rare kind */
 } forest;

@@ -31,8 +31,8 @@ typedef struct us_ms_attend {
     us_ms_heads q, k, v;
     double scale;   /* 0: 1 / sqrt(size of a head) */
     double softcap; /* 0: none */
-    const float
-        *mask; /* added to the scores: [n or 1, len or 1, keys] by these strides; NULL: none */
+    /* added to the scores: [n or 1, len or 1, keys] by these strides; NULL: none */
+    const float *mask;
     int64_t mask_n, mask_l;
     const float *bias; /* added too: [n or 1, h or 1, len, keys] */
     int64_t bias_n, bias_h, bias_l;
@@ -40,8 +40,8 @@ typedef struct us_ms_attend {
     int64_t window;     /* at most so many keys before the end are in sight; 0: all */
     const float *sink;  /* [h]: a score of no key, that takes part in the sum of the softmax */
     float *y;           /* [n, len, h * v.d] */
-    float *
-        scores; /* [n, h, len, keys], zeroed by the caller: what goes into the softmax, or comes out; NULL: not wanted */
+    /* [n, h, len, keys], zeroed by the caller: what goes into the softmax, or comes out; NULL: not wanted */
+    float *scores;
     bool after_softmax;
 } us_ms_attend;
 

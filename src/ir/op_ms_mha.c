@@ -227,8 +227,8 @@ static us_err read_qkv(us_eval *k, const places *at, us_ms_attend *a, bool *cros
 
 typedef struct cache {
     int64_t steps, room; /* of the past; of the present */
-    const int64_t *
-        beams; /* [n, beams_len]: whose token it is at a step, within a group of `width`; NULL: one's own */
+    /* [n, beams_len]: whose token it is at a step, within a group of `width`; NULL: one's own */
+    const int64_t *beams;
     int64_t beams_len, width;
 } cache;
 

@@ -16,8 +16,8 @@ typedef struct us_p_blocked_conv { /* usta.Conv */
     float lo, hi;      /* clamp of the result */
     us_ints code;      /* program of what follows (ir/ewise.h); none: empty */
     us_floats imm;
-    us_ints
-        hint; /* height and width of the output where they are known: for the choice of a kernel */
+    /* height and width of the output where they are known: for the choice of a kernel */
+    us_ints hint;
 } us_p_blocked_conv;
 
 typedef struct us_p_blocked_deconv { /* usta.ConvTranspose */

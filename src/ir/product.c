@@ -16,8 +16,8 @@ enum { MOST_PARTS = 16 };
 /* The candidates for a product by packed weights. The first is the model's: the level's own kernels, parts as above. */
 static const struct way {
     us_candidate is;
-    bool
-        narrow; /* with the level's kernels of narrower vectors: less is padded where n is odd */
+    /* with the level's kernels of narrower vectors: less is padded where n is odd */
+    bool narrow;
     double part;
 } ways[] = {{{"packed", false}, false, 1},
             {{"large parts", true}, false, 4},

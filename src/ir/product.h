@@ -69,8 +69,8 @@ typedef struct us_product {
     size_t tail_scratch;
     /* both change (w NULL) */
     size_t batch;
-    const size_t *
-        at; /* per item of the batch where A, B and the result begin, in turn; NULL: one item */
+    /* per item of the batch where A, B and the result begin, in turn; NULL: one item */
+    const size_t *at;
     bool trans_a, trans_b;
     size_t lda, ldb, ldc; /* as us_gemm_args has them */
     float alpha, beta;    /* beta times what lies in the result already */

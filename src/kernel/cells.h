@@ -17,8 +17,8 @@ typedef struct us_cell_args {
     bool coupled; /* LSTM: f is 1 - i */
     float *c;     /* LSTM: cells, old in, new out. GRU in two steps: z */
     float *h;     /* state, old in, new out */
-    float
-        *y; /* n numbers: the new state again. GRU's first step: r * h. Never NULL, may be h */
+    /* n numbers: the new state again. GRU's first step: r * h. Never NULL, may be h */
+    float *y;
 } us_cell_args;
 typedef void us_cell_fn(const us_cell_args *a);
 

@@ -147,8 +147,8 @@ typedef struct us_conv_kernels {
      * summed side by side and added up at the end. Weights [input block][all taps][q][B]; the other lanes of y become 0. NULL: none */
     us_conv_tile_fn *narrow;
     us_conv_dw_fn *(*dw)(size_t kw, size_t sw, size_t dw);
-    us_conv_dw_fn *
-        dw_two_rows; /* 3x3 without stride or dilation, all taps' rows in the image: this row and the next; or NULL */
+    /* 3x3 without stride or dilation, all taps' rows in the image: this row and the next; or NULL */
+    us_conv_dw_fn *dw_two_rows;
     us_conv_lanes_fn *(*lanes)(size_t kw, size_t sw, size_t dw); /* NULL: none */
     us_conv_pool_fn *pool_max, *pool_mean;
     us_conv_mix_fn *mix; /* Resize */

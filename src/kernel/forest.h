@@ -81,8 +81,8 @@ typedef void us_tree_tops_fn(const us_tree_tops *t, const uint8_t *ranks, uint32
 /* Trees of at most US_FOREST_FEW leaves: what a rank says of the nodes in its column rules out leaves, and all columns together leave one. */
 enum { US_FOREST_FEW = 16 };
 typedef struct us_tree_sets {
-    const uint16_t
-        *rows; /* US_FOREST_WIDE sets each: the leaves of each tree that a rank leaves */
+    /* US_FOREST_WIDE sets each: the leaves of each tree that a rank leaves */
+    const uint16_t *rows;
     const uint32_t *first; /* of each column: its row for rank 0 */
     size_t n;              /* columns */
     const uint16_t *all;   /* of each tree: all leaves */

@@ -50,8 +50,8 @@ typedef struct us_pgemm_args {
     size_t ldc;
     us_gemm_tail_fn *tail; /* NULL: none */
     void *tail_arg;
-    void *
-        scratch; /* scratch(m, j1 - j0, k) bytes, 64-byte aligned; NULL when that is 0. What m and n take is enough for less */
+    /* scratch(m, j1 - j0, k) bytes, 64-byte aligned; NULL when that is 0. What m and n take is enough for less */
+    void *scratch;
 } us_pgemm_args;
 
 typedef struct us_gemm_kernels us_gemm_kernels;
@@ -62,8 +62,8 @@ struct us_gemm_kernels {
     size_t (*scratch)(size_t m, size_t n, size_t k);
     void (*run)(const us_pgemm_args *g);
     void (*pack)(const us_gemm_weights *w, float *to); /* us_gemm_pack, the same bits */
-    const us_gemm_kernels *
-        narrow; /* narrower vectors, which fit some n better, where the level has them too; or NULL */
+    /* narrower vectors, which fit some n better, where the level has them too; or NULL */
+    const us_gemm_kernels *narrow;
 };
 
 /* Bytes of packed weights; false when they are past all bounds. */

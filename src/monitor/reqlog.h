@@ -33,8 +33,8 @@ typedef struct us_replay {
     /* counted */
     uint64_t n_requests, n_rows;
     uint64_t n_bad; /* lines that could not be read */
-    uint64_t
-        n_skewed; /* rows for which the model now answers otherwise than it did when it served */
+    /* rows for which the model now answers otherwise than it did when it served */
+    uint64_t n_skewed;
 } us_replay;
 
 /* Read the log (the rotated part first), predict again, fill window after window. w: an empty window to fill.

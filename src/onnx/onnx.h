@@ -20,8 +20,8 @@
     ((size_t)65536) /* bytes of a tensor that are read even with descriptors_only */
 
 typedef struct us_onnx_opts {
-    bool
-        descriptors_only; /* tensors over US_ONNX_SMALL bytes keep dims and type, data NULL; external files may be missing */
+    /* tensors over US_ONNX_SMALL bytes keep dims and type, data NULL; external files may be missing */
+    bool descriptors_only;
     /* Of a compiled plan (exec/planfile.h): operators of domain "usta" may be there, and external data of any location lie in these bytes. */
     bool plan;
     const void *data;

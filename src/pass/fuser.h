@@ -15,8 +15,8 @@ typedef struct us_fuser {
     us_ctx *c;
     us_graph *g;
     us_rewire r;
-    uint32_t *
-        uses; /* readers per value, as they were at the beginning; a pass that moves some keeps it up */
+    /* readers per value, as they were at the beginning; a pass that moves some keeps it up */
+    uint32_t *uses;
     uint32_t *place; /* per node: where it stands in the order */
     bool *changed;
     const void *arg; /* the caller's */

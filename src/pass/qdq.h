@@ -27,8 +27,8 @@ typedef struct us_qdq {
     us_rewire r;
     uint32_t *uses;
     us_nid op; /* the operator */
-    us_nid
-        last; /* whose output the new node makes: QuantizeLinear; the operator itself where there is none */
+    /* whose output the new node makes: QuantizeLinear; the operator itself where there is none */
+    us_nid last;
     us_quant in[US_QDQ_MAX_IN];
     us_quant y;      /* x: the output; node US_NIL: it stays float */
     const char *why; /* why the group stays as it is */

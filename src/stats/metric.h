@@ -21,12 +21,12 @@ typedef struct us_scores {
     size_t n;
     /* CLASSES */
     size_t k; /* classes */
-    const int32_t
-        *truth; /* class index; -1 = unknown label (a class never predicted: always wrong) */
-    const float *
-        prob; /* [n, k]; may be NULL when label is given: then no rank or probability metrics */
-    const int32_t
-        *label; /* predicted class; NULL: the largest probability (lowest index wins ties) */
+    /* class index; -1 = unknown label (a class never predicted: always wrong) */
+    const int32_t *truth;
+    /* [n, k]; may be NULL when label is given: then no rank or probability metrics */
+    const float *prob;
+    /* predicted class; NULL: the largest probability (lowest index wins ties) */
+    const int32_t *label;
     /* VALUE */
     const double *y, *pred;
     /* made by us_scores_prepare */
@@ -40,8 +40,8 @@ typedef struct us_scores {
 us_err us_scores_prepare(us_ctx *c, us_arena *a, us_scores *s) US_MUST;
 
 typedef struct us_metric {
-    const char *
-        name; /* "accuracy", "balanced_accuracy", "macro_f1", "roc_auc", "log_loss", "brier", "rmse", "mae", "r2" */
+    /* "accuracy", "balanced_accuracy", "macro_f1", "roc_auc", "log_loss", "brier", "rmse", "mae", "r2" */
+    const char *name;
     us_task task;
     bool higher_better;
     bool needs_prob;

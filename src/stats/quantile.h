@@ -27,8 +27,8 @@ typedef struct us_kll {
     double min, max;
     uint32_t n_levels;
     uint32_t parity; /* bit per level: which half the next compaction keeps */
-    uint32_t
-        len[US_KLL_LEVELS]; /* items held per level; an item of level l stands for 2^l values */
+    /* items held per level; an item of level l stands for 2^l values */
+    uint32_t len[US_KLL_LEVELS];
     double *item[US_KLL_LEVELS]; /* US_KLL_K + 2 each, from the arena, on first use */
     us_arena *arena;
 } us_kll;

@@ -38,8 +38,8 @@ typedef struct us_sketch {
     size_t n_cats;    /* CATEGORICAL */
     us_sv *cats;      /* by falling count in the reference, then bytewise */
     uint64_t *cat_counts;
-    uint64_t
-        n_other; /* known to the reference, but past US_SKETCH_CATS; in new data: everything not in cats */
+    /* known to the reference, but past US_SKETCH_CATS; in new data: everything not in cats */
+    uint64_t n_other;
     us_map cat_index; /* name -> index in cats */
 } us_sketch;
 

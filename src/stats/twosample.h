@@ -25,10 +25,10 @@ typedef struct us_drift {
     double stat;    /* chi-square over the pooled cells */
     double df;
     double p; /* of stat; 1 when there is nothing to compare */
-    double
-        ks; /* largest difference of the two distribution functions at the edges; NaN for categories */
-    double
-        wasserstein; /* between the binned distributions, in the column's unit; NaN for categories */
+    /* largest difference of the two distribution functions at the edges; NaN for categories */
+    double ks;
+    /* between the binned distributions, in the column's unit; NaN for categories */
+    double wasserstein;
     double missing_ref, missing_now; /* shares */
     double unseen_now;               /* share of values the reference does not list */
     double mean_ref, mean_now;       /* numeric kinds, else NaN */

@@ -87,8 +87,8 @@ typedef struct us_stage_rec {
     const char *stage; /* "train" */
     us_hash key;
     const char *program; /* version of the program */
-    json_t *
-        config; /* effective values of its sections; borrowed from the caller, or the arena given to find */
+    /* effective values of its sections; borrowed from the caller, or the arena given to find */
+    json_t *config;
     json_t *facts;    /* evidence: figures for tables and status */
     int64_t start_us; /* wall clock */
     int64_t wall_ns, cpu_ns;

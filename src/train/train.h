@@ -83,8 +83,8 @@ us_err us_net_predict(us_ctx *c, const us_net *net, size_t n, const float *x,
 
 typedef struct us_train_metrics {
     size_t n;
-    double
-        loss; /* CLASSES: mean cross-entropy (log loss); VALUE: mean squared error in raw units */
+    /* CLASSES: mean cross-entropy (log loss); VALUE: mean squared error in raw units */
+    double loss;
     double accuracy;      /* CLASSES, else NaN */
     double auc;           /* CLASSES with K = 2, else NaN */
     double rmse, mae, r2; /* VALUE, else NaN */
@@ -109,17 +109,17 @@ typedef struct us_train_hooks {
         void *ud,
         const us_train_progress *p); /* at most every 50 ms and after each epoch; may be NULL */
     void *ud;
-    const char *
-        checkpoint; /* file, written atomically after epochs; NULL: none. The caller removes it */
-    bool resume;    /* go on from the checkpoint if it is there and belongs to this very run */
+    /* file, written atomically after epochs; NULL: none. The caller removes it */
+    const char *checkpoint;
+    bool resume; /* go on from the checkpoint if it is there and belongs to this very run */
     bool no_baselines;  /* skip them (tuning) */
     int64_t stop_after; /* tests: US_CANCELLED after so many epochs of this call; 0: never */
 } us_train_hooks;
 
 typedef struct us_train_epoch {
     double train_loss; /* mean over the steps, as trained (smoothing, weights, dropout) */
-    double
-        valid_loss; /* log loss, or squared error in units of the target's deviation; NaN: no rows */
+    /* log loss, or squared error in units of the target's deviation; NaN: no rows */
+    double valid_loss;
     double metric;    /* validation accuracy or R2 */
     double lr;        /* at the epoch's end */
     double grad_norm; /* mean, before clipping */
