@@ -470,6 +470,24 @@ static bool streams(const us_conv *cv, const us_conv_args *a)
     return cv->stream && !a->tail && (uintptr_t)a->y % (cv->f->block * sizeof(float)) == 0;
 }
 
+#define FEW_TILES 16
+
+/* Where a few tiles share their weights, the first of them waits for those to come from memory, faster than memory gives them. So each
+ * brings its share of those that follow, which lie right behind, from one group of blocks to the next. */
+static void look_ahead(const job *j, const part *p, us_conv_tile *t)
+{
+    const us_conv *cv = j->cv;
+    size_t most = cv->f->max_p[p->q], b = cv->f->block,
+           tiles = (p->x1 - p->x0 + most - 1) / most * US_MIN(cv->rows, j->y1 - j->y0);
+    size_t floats = t->n_blocks * t->all_taps * t->lanes * t->q * b;
+    const float *end = j->a->packed + cv->choice.floats;
+    if (tiles < 2 || tiles > FEW_TILES || t->lanes != b || (size_t)(end - t->w) < 2 * floats)
+        return;
+    size_t line = 64 / sizeof(float), share = t->lanes * t->q * b / tiles;
+    t->ahead_tap = (share + line - 1) / line * line;
+    t->ahead = t->w + floats + p->y % cv->rows * (floats / US_MAX(cv->rows, 1));
+}
+
 static void run_part(const job *j, const part *p)
 {
     const us_conv *cv = j->cv;
@@ -520,6 +538,7 @@ static void run_part(const job *j, const part *p)
         t.q = s->m;
         t.w = a->packed + b;
     }
+    if (!narrow && !half) look_ahead(j, p, &t);
     t.near = cv->y_step == b && t.y_first == 0 && t.y_last == b && !t.stream;
     /* as even as can be: first some of p pixels, then of one less */
     size_t most = narrow ? US_CONV_NARROW_P : cv->f->max_p[p->q], wide = p->x1 - p->x0;
