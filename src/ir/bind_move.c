@@ -451,6 +451,17 @@ typedef struct gather_state {
     bool wide; /* indices of 64 bits */
 } gather_state;
 
+/* Single elements are usual: their sizes are known where they are copied. */
+static inline void copy(char *to, const char *from, size_t bytes)
+{
+    if (bytes == 8)
+        memcpy(to, from, 8);
+    else if (bytes == 4)
+        memcpy(to, from, 4);
+    else
+        memcpy(to, from, bytes);
+}
+
 static us_err run_gather(us_eval *k, const void *state, void *scratch)
 {
     const gather_state *s = state;
@@ -465,8 +476,8 @@ static us_err run_gather(us_eval *k, const void *state, void *scratch)
             return us_eval_fail(k, US_ARG, "index %lld of a dimension of %lld",
                                 (long long)given, (long long)s->length);
         for (size_t o = 0; o < s->outer; o++)
-            memcpy(y + (o * s->n + j) * s->bytes,
-                   x + (o * (size_t)s->length + (size_t)i) * s->bytes, s->bytes);
+            copy(y + (o * s->n + j) * s->bytes,
+                 x + (o * (size_t)s->length + (size_t)i) * s->bytes, s->bytes);
     }
     return US_OK;
 }

@@ -121,21 +121,50 @@ typedef struct hot {
     size_t size, bytes;      /* of an element, of the outcome */
 } hot;
 
+static bool is_zero(const char *p, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (p[i]) return false;
+    return true;
+}
+
+/* One element everywhere: what is filled already is copied behind itself. */
+static void fill(char *y, size_t bytes, const char *value, size_t size)
+{
+    if (bytes == 0 || is_zero(value, size)) {
+        memset(y, 0, bytes);
+        return;
+    }
+    memcpy(y, value, size);
+    for (size_t done = size; done < bytes; done *= 2)
+        memcpy(y + done, y, US_MIN(done, bytes - done));
+}
+
+/* The usual sizes are known where they are copied. */
+static inline void put(char *to, const char *from, size_t size)
+{
+    if (size == 8)
+        memcpy(to, from, 8);
+    else if (size == 4)
+        memcpy(to, from, 4);
+    else
+        memcpy(to, from, size);
+}
+
 static us_err run_hot(us_eval *k, const void *state, void *scratch)
 {
     const hot *h = state;
     const int64_t *index = k->in[0]->t.data;
     const char *values = k->in[2]->t.data;
     char *y = k->out[0]->t.data;
+    int64_t size = (int64_t)h->size, plane = h->depth * h->inner * size;
     (void)scratch;
-    for (size_t i = 0; i < h->bytes; i += h->size)
-        memcpy(y + i, values, h->size);
-    for (int64_t i = 0; i < h->n; i++) {
-        int64_t v = index[i];
-        if (!wrap(&v, h->depth)) continue;
-        int64_t at = (i / h->inner * h->depth + v) * h->inner + i % h->inner;
-        memcpy(y + at * (int64_t)h->size, values + h->size, h->size);
-    }
+    fill(y, h->bytes, values, h->size);
+    for (int64_t o = 0; o < h->n; o += h->inner, y += plane)
+        for (int64_t i = 0; i < h->inner; i++) {
+            int64_t v = index[o + i];
+            if (wrap(&v, h->depth)) put(y + (v * h->inner + i) * size, values + size, h->size);
+        }
     return US_OK;
 }
 
