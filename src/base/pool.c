@@ -1,8 +1,12 @@
-/* base/pool.c - one job at a time, chunks taken from an atomic counter by caller and helpers alike.
+/* base/pool.c - one job at a time, chunks taken from atomic counters by caller and helpers alike.
  *
  * A job is published by raising `epoch`. Helpers enter it by counting themselves in `n_inside`; the caller
  * takes chunks until none is left, closes the job (no further helper may enter) and waits only for those
  * inside. Chunk i covers [i*grain, min((i+1)*grain, n)): borders do not depend on who takes them.
+ *
+ * Each thread has a share of the chunks, side by side and always the same part of the whole: what it wrote in one job lies in its
+ * cache when the next one reads it. It takes its share from the front; when that is empty, others' from the back. (From one
+ * counter for all, neighbours go to different cores, and half of every job's input comes out of another core's cache.)
  *
  * On a processor that others use too, a helper may lose its core in the middle of a chunk, and the caller its own to a helper.
  * Both show: the caller waits longer than any chunk took it, or one of its chunks takes far longer than the others. Such losses are
@@ -19,15 +23,28 @@
 #include "base/ctx.h"
 
 #define POOL_MAX_THREADS 256
+#define MOST_CHUNKS      UINT32_MAX
 #define LEAVE            25
 #define DEBT_NS          1000000u
 #define DEBT_MOST_NS     20000000u /* half a second: somebody else's load does not last for ever */
 #define HICCUP_NS        100000u /* less is no lost core */
 #define SPINS_A_YIELD    32
 
+typedef struct share {
+    _Atomic(uint64_t) left; /* chunks [low half, high half) are not taken yet */
+    char apart[120];        /* no two on one cache line, nor on a pair of them */
+} share;
+
+typedef struct helper {
+    us_pool *pool;
+    pthread_t thread;
+    int number; /* 1.. ; the caller is 0 */
+} helper;
+
 struct us_pool {
     us_alloc alloc;
-    pthread_t *threads;
+    helper *helpers;
+    share *shares; /* of each thread */
     int n_started;
     int n_threads; /* the caller counts */
     pthread_mutex_t lock;
@@ -42,25 +59,45 @@ struct us_pool {
     us_pool_fn *fn;
     void *arg;
     size_t n, grain, n_chunks;
-    _Atomic(size_t) next;
     _Atomic(int) n_inside;
     us_pool_lent_fn *lent; /* not NULL: no threads of our own */
     void *lent_ud;
 };
 
-static bool work_on_next(us_pool *p)
+static void do_chunk(us_pool *p, size_t i)
 {
-    size_t i = atomic_fetch_add_explicit(&p->next, 1, memory_order_relaxed);
-    if (i >= p->n_chunks) return false;
     size_t i0 = i * p->grain;
     p->fn(p->arg, i0, p->n - i0 < p->grain ? p->n : i0 + p->grain);
+}
+
+static uint64_t chunks(size_t from, size_t to)
+{
+    return (uint64_t)to << 32 | from;
+}
+
+/* The first or the last chunk that is left of a share. */
+static bool take(share *s, bool last, size_t *i)
+{
+    uint64_t left = atomic_load_explicit(&s->left, memory_order_relaxed), rest;
+    do {
+        size_t from = left & UINT32_MAX, to = left >> 32;
+        if (from == to) return false;
+        *i = last ? to - 1 : from;
+        rest = last ? chunks(from, to - 1) : chunks(from + 1, to);
+    } while (!atomic_compare_exchange_weak_explicit(&s->left, &left, rest, memory_order_relaxed,
+                                                    memory_order_relaxed));
     return true;
 }
 
-static void work(us_pool *p)
+static bool work_on_next(us_pool *p, int who)
 {
-    while (work_on_next(p)) {
-    }
+    size_t chunk;
+    for (int k = 0; k < p->n_threads; k++)
+        if (take(&p->shares[(who + k) % p->n_threads], k > 0, &chunk)) {
+            do_chunk(p, chunk);
+            return true;
+        }
+    return false;
 }
 
 /* The caller's part; what its longest chunk took, and the longest but one. */
@@ -68,7 +105,7 @@ static void work_by_clock(us_pool *p, uint64_t *longest, uint64_t *next)
 {
     uint64_t t = us_now_ns();
     *longest = *next = 0;
-    while (work_on_next(p)) {
+    while (work_on_next(p, 0)) {
         uint64_t now = us_now_ns(), took = now - t;
         t = now;
         *next = US_MAX(*next, US_MIN(took, *longest));
@@ -77,10 +114,12 @@ static void work_by_clock(us_pool *p, uint64_t *longest, uint64_t *next)
 }
 
 /* Enter the open job, if it still is open when we have said that we are in. */
-static void try_job(us_pool *p)
+static void try_job(us_pool *p, int who)
 {
     atomic_fetch_add(&p->n_inside, 1);
-    if (atomic_load(&p->epoch) & 1) work(p);
+    if (atomic_load(&p->epoch) & 1)
+        while (work_on_next(p, who)) {
+        }
     atomic_fetch_sub(&p->n_inside, 1);
 }
 
@@ -116,15 +155,16 @@ static void wait_for_job(us_pool *p, uint64_t seen)
     pthread_mutex_unlock(&p->lock);
 }
 
-static void *helper(void *arg)
+static void *help(void *arg)
 {
-    us_pool *p = arg;
+    const helper *h = arg;
+    us_pool *p = h->pool;
     uint64_t seen = 0;
     for (;;) {
         wait_for_job(p, seen);
         if (atomic_load(&p->quit)) return NULL;
         seen = atomic_load(&p->epoch);
-        if (seen & 1) try_job(p);
+        if (seen & 1) try_job(p, h->number);
     }
 }
 
@@ -161,17 +201,22 @@ us_err us_pool_new(us_ctx *c, int n_threads, us_pool **out)
     us_pool *p;
     US_TRY(pool_init(c, n_threads, &p));
     n_threads = p->n_threads;
-    p->threads = us_mem_get(&c->alloc, (size_t)n_threads, sizeof *p->threads);
-    if (!p->threads) {
+    p->helpers = us_mem_get(&c->alloc, (size_t)n_threads, sizeof *p->helpers);
+    p->shares = us_mem_get(&c->alloc, (size_t)n_threads, sizeof *p->shares);
+    if (!p->helpers || !p->shares) {
         us_pool_free(p);
         return us_nomem(c);
     }
-    for (; p->n_started < n_threads - 1; p->n_started++)
-        if (pthread_create(&p->threads[p->n_started], NULL, helper, p)) {
+    for (; p->n_started < n_threads - 1; p->n_started++) {
+        helper *h = &p->helpers[p->n_started];
+        h->pool = p;
+        h->number = p->n_started + 1;
+        if (pthread_create(&h->thread, NULL, help, h)) {
             int got = p->n_started;
             us_pool_free(p);
             return us_fail(c, US_IO, "cannot start thread %d of %d", got + 2, n_threads);
         }
+    }
     *out = p;
     return US_OK;
 }
@@ -184,11 +229,12 @@ void us_pool_free(us_pool *p)
     pthread_cond_broadcast(&p->wake);
     pthread_mutex_unlock(&p->lock);
     for (int i = 0; i < p->n_started; i++)
-        pthread_join(p->threads[i], NULL);
+        pthread_join(p->helpers[i].thread, NULL);
     pthread_cond_destroy(&p->wake);
     pthread_mutex_destroy(&p->lock);
     us_alloc a = p->alloc;
-    if (p->threads) us_mem_put(&a, p->threads, (size_t)p->n_threads, sizeof *p->threads);
+    us_mem_put(&a, p->helpers, (size_t)p->n_threads, sizeof *p->helpers);
+    us_mem_put(&a, p->shares, (size_t)p->n_threads, sizeof *p->shares);
     us_mem_put(&a, p, 1, sizeof *p);
 }
 
@@ -208,14 +254,15 @@ static void run_serial(size_t n, size_t grain, us_pool_fn *fn, void *arg)
 static void lent_chunk(void *arg, size_t i)
 {
     us_pool *p = arg;
-    if (i >= p->n_chunks) return; /* whoever lends may err */
-    size_t i0 = i * p->grain;
-    p->fn(p->arg, i0, p->n - i0 < p->grain ? p->n : i0 + p->grain);
+    if (i < p->n_chunks) do_chunk(p, i); /* whoever lends may err */
 }
 
 static void open_job(us_pool *p)
 {
-    atomic_store(&p->next, 0);
+    size_t n = p->n_chunks, t = (size_t)p->n_threads;
+    for (size_t k = 0; k < t; k++)
+        atomic_store_explicit(&p->shares[k].left, chunks(n * k / t, n * (k + 1) / t),
+                              memory_order_relaxed);
     atomic_fetch_add(&p->epoch, 1);
     pthread_mutex_lock(&p->lock);
     bool sleepers = p->n_asleep > 0;
@@ -253,7 +300,8 @@ void us_pool_run(us_pool *p, size_t n, size_t grain, us_pool_fn *fn, void *arg)
 {
     if (!grain) grain = 1;
     if (!n) return;
-    if (!p || (p->n_started == 0 && !p->lent) || n <= grain ||
+    size_t n_chunks = n / grain + (n % grain != 0);
+    if (!p || (p->n_started == 0 && !p->lent) || n_chunks < 2 || n_chunks > MOST_CHUNKS ||
         atomic_flag_test_and_set(&p->busy)) {
         run_serial(n, grain, fn, arg);
         return;
@@ -262,7 +310,7 @@ void us_pool_run(us_pool *p, size_t n, size_t grain, us_pool_fn *fn, void *arg)
     p->arg = arg;
     p->n = n;
     p->grain = grain;
-    p->n_chunks = n / grain + (n % grain != 0);
+    p->n_chunks = n_chunks;
     if (p->lent) {
         p->lent(p->lent_ud, p->n_chunks, lent_chunk, p);
         atomic_flag_clear(&p->busy);

@@ -40,6 +40,20 @@ static inline void us_conv_tap_rows(const us_conv_dims *s, size_t oy, size_t *k0
     ((size_t)256 << 10) /* weights of an item: half of a second-level cache */
 
 /* Pool or not: below this much work a second thread costs more than it brings. */
-#define US_CONV_SERIAL_WORK 2e6
+#define US_CONV_SERIAL_WORK 1e6
+
+/* Convolutions that make an output row of a block of channels at a time. image_block counts blocks over all images. */
+typedef void us_conv_rows_fn(const us_conv *cv, const us_conv_args *a, size_t image_block,
+                             size_t y0, size_t y1);
+void us_conv_set_rows(
+    us_conv *cv,
+    size_t row_products); /* vector products of a row: how many rows make an item */
+void us_conv_by_rows(const us_conv *cv, const us_conv_args *a, struct us_pool *pool,
+                     us_conv_rows_fn *rows);
+/* What the rows of a block have in common, and what is of row y: from the block's input plane x and weights w, [kh][kw][B]. Gives the
+ * first input row that a tap meets, negative where that is above the image. */
+us_conv_dw us_conv_row(const us_conv *cv, const us_conv_args *a, size_t block);
+ptrdiff_t us_conv_row_at(const us_conv *cv, const us_conv_args *a, size_t image_block, size_t y,
+                         const float *x, const float *w, us_conv_dw *row);
 
 #endif

@@ -3,12 +3,9 @@
  * The kernel of an instruction set makes one output row of one block: there is no sum over channels, so each input vector
  * serves all taps that meet it and the padding is left out rather than read. Items are rows of blocks.
  */
-#include "base/pool.h"
 #include "kernel/conv_algo.h"
 
 #include <string.h>
-
-#define ITEM_PRODUCTS 20000 /* vectors: some microseconds */
 
 static bool fits(const us_conv_kernels *f, const us_conv_dims *s)
 {
@@ -45,68 +42,34 @@ static void pack(const us_conv_kernels *f, const us_conv_dims *s, size_t q, cons
 static void open_depthwise(us_conv *cv)
 {
     const us_conv_dims *s = &cv->s;
-    cv->rows = US_MAX(ITEM_PRODUCTS / US_MAX(s->ow * s->kh * s->kw, 1), 1);
+    us_conv_set_rows(cv, s->ow * s->kh * s->kw);
 }
 
-typedef struct job {
-    const us_conv *cv;
-    const us_conv_args *a;
-} job;
-
-static void run_rows(const job *j, size_t image_block, size_t y0, size_t y1)
+static void run_rows(const us_conv *cv, const us_conv_args *a, size_t image_block, size_t y0,
+                     size_t y1)
 {
-    const us_conv *cv = j->cv;
     const us_conv_dims *s = &cv->s;
-    const us_conv_args *a = j->a;
     size_t b = cv->f->block, block = image_block % cv->out_blocks, taps = s->kh * s->kw;
     us_conv_dw_fn *fn = cv->f->dw(s->kw, s->sw, s->dw);
     const float *x = a->x + image_block * s->h * s->w * b,
                 *w = a->packed + (cv->out_blocks + block * taps) * b;
-    us_conv_dw t = {.width = s->w,
-                    .row = s->dh * s->w * b,
-                    .kw = s->kw,
-                    .sw = s->sw,
-                    .dw = s->dw,
-                    .left = s->left,
-                    .ow = s->ow,
-                    .bias = a->packed + block * b,
-                    .lo = a->lo,
-                    .hi = a->hi};
+    us_conv_dw t = us_conv_row(cv, a, block);
     bool pairs =
         cv->f->dw_two_rows && s->kh == 3 && s->kw == 3 && s->sh * s->sw * s->dh * s->dw == 1;
     for (size_t y = y0; y < y1; y++) {
-        size_t k0, k1, at = (image_block * s->oh + y) * s->ow * b;
-        us_conv_tap_rows(s, y, &k0, &k1);
-        ptrdiff_t row = k1 ? (ptrdiff_t)(y * s->sh + k0 * s->dh) - s->top : 0;
-        t.x = x + (size_t)row * s->w * b;
-        t.w = w + k0 * s->kw * b;
-        t.n_kh = k1 - k0;
-        t.y = a->y + at;
-        t.res = a->res ? a->res + at : NULL;
-        bool two = pairs && y + 1 < y1 && row >= 0 && k1 - k0 == 3 && (size_t)row + 4 <= s->h;
+        ptrdiff_t row = us_conv_row_at(cv, a, image_block, y, x, w, &t);
+        bool two = pairs && y + 1 < y1 && row >= 0 && t.n_kh == 3 && (size_t)row + 4 <= s->h;
         (two ? cv->f->dw_two_rows : fn)(&t);
-        if (a->tail) a->tail(a->tail_arg, image_block, at, t.y, (1u + two) * s->ow * b);
+        if (a->tail)
+            a->tail(a->tail_arg, image_block, (size_t)(t.y - a->y), t.y,
+                    (1u + two) * s->ow * b);
         y += two;
     }
 }
 
-static void run_items(void *arg, size_t i0, size_t i1)
+static void run(const us_conv *cv, const us_conv_args *a, struct us_pool *pool)
 {
-    const job *j = arg;
-    const us_conv *cv = j->cv;
-    size_t per = (cv->s.oh + cv->rows - 1) / cv->rows;
-    for (size_t i = i0; i < i1; i++) {
-        size_t y0 = i % per * cv->rows;
-        run_rows(j, i / per, y0, US_MIN(y0 + cv->rows, cv->s.oh));
-    }
-}
-
-static void run(const us_conv *cv, const us_conv_args *a, us_pool *pool)
-{
-    job j = {cv, a};
-    if (cv->work < US_CONV_SERIAL_WORK) pool = NULL;
-    size_t per = (cv->s.oh + cv->rows - 1) / cv->rows;
-    us_pool_run(pool, cv->s.n * cv->out_blocks * per, 1, run_items, &j);
+    us_conv_by_rows(cv, a, pool, run_rows);
 }
 
 const us_conv_algo us_conv_depthwise = {.name = "conv depthwise",

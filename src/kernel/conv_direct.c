@@ -340,8 +340,8 @@ static void open_direct(us_conv *cv)
     if (s->kh * s->kw == 1 && !cv->narrow) cv->name = "conv 1x1";
 }
 
-#define ITEM_WORK 1e6 /* operations worth a thread: some 10 us */
-enum { MOST_ITEMS = 16 };
+#define ITEM_WORK 5e5 /* operations worth a thread: some 5 us */
+enum { MOST_ITEMS = 16, PACK_FLOATS = 16384 /* of input rows: an item */ };
 
 /* --- packing of the input ------------------------------------------------------------------------------------------------- */
 
@@ -443,17 +443,18 @@ static bool row_is_met(const us_conv_dims *s, size_t r)
     return false;
 }
 
-static void pack_planes(void *arg, size_t i0, size_t i1)
+/* Rows [i0, i1) of the band, counted over all its planes. */
+static void pack_rows(void *arg, size_t i0, size_t i1)
 {
     const job *j = arg;
     const us_conv *cv = j->cv;
-    size_t row = cv->s.w * cv->step;
     const row_plan plan = plan_of(cv);
+    size_t high = j->in1 - j->in0;
     for (size_t i = i0; i < i1; i++) {
-        const float *x = j->x + (i * cv->s.h + j->in0) * row;
-        float *to = (float *)j->a->scratch + i * cv->plane;
-        for (size_t r = j->in0; r < j->in1; r++, x += row, to += cv->pitch)
-            if (row_is_met(&cv->s, r)) pack_row(cv, &plan, x, to);
+        size_t plane = i / high, r = i % high;
+        if (row_is_met(&cv->s, j->in0 + r))
+            pack_row(cv, &plan, j->x + (plane * cv->s.h + j->in0 + r) * cv->s.w * cv->step,
+                     (float *)j->a->scratch + plane * cv->plane + r * cv->pitch);
     }
 }
 
@@ -658,7 +659,9 @@ static void run(const us_conv *cv, const us_conv_args *a, us_pool *pool)
                       h = (ptrdiff_t)s->h;
             j.in0 = (size_t)US_MIN(US_MAX(in0, 0), h);
             j.in1 = (size_t)US_MAX(US_MIN(in1, h), (ptrdiff_t)j.in0);
-            if (cv->packs) us_pool_run(pool, cv->in_blocks, 1, pack_planes, &j);
+            size_t pack = US_MAX(PACK_FLOATS / cv->pitch, 1);
+            if (cv->packs)
+                us_pool_run(pool, cv->in_blocks * (j.in1 - j.in0), pack, pack_rows, &j);
             size_t rows = (j.y1 - j.y0 + cv->rows - 1) / cv->rows;
             us_pool_run(pool, s->groups * j.supers * rows * j.col_items, 1, run_items, &j);
             if (a->tail && cv->shares) us_pool_run(pool, cv->out_blocks, 1, run_tails, &j);

@@ -8,12 +8,9 @@
  *
  * Items are rows of blocks. Sums go step by step (input blocks in order, then channels), tap by tap.
  */
-#include "base/pool.h"
 #include "kernel/conv_algo.h"
 
 #include <string.h>
-
-#define ITEM_PRODUCTS 20000 /* vectors: some microseconds */
 
 /* Channels [*c0, *c1) of the input that output channel m reads. */
 static void read_by(const us_conv_dims *s, size_t m, size_t *c0, size_t *c1)
@@ -141,21 +138,14 @@ static void pack(const us_conv_kernels *f, const us_conv_dims *s, size_t q, cons
 static void open_lanes(us_conv *cv)
 {
     const us_conv_dims *s = &cv->s;
-    size_t each = s->ow * s->kh * s->kw * US_MAX(s->c / s->groups, 1);
     cv->in_blocks = us_conv_blocks(s->c, cv->f->block);
-    cv->rows = US_MAX(ITEM_PRODUCTS / US_MAX(each, 1), 1);
+    us_conv_set_rows(cv, s->ow * s->kh * s->kw * US_MAX(s->c / s->groups, 1));
 }
 
-typedef struct job {
-    const us_conv *cv;
-    const us_conv_args *a;
-} job;
-
-static void run_rows(const job *j, size_t image_block, size_t y0, size_t y1)
+static void run_rows(const us_conv *cv, const us_conv_args *a, size_t image_block, size_t y0,
+                     size_t y1)
 {
-    const us_conv *cv = j->cv;
     const us_conv_dims *s = &cv->s;
-    const us_conv_args *a = j->a;
     size_t b = cv->f->block, block = image_block % cv->out_blocks, plane = s->h * s->w * b;
     const float *table = a->packed + cv->out_blocks * b;
     uint32_t first, end;
@@ -164,48 +154,19 @@ static void run_rows(const job *j, size_t image_block, size_t y0, size_t y1)
     us_conv_lanes_fn *fn = cv->f->lanes(s->kw, s->sw, s->dw);
     us_conv_lanes t = {.plane = plane, .n_steps = end - first, .step = b * (1 + s->kh * s->kw)};
     t.words = table + table_floats(cv->out_blocks, b) + first * t.step;
-    t.row = (us_conv_dw){.width = s->w,
-                         .row = s->dh * s->w * b,
-                         .kw = s->kw,
-                         .sw = s->sw,
-                         .dw = s->dw,
-                         .left = s->left,
-                         .ow = s->ow,
-                         .bias = a->packed + block * b,
-                         .lo = a->lo,
-                         .hi = a->hi};
+    t.row = us_conv_row(cv, a, block);
     const float *x = a->x + image_block / cv->out_blocks * cv->in_blocks * plane;
     for (size_t y = y0; y < y1; y++) {
-        size_t k0, k1, at = (image_block * s->oh + y) * s->ow * b;
-        us_conv_tap_rows(s, y, &k0, &k1);
-        ptrdiff_t row = k1 ? (ptrdiff_t)(y * s->sh + k0 * s->dh) - s->top : 0;
-        t.row.x = x + (size_t)row * s->w * b;
-        t.row.w = t.words + b + k0 * s->kw * b;
-        t.row.n_kh = k1 - k0;
-        t.row.y = a->y + at;
-        t.row.res = a->res ? a->res + at : NULL;
+        (void)us_conv_row_at(cv, a, image_block, y, x, t.words + b, &t.row);
         fn(&t);
-        if (a->tail) a->tail(a->tail_arg, image_block, at, t.row.y, s->ow * b);
+        if (a->tail)
+            a->tail(a->tail_arg, image_block, (size_t)(t.row.y - a->y), t.row.y, s->ow * b);
     }
 }
 
-static void run_items(void *arg, size_t i0, size_t i1)
+static void run(const us_conv *cv, const us_conv_args *a, struct us_pool *pool)
 {
-    const job *j = arg;
-    const us_conv *cv = j->cv;
-    size_t per = (cv->s.oh + cv->rows - 1) / cv->rows;
-    for (size_t i = i0; i < i1; i++) {
-        size_t y0 = i % per * cv->rows;
-        run_rows(j, i / per, y0, US_MIN(y0 + cv->rows, cv->s.oh));
-    }
-}
-
-static void run(const us_conv *cv, const us_conv_args *a, us_pool *pool)
-{
-    job j = {cv, a};
-    if (cv->work < US_CONV_SERIAL_WORK) pool = NULL;
-    size_t per = (cv->s.oh + cv->rows - 1) / cv->rows;
-    us_pool_run(pool, cv->s.n * cv->out_blocks * per, 1, run_items, &j);
+    us_conv_by_rows(cv, a, pool, run_rows);
 }
 
 const us_conv_algo us_conv_by_lanes = {.name = "conv narrow groups",
