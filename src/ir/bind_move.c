@@ -2,7 +2,8 @@
  *
  * All but Gather are copies between two strided views. Axes are merged where both walk on alike; what is then innermost says how: rows
  * without gaps on both sides are copied whole, an axis that is without gaps on one side only is a transpose with the one that is on the other,
- * one that repeats is a fill. The axes around are counted through, their number cut for threads.
+ * one that repeats is a fill. The axes around are counted through, their number cut for threads; where they are few, the
+ * innermost is cut as well.
  */
 #include <string.h>
 
@@ -10,7 +11,9 @@
 #include "ir/op_util.h"
 #include "kernel/move.h"
 
-#define SERIAL_BYTES 400000 /* below, waking a helper costs more than it gives */
+#define SERIAL_BYTES 100000 /* below, a helper costs more than it gives */
+#define PIECE_BYTES  25000
+enum { LINE = 64, MOST_AXES = 2 * US_MAX_RANK };
 
 typedef enum way { COPY, TRANSPOSE, STRIDED } way;
 
@@ -18,13 +21,15 @@ typedef struct move {
     way way;
     int n;        /* axes counted through */
     size_t bytes; /* of an element */
-    size_t dims[2 * US_MAX_RANK];
-    ptrdiff_t from[2 * US_MAX_RANK], to[2 * US_MAX_RANK]; /* bytes */
+    size_t dims[MOST_AXES];
+    ptrdiff_t from[MOST_AXES], to[MOST_AXES]; /* bytes */
     size_t length;  /* COPY: bytes of a row; else elements of the innermost axis */
     ptrdiff_t step; /* of the source along it, in elements; the target's is 1 or `to_step` */
     ptrdiff_t to_step;
     size_t columns; /* TRANSPOSE: elements of the other axis, without gaps in the source */
     ptrdiff_t column_step; /* in the target, elements */
+    size_t whole,
+        piece; /* COPY: bytes, TRANSPOSE: columns, STRIDED: elements; in one go at most a piece */
     size_t units, grain;
     size_t at_from, at_to; /* bytes from the tensor's beginning */
     int input, output;
@@ -93,13 +98,28 @@ static void choose(move *m, view *v)
     if (m->step == 1 && m->to_step == 1) {
         m->way = COPY;
         m->length *= m->bytes;
-    } else if (other >= 0 && m->to_step == 1 && m->step > 1 && m->length >= 4) {
+    } else if (other >= 0 && m->to_step == 1 && m->step > 1) {
         m->way = TRANSPOSE;
         m->columns = (size_t)v->dims[other];
         m->column_step = (ptrdiff_t)v->to[other];
     }
     drop_axis(v, last);
     if (m->way == TRANSPOSE) drop_axis(v, other);
+}
+
+/* At least so many units: pieces of the innermost axis are one more axis to count through. */
+static void cut(move *m, size_t units)
+{
+    size_t pieces = (units + m->units - 1) / m->units;
+    m->piece = ((m->whole + pieces - 1) / pieces + LINE - 1) / LINE * LINE;
+    if (m->piece >= m->whole) return;
+    ptrdiff_t piece = (ptrdiff_t)m->piece, bytes = (ptrdiff_t)m->bytes;
+    m->dims[m->n] = (m->whole + m->piece - 1) / m->piece;
+    m->from[m->n] = m->way == COPY ? piece : piece * bytes * (m->way == STRIDED ? m->step : 1);
+    m->to[m->n] = m->way == COPY
+                      ? piece
+                      : piece * bytes * (m->way == STRIDED ? m->to_step : m->column_step);
+    m->units *= m->dims[m->n++];
 }
 
 static void make_move(move *m, view *v, size_t bytes)
@@ -110,6 +130,8 @@ static void make_move(move *m, view *v, size_t bytes)
     for (int d = 0; d < v->rank; d++)
         total *= (double)v->dims[d];
     choose(m, v);
+    m->whole = m->way == TRANSPOSE ? m->columns : m->length;
+    m->piece = m->whole;
     m->n = v->rank;
     m->units = 1;
     for (int d = 0; d < v->rank; d++) {
@@ -118,23 +140,25 @@ static void make_move(move *m, view *v, size_t bytes)
         m->to[d] = (ptrdiff_t)v->to[d] * (ptrdiff_t)bytes;
         m->units *= m->dims[d];
     }
-    double pieces = total < SERIAL_BYTES ? 1 : total / 200000;
+    double pieces = total < SERIAL_BYTES ? 1 : total / PIECE_BYTES;
+    if ((double)m->units < pieces && m->units > 0) cut(m, (size_t)pieces);
     m->grain = US_MAX((size_t)((double)m->units / pieces), (size_t)1);
 }
 
 /* --- moving ----------------------------------------------------------------------------------------- */
 
 #define STRIDED_LOOP(size)                                                                     \
-    for (size_t i = 0; i < m->length; i++)                                                     \
+    for (size_t i = 0; i < n; i++)                                                             \
     memcpy(to + (ptrdiff_t)i * m->to_step * (size), from + (ptrdiff_t)i * m->step * (size),    \
            (size))
 
-static void one(const us_move_kernels *k, const move *m, const char *from, char *to)
+/* n of what the innermost axis has. */
+static void one(const us_move_kernels *k, const move *m, size_t n, const char *from, char *to)
 {
     if (m->way == COPY)
-        memcpy(to, from, m->length);
+        memcpy(to, from, n);
     else if (m->way == TRANSPOSE)
-        k->transpose(m->bytes, m->length, m->columns, from, m->step, to, m->column_step);
+        k->transpose(m->bytes, m->length, n, from, m->step, to, m->column_step);
     else if (m->bytes == 1)
         STRIDED_LOOP(1);
     else if (m->bytes == 2)
@@ -158,7 +182,7 @@ static void move_part(void *arg, size_t u0, size_t u1)
 {
     const move_job *j = arg;
     const move *m = j->m;
-    size_t at[2 * US_MAX_RANK], left = u0;
+    size_t at[MOST_AXES], left = u0;
     const char *from = j->from;
     char *to = j->to;
     for (int d = m->n - 1; d >= 0; d--) {
@@ -168,7 +192,8 @@ static void move_part(void *arg, size_t u0, size_t u1)
         to += (ptrdiff_t)at[d] * m->to[d];
     }
     for (size_t u = u0;;) {
-        one(j->k, m, from, to);
+        size_t done = m->piece < m->whole ? at[m->n - 1] * m->piece : 0;
+        one(j->k, m, US_MIN(m->piece, m->whole - done), from, to);
         if (++u == u1) return;
         for (int d = m->n - 1; d >= 0; d--) {
             from += m->from[d];

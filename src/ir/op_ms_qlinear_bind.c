@@ -255,23 +255,37 @@ typedef struct joined {
     const bool *same;
     const uint8_t *table; /* 256 each */
     const us_int8_kernels *kernels;
+    size_t row; /* of the output */
 } joined;
 
-static us_err run_concat(us_eval *k, const void *state, void *scratch)
+typedef struct joined_job {
+    const joined *v;
+    const us_eval *k;
+} joined_job;
+
+static void join_rows(void *arg, size_t o0, size_t o1)
 {
-    (void)scratch;
-    const joined *v = state;
-    uint8_t *y = k->out[0]->t.data;
-    for (size_t o = 0; o < v->outer; o++)
+    const joined_job *j = arg;
+    const joined *v = j->v;
+    uint8_t *y = (uint8_t *)j->k->out[0]->t.data + o0 * v->row;
+    for (size_t o = o0; o < o1; o++)
         for (size_t i = 0; i < v->n; i++) {
             size_t n = v->piece[i];
-            const uint8_t *x = (const uint8_t *)k->in[2 + 3 * i]->t.data + o * n;
+            const uint8_t *x = (const uint8_t *)j->k->in[2 + 3 * i]->t.data + o * n;
             if (v->same[i])
                 memcpy(y, x, n);
             else
                 v->kernels->look_up(v->table + 256 * i, x, n, y);
             y += n;
         }
+}
+
+static us_err run_concat(us_eval *k, const void *state, void *scratch)
+{
+    (void)scratch;
+    const joined *v = state;
+    joined_job j = {v, k};
+    us_pool_run(k->c->pool, v->outer, CHUNK / US_MAX(v->row, 1) + 1, join_rows, &j);
     return US_OK;
 }
 
@@ -305,9 +319,13 @@ us_err ms_qlinear_concat_bind(us_eval *k, us_call *call)
         }
         ((bool *)same)[i] = unchanged;
     }
-    joined v = {n,      (size_t)us_dims_product(y->dims, 0, axis),
-                pieces, same,
-                tables, us_kernels_get(k->c)->int8};
+    joined v = {n,
+                (size_t)us_dims_product(y->dims, 0, axis),
+                pieces,
+                same,
+                tables,
+                us_kernels_get(k->c)->int8,
+                (size_t)us_dims_product(y->dims, axis, y->rank)};
     return us_call_make(k, call, run_concat, &v, sizeof v, "tables of 256");
 }
 

@@ -17,7 +17,7 @@
 #include "base/alloc.h"
 #include "base/pool.h"
 
-enum { TAPS = 64, ROWS_OF_PART = 1 << 18 };
+enum { TAPS = 64, ROWS_OF_PART = 1 << 16 };
 
 /* What prepare makes: a product's weights, or a depthwise kernel's. */
 typedef struct ready {

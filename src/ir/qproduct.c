@@ -14,7 +14,7 @@ enum {
     CHUNK_PANELS = 2,
     BLOCK_BYTES = 64 * 1024, /* rows that are multiplied by one panel after the other */
 };
-#define PART_PRODUCTS 4e6 /* some 20 us */
+#define PART_PRODUCTS 1e6 /* some 5 us */
 
 const us_qterms us_qterms_none = {.a = 0,
                                   .a_zero = -1,
