@@ -90,6 +90,12 @@ static const call_case table[] = {
     {"y = Transpose(x) {perm=[2, 0, 3, 1]}", X6, NO, 0},
     {"y = Transpose(x)", {37, 91, -1}, NO, 0},
     {"y = Transpose(x) {perm=[1, 0, 2]}", {5, 2, 3, -1}, NO, 0},
+    {"y = Transpose(x)",
+     {3, 40007, -1},
+     NO,
+     0}, /* cut in pieces for threads: columns, strided, whole rows */
+    {"y = Transpose(x)", {40007, 3, -1}, NO, 0},
+    {"y = Concat(x, z) {axis=0}", {1, 70001, -1}, {1, 70001, -1}, 0},
     {"y = Concat(x, z) {axis=1}", BIG, {3, 2, 50, 60, -1}, 0},
     {"y = Concat(x, z, x) {axis=-1}", X6, {6, 7, 33, 1, -1}, 0},
     {"a, b, c = Split(x) {axis=1, num_outputs=3}\n  d = Concat(c, a) {axis=1}\n  y = Concat(d, "
