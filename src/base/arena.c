@@ -181,16 +181,79 @@ size_t us_arena_used(const us_arena *a)
     return a->total;
 }
 
+static bool in_chunk(const chunk *k, const void *p)
+{
+    return (uintptr_t)p - (uintptr_t)k < k->size;
+}
+
+bool us_arena_holds(const us_arena *a, const void *p)
+{
+    for (const chunk *k = a->top; k; k = k->prev)
+        if (in_chunk(k, p)) return true;
+    return false;
+}
+
+/* The first of the pieces that does not lie before p. */
+static size_t first_from(size_t n, const us_piece *kept, const void *p)
+{
+    size_t lo = 0, hi = n;
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+        if ((uintptr_t)kept[mid].p < (uintptr_t)p)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo;
+}
+
+static void drop_between(char *from, const char *to)
+{
+    if (to > from) us_pages_drop(from, (size_t)(to - from));
+}
+
+/* Drops what lies between k's pieces; false: it has none. */
+static bool thin(chunk *k, size_t n, const us_piece *kept)
+{
+    char *base = (char *)k, *from = base + sizeof(chunk);
+    size_t i = first_from(n, kept, k);
+    if (i == n || !in_chunk(k, kept[i].p)) return false;
+    for (; i < n && in_chunk(k, kept[i].p); i++) {
+        char *at = base + ((uintptr_t)kept[i].p - (uintptr_t)k);
+        drop_between(from, at);
+        if (at + kept[i].bytes > from) from = at + kept[i].bytes;
+    }
+    drop_between(from, base + k->size);
+    return true;
+}
+
+void us_arena_keep_only(us_arena *a, size_t n, const us_piece *kept)
+{
+    if (a->defers) return;
+    for (chunk **at = &a->top; *at;) {
+        chunk *k = *at;
+        if (thin(k, n, kept)) {
+            at = &k->prev;
+            continue;
+        }
+        *at = k->prev;
+        a->total -= k->size;
+        (void)a->alloc.realloc_fn(a->alloc.ud, k, k->size, 0);
+    }
+}
+
 us_err us_vec_reserve_at(us_ctx *c, us_arena *a, void **at, size_t *cap, size_t n, size_t want,
                          size_t size, size_t align)
 {
     if (want <= *cap) return US_OK;
-    size_t now = *cap < 8 ? 8 : *cap;
+    size_t now = *cap       ? *cap
+                 : want < 8 ? 8
+                            : want; /* who knows at first how many gets as many */
     while (now < want) {
         if (now > SIZE_MAX / 2) return us_nomem(c);
         now *= 2;
     }
-    void *p = us_arena_alloc(a, now, size, align);
+    void *p = us_arena_alloc_raw(a, now, size, align); /* room for more is not touched */
     if (!p) return us_arena_fail(c, a);
     if (n) memcpy(p, *at, n * size);
     *at = p;

@@ -50,8 +50,19 @@ us_err us_arena_defer(struct us_ctx *c, us_arena *a, void (*fn)(void *), void *a
 
 size_t us_arena_used(const us_arena *a); /* bytes held, chunk overhead included */
 
+/* Whether p points into memory of this arena. */
+bool us_arena_holds(const us_arena *a, const void *p);
+/* Of all that was allocated only what lies in these n pieces is needed any more: sorted by address, none of nothing. Chunks without
+ * one are freed, of the others pages without one are dropped (us_pages_drop). For an arena that is to grow no more; one with deferred functions
+ * stays as it is, for they may need anything. */
+typedef struct us_piece {
+    const void *p;
+    size_t bytes;
+} us_piece;
+void us_arena_keep_only(us_arena *a, size_t n, const us_piece *kept);
+
 /* Growing array in an arena. `US_VEC(T) v = {0};` then US_TRY(us_vec_push(c, a, &v, x)). Growth leaves
- * the old storage in the arena (at most as much again). */
+ * the old storage in the arena (at most as much again). What lies past n is not zeroed. */
 #define US_VEC(T)                                                                              \
     struct {                                                                                   \
         T *at;                                                                                 \

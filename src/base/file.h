@@ -7,7 +7,7 @@
 /* A file's bytes, read-only. Files up to US_FILE_READ_MAX are read into memory; larger ones are mapped
  * behind a guard: if the file shrinks while we use it, reads give zeros instead of killing the process
  * and us_file_ok turns false. */
-#define US_FILE_READ_MAX ((size_t)1 << 20)
+#define US_FILE_READ_MAX ((size_t)1 << 18)
 typedef struct us_file us_file;
 us_err us_file_open(struct us_ctx *c, const char *path, uint64_t max_bytes,
                     us_file **out) US_MUST;

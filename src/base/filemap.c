@@ -19,6 +19,8 @@
 #include "base/file.h"
 
 #define GUARD_SLOTS 256
+#define READ_MAX_LATE                                                                          \
+    ((size_t)1 << 20) /* files up to this size are read, too, when all slots are taken */
 
 typedef struct guard {
     _Atomic(uintptr_t) start;
@@ -130,6 +132,7 @@ static us_err map_whole(us_ctx *c, int fd, const char *path, us_file *f)
     f->g = guard_take(p, f->n);
     if (!f->g) {
         (void)munmap(p, f->n);
+        if (f->n <= READ_MAX_LATE) return read_whole(c, fd, path, f);
         return us_fail(c, US_LIMIT, "%s: more than %d large files are open", path, GUARD_SLOTS);
     }
     f->p = p;

@@ -18,9 +18,8 @@ static size_t find_cell(const us_map *m, us_sv key)
     return i;
 }
 
-static us_err grow(us_ctx *c, us_map *m)
+static us_err resize(us_ctx *c, us_map *m, size_t n)
 {
-    size_t n = m->n_table ? m->n_table * 2 : 16;
     uint32_t *t = us_new_n(m->arena, uint32_t, n);
     if (!t) return us_arena_fail(c, m->arena);
     m->table = t;
@@ -30,11 +29,21 @@ static us_err grow(us_ctx *c, us_map *m)
     return US_OK;
 }
 
+us_err us_map_reserve(us_ctx *c, us_map *m, size_t n)
+{
+    size_t cells = 16;
+    US_TRY(us_vec_reserve(c, m->arena, &m->items, n));
+    while (cells / 2 < n)
+        cells *= 2;
+    return cells > m->n_table ? resize(c, m, cells) : US_OK;
+}
+
 us_err us_map_put(us_ctx *c, us_map *m, us_sv key, uint32_t value, uint32_t *was)
 {
     if (m->items.n >= US_MAP_NONE - 1)
         return us_fail(c, US_LIMIT, "too many names in one table");
-    if ((m->items.n + 1) * 2 > m->n_table) US_TRY(grow(c, m));
+    if ((m->items.n + 1) * 2 > m->n_table)
+        US_TRY(resize(c, m, m->n_table ? m->n_table * 2 : 16));
     size_t i = find_cell(m, key);
     if (m->table[i]) {
         us_map_slot *s = &m->items.at[m->table[i] - 1];

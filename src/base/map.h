@@ -23,6 +23,8 @@ typedef struct us_map {
 } us_map;
 
 void us_map_init(us_map *m, us_arena *arena);
+/* Room for n keys in all. */
+us_err us_map_reserve(struct us_ctx *c, us_map *m, size_t n) US_MUST;
 /* Insert or overwrite; *was (may be NULL) gets the former value or US_MAP_NONE. */
 us_err us_map_put(struct us_ctx *c, us_map *m, us_sv key, uint32_t value,
                   uint32_t *was) US_MUST;

@@ -299,10 +299,10 @@ static us_err list_ends(us_ctx *c, us_plan *p, const us_graph *g)
         us_vid v = g->inputs.at[i];
         if (g->vals.at[v].storage != US_ST_INPUT) continue;
         p->in[p->n_in] = v;
-        p->in_name[p->n_in++] = g->vals.at[v].name;
+        US_TRY(us_sv_dup(c, p->arena, g->vals.at[v].name, &p->in_name[p->n_in++]));
     }
     for (size_t i = 0; i < g->outputs.n; i++)
-        p->out_name[i] = g->vals.at[g->outputs.at[i]].name;
+        US_TRY(us_sv_dup(c, p->arena, g->vals.at[g->outputs.at[i]].name, &p->out_name[i]));
     p->n_out = g->outputs.n;
     return US_OK;
 }
@@ -387,6 +387,18 @@ static us_err finish(us_ctx *c, us_plan *p)
     return US_OK;
 }
 
+/* What passes left behind goes; inputs have other numbers then, but their order. */
+static us_err squeeze(us_ctx *c, us_plan *p)
+{
+    size_t n = 0;
+    US_TRY(us_model_squeeze(c, p->m));
+    const us_graph *g = p->m->main;
+    for (size_t i = 0; i < g->inputs.n && n < p->n_in; i++)
+        if (g->vals.at[g->inputs.at[i]].storage == US_ST_INPUT) p->in[n++] = g->inputs.at[i];
+    if (n < p->n_in) return us_fail(c, US_BUG, "an input is lost among the passes");
+    return US_OK;
+}
+
 static us_err make_plan(us_ctx *c, us_plan *p, const us_plan_opts *o)
 {
     us_graph *g = p->m->main;
@@ -399,6 +411,7 @@ static us_err make_plan(us_ctx *c, us_plan *p, const us_plan_opts *o)
     bool plain = o->keep_variables || o->no_passes || o->n_extra > 0 || o->n_override > 0;
     p->m->defers = o->source && !plain;
     US_TRY(run_passes(c, p->m, o));
+    if (p->m->defers) US_TRY(squeeze(c, p));
     US_TRY(finish(c, p));
     if (!p->m->defers) return US_OK;
     p->source = o->source;

@@ -269,6 +269,7 @@ static us_err compute_again(us_ctx *c, us_plan *p)
     us_model *m;
     US_TRY(us_model_clone(c, p->source, &m));
     us_err e = us_plan_transform(c, m, &(us_plan_opts){0});
+    if (e == US_OK) e = us_model_squeeze(c, m); /* the same numbers as the plan's */
     const us_graph *g = p->main->g;
     for (size_t v = 0; v < g->vals.n && e == US_OK; v++) {
         if (!p->gone[v]) continue;

@@ -30,6 +30,17 @@ us_err us_graph_new(us_ctx *c, us_model *m, us_graph *parent, us_sv name, us_gra
     return US_OK;
 }
 
+us_err us_graph_expect(us_ctx *c, us_graph *g, size_t n_vals, size_t n_nodes)
+{
+    us_arena *a = g->model->arena;
+    n_vals = US_MIN(n_vals, US_MAX_VALUES - g->vals.n);
+    n_nodes = US_MIN(n_nodes, US_MAX_NODES - g->nodes.n);
+    US_TRY(us_vec_reserve(c, a, &g->vals, g->vals.n + n_vals));
+    US_TRY(us_map_reserve(c, &g->by_name, g->vals.n + n_vals));
+    US_TRY(us_vec_reserve(c, a, &g->nodes, g->nodes.n + n_nodes));
+    return us_vec_reserve(c, a, &g->order, g->order.n + n_nodes);
+}
+
 us_sv us_graph_fresh_name(us_ctx *c, us_graph *g, const char *stem)
 {
     us_model *m = g->model;

@@ -160,7 +160,8 @@ struct us_model {
     us_file *file;               /* weights may point into it; closed with the model */
     US_VEC(us_file *) externals; /* external data files likewise */
     US_VEC(us_copy) copies;      /* of large weights that lay badly in their file */
-    us_arena *heavy;             /* for them alone, made with the first; or NULL */
+    us_arena *
+        heavy; /* for them alone, made with the first; of a squeezed model: its weights; or NULL */
     bool defers; /* who runs the passes asks for what is `later` before reading it */
     US_VEC(us_later) later;
 };
@@ -180,8 +181,16 @@ bool us_model_prop(const us_model *m, const char *key, us_sv *value);
  * contents of attributes are m's own, so m must outlive the copy; what is changed in the copy does not show in m. */
 us_err us_model_clone(us_ctx *c, const us_model *m, us_model **out) US_MUST;
 
+/* A clone that passes are done with shrinks to what a plan of it needs: values and nodes get new numbers in the old order, dead ones go,
+ * functions too. Weights of US_COPY_MIN bytes and more stay where they are; every other pointer into the clone is void, m itself is
+ * not. On failure it is as it was. */
+us_err us_model_squeeze(us_ctx *c, us_model *m) US_MUST;
+
 us_err us_graph_new(us_ctx *c, us_model *m, us_graph *parent, us_sv name,
                     us_graph **out) US_MUST;
+
+/* As many values and nodes are going to be added to g, about: arrays of that size now are none outgrown later. */
+us_err us_graph_expect(us_ctx *c, us_graph *g, size_t n_vals, size_t n_nodes) US_MUST;
 
 /* Values. Names are copied; "" gives a made-up unique name. US_FORMAT when the name is taken. */
 us_err us_graph_add_val(us_ctx *c, us_graph *g, us_sv name, us_storage st, const us_type *type,

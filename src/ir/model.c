@@ -27,8 +27,9 @@ void us_model_free(us_model *m)
     us_file_close(m->file);
     for (size_t i = 0; i < m->externals.n; i++)
         us_file_close(m->externals.at[i]);
-    us_arena_free(m->heavy);
-    us_arena_free(m->arena); /* m lies in it */
+    us_arena *heavy = m->heavy, *arena = m->arena; /* m lies in one of them */
+    us_arena_free(heavy);
+    us_arena_free(arena);
 }
 
 /* "ai.onnx" is the long name of the domain "". */

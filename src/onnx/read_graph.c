@@ -10,6 +10,8 @@
 #include "ir/op.h"
 #include "onnx/read.h"
 
+#define MIN_BYTES 8 /* of a node or value in a file, with its name */
+
 static us_err node_fail(us_onnx_reader *r, us_err code, const us_pb_node *p, us_sv value,
                         const char *what)
 {
@@ -273,6 +275,17 @@ static us_err read_nodes(us_onnx_reader *r, const us_pb_spans *spans, us_graph *
 
 /* --- graphs -------------------------------------------------------------------------------------------------- */
 
+/* Most nodes make one value. Inputs of old files list the initialisers again. Fewer than MIN_BYTES say nothing, so what is
+ * taken before it is read stays in proportion to the file. */
+static us_err expect(us_onnx_reader *r, us_graph *g, size_t n_bytes, size_t n_inits,
+                     size_t n_inputs, size_t n_nodes)
+{
+    size_t most = n_bytes / MIN_BYTES;
+    n_inputs -= n_inputs >= n_inits ? n_inits : 0;
+    return us_graph_expect(r->pb.c, g, US_MIN(n_inits + n_inputs + n_nodes, most),
+                           US_MIN(n_nodes, most));
+}
+
 us_err us_onnx_graph(us_onnx_reader *r, us_sv span, us_graph *g)
 {
     us_pb_graph p = {0};
@@ -280,6 +293,7 @@ us_err us_onnx_graph(us_onnx_reader *r, us_sv span, us_graph *g)
     g->name = p.name;
     g->doc = p.doc;
     g->unknown = p.h.unknown; /* quantization_annotation among them */
+    US_TRY(expect(r, g, span.n, p.inits.n, p.inputs.n, p.nodes.n));
     US_TRY(read_inits(r, &p.inits, g));
     for (size_t i = 0; i < p.sparse.n; i++)
         US_TRY(read_sparse(r, p.sparse.at[i], g));
@@ -331,6 +345,7 @@ us_err us_onnx_function(us_onnx_reader *r, us_sv span)
     US_TRY(us_onnx_attrs(r, f.body, &p.attr_protos, &defaults, &n));
     for (uint32_t i = 0; i < n; i++)
         US_TRY(us_vec_push(c, a, &f.attr_defaults, defaults[i]));
+    US_TRY(expect(r, f.body, span.n, 0, p.inputs.n, p.nodes.n));
     us_err e = function_body(r, &p, &f);
     if (e != US_OK) return us_wrap(c, e, "function '" US_SV_FMT "'", US_SV_ARG(p.name));
     return us_vec_push(c, a, &r->m->functions, f);

@@ -114,14 +114,24 @@ static bool worth_keeping(const us_node *n, const us_value *out, size_t in_bytes
     return true;
 }
 
-static us_err keep(us_ctx *c, us_model *m, us_graph *g, us_nid nid, const us_value *out,
-                   us_rewire *r)
+/* What lies in the scratch arena is copied; else a constant's own memory or an attribute's was given out, which lasts. */
+static us_err lasting(us_ctx *c, us_model *m, const us_arena *scratch, const us_tensor *from,
+                      us_tensor *to)
+{
+    if (us_arena_holds(scratch, from->data) || !us_tensor_contiguous(from))
+        return us_tensor_dup(c, m->arena, from, to);
+    *to = *from;
+    return US_OK;
+}
+
+static us_err keep(us_ctx *c, us_model *m, us_graph *g, us_nid nid, const us_arena *scratch,
+                   const us_value *out, us_rewire *r)
 {
     for (uint32_t k = 0; k < g->nodes.at[nid].n_out; k++) {
         us_vid y = g->nodes.at[nid].out[k], v;
         if (y == US_NIL) continue;
         us_tensor t;
-        US_TRY(us_tensor_dup(c, m->arena, &out[k].t, &t));
+        US_TRY(lasting(c, m, scratch, &out[k].t, &t));
         US_TRY(us_graph_add_const(c, g, (us_sv){0}, US_ST_CONST, &t, &v));
         g->vals.at[y].data = g->vals.at[v].data; /* what it was, for who asks (facts.c) */
         g->vals.at[y].type = g->vals.at[v].type;
@@ -156,7 +166,7 @@ static us_err fold_known(us_ctx *c, us_model *m, us_graph *g, us_nid nid, us_are
     for (int64_t i = 0; i < n; i++)
         us_dtype_get(t.dtype)->from_i64(t.data, (size_t)i, 1, &v->known[i].add);
     us_value out = us_value_of(&t);
-    return keep(c, m, g, nid, &out, r);
+    return keep(c, m, g, nid, a, &out, r);
 }
 
 static us_err fold_node(us_ctx *c, us_model *m, us_graph *g, us_nid nid, fold_env *env,
@@ -187,7 +197,7 @@ static us_err fold_node(us_ctx *c, us_model *m, us_graph *g, us_nid nid, fold_en
     us_err e = us_eval_check(&k);
     if (e == US_OK) e = n->op->eval(&k);
     if (e == US_OK && worth_keeping(n, results, in_bytes, spent)) {
-        e = keep(c, m, g, nid, results, r);
+        e = keep(c, m, g, nid, env->arena, results, r);
         *changed = true;
     } else if (e != US_NOMEM && e != US_CANCELLED) {
         if (e != US_OK) us_trace(c, PASS, 2, "not folded: %s", c->diag.text);

@@ -122,6 +122,7 @@ static us_err read_all(us_store *s, us_ctx *c, us_arena *a, sqlite3_stmt *st, re
         if (!row) break;
         US_GO(us_vec_reserve_at(c, a, (void **)&rows, &cap, n_rows, n_rows + 1, size,
                                 _Alignof(max_align_t)));
+        memset(rows + n_rows * size, 0, size);
         US_GO(read(c, a, st, rows + n_rows * size));
         n_rows++;
     }

@@ -285,6 +285,92 @@ static void test_log__levels_and_trace(void)
     CHECK(strlen(line) < 1024);
 }
 
+static void add_to(void *n)
+{
+    ++*(int *)n;
+}
+
+/* Pages of p's chunk that are gone read as zeros; what is kept does not. */
+static void test_arena__keeps_pieces_only(void)
+{
+    enum { N = 6, BYTES = 300000 };
+    us_alloc_count count = {0};
+    us_ctx c = ctx();
+    us_arena *a;
+    char *p[N];
+    c.alloc = us_alloc_counting(&count, us_alloc_heap());
+    CHECK_OK(&c, us_arena_new(&c, "pieces", (size_t)1 << 30, &a));
+    for (size_t i = 0; i < N; i++) {
+        p[i] = us_arena_alloc(a, BYTES, 1, 64);
+        CHECK(p[i] != NULL);
+        memset(p[i], 7, BYTES);
+    }
+    CHECK(us_arena_holds(a, p[0]) && us_arena_holds(a, p[5] + BYTES - 1));
+    CHECK(!us_arena_holds(a, &a) && !us_arena_holds(a, NULL));
+    us_piece kept[] = {{p[1] + 100, 50000}, {p[4], BYTES}, {p[4] + 10, 20}};
+    if ((uintptr_t)p[4] < (uintptr_t)p[1]) {
+        kept[2] = kept[0];
+        kept[0] = (us_piece){p[4], BYTES};
+        kept[1] = (us_piece){p[4] + 10, 20};
+    }
+    uint64_t live = count.live_bytes;
+    us_arena_keep_only(a, US_LEN(kept), kept);
+    CHECK(count.live_bytes + BYTES <= live); /* whole chunks went */
+    CHECK(us_arena_holds(a, p[1]) && us_arena_holds(a, p[4]) && !us_arena_holds(a, p[0]));
+    CHECK(p[1][100] == 7 && p[1][50099] == 7 && p[1][BYTES / 2] == 0);
+    for (size_t i = 0; i < BYTES; i++)
+        CHECK(p[4][i] == 7);
+    CHECK(us_arena_used(a) + 1000 > count.live_bytes && us_arena_used(a) <= count.live_bytes);
+    us_arena_keep_only(a, 0, NULL);
+    CHECK_EQ_U64(us_arena_used(a), 0);
+    CHECK(us_arena_alloc(a, 10, 1, 8) != NULL); /* of use still */
+    us_arena_free(a);
+    CHECK_EQ_U64(count.live_bytes, 0);
+}
+
+static void test_arena__deferred_functions_keep_all(void)
+{
+    us_ctx c = ctx();
+    us_arena *a;
+    static int n_called;
+    CHECK_OK(&c, us_arena_new(&c, "deferred", 1 << 20, &a));
+    int *arg = us_new(a, int);
+    CHECK(arg != NULL);
+    *arg = 3;
+    CHECK_OK(&c, us_arena_defer(&c, a, add_to, &n_called));
+    us_arena_keep_only(a, 0, NULL);
+    CHECK(us_arena_holds(a, arg) && *arg == 3);
+    us_arena_free(a);
+    CHECK(n_called == 1);
+}
+
+static void test_map__room_is_made_once(void)
+{
+    us_alloc_count count = {0};
+    us_ctx c = ctx();
+    us_arena *a;
+    us_map m;
+    char name[8];
+    c.alloc = us_alloc_counting(&count, us_alloc_heap());
+    CHECK_OK(&c, us_arena_new(&c, "map", 1 << 20, &a));
+    us_map_init(&m, a);
+    CHECK_OK(&c, us_map_put(&c, &m, US_SV("early"), 5, NULL));
+    CHECK_OK(&c, us_map_reserve(&c, &m, 1001));
+    const us_map_slot *items = m.items.at;
+    const uint32_t *table = m.table;
+    for (uint32_t i = 0; i < 1000; i++) {
+        us_sv own;
+        (void)snprintf(name, sizeof name, "k%u", i);
+        CHECK_OK(&c, us_sv_dup(&c, a, us_sv_of(name), &own));
+        CHECK_OK(&c, us_map_put(&c, &m, own, i, NULL));
+    }
+    CHECK(m.items.at == items && m.table == table);
+    CHECK(us_map_get(&m, US_SV("early")) == 5 && us_map_get(&m, US_SV("k999")) == 999);
+    CHECK_OK(&c, us_map_reserve(&c, &m, 3)); /* less than there is */
+    CHECK(us_map_get(&m, US_SV("k0")) == 0);
+    us_arena_free(a);
+}
+
 static const us_test_case cases[] = {
     US_CASE(test_size__overflow),
     US_CASE(test_mem__grow_zeroes_the_new_part),
@@ -292,7 +378,10 @@ static const us_test_case cases[] = {
     US_CASE(test_arena__alignment_and_zero),
     US_CASE(test_arena__cap),
     US_CASE(test_arena__defer_order),
+    US_CASE(test_arena__keeps_pieces_only),
+    US_CASE(test_arena__deferred_functions_keep_all),
     US_CASE(test_map__many_keys),
+    US_CASE(test_map__room_is_made_once),
     US_CASE(test_buf__cap_is_sticky),
     US_CASE(test_memory__nomem),
     US_CASE(test_err__words_and_wrapping),
