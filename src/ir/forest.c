@@ -20,7 +20,7 @@ typedef struct room {
     double *one;  /* a row to be finished, */
     uint8_t *has; /* and which of its outputs have a score */
     uint32_t *keys;
-    uint32_t *leaves; /* per row US_FOREST_WIDE */
+    uint32_t *leaves; /* per row f->wide */
     uint8_t *ranks;   /* per row US_FOREST_COLUMNS */
 } room;
 
@@ -74,11 +74,13 @@ static void walk_rows(const us_forest *f, const us_tree_chunk *c, size_t rows,
 static void find_leaves(const us_forest *f, const us_tree_chunk *c, size_t rows, const room *m)
 {
     size_t whole = rows / US_FOREST_GROUP * US_FOREST_GROUP;
-    for (size_t r = 0; r < rows && (f->sets || f->levels); r++) {
+    for (size_t r = 0; r < rows && (f->sets || f->hops || f->levels); r++) {
         const uint8_t *ranks = m->ranks + r * US_FOREST_COLUMNS;
-        uint32_t *at = m->leaves + r * US_FOREST_WIDE;
+        uint32_t *at = m->leaves + r * f->wide;
         if (f->sets)
             f->kernels->sets(&c->sets, ranks, at);
+        else if (f->hops)
+            f->kernels->hops(&c->hops, ranks, at);
         else
             f->kernels->tops(&c->tops, ranks, at);
     }
@@ -136,10 +138,10 @@ static void run_block(const job *j, size_t i0, size_t rows, const room *m)
         find_leaves(f, c, rows, m);
         for (size_t r = 0; r < rows; r++)
             if (f->rows)
-                f->kernels->add(c->n, m->leaves + r * US_FOREST_WIDE, f->values, f->width,
+                f->kernels->add(c->n, m->leaves + r * f->wide, f->values, f->width,
                                 m->sums + r * each);
             else
-                add_lists(f, c->n, m->leaves + r * US_FOREST_WIDE, m->sums + r * each);
+                add_lists(f, c->n, m->leaves + r * f->wide, m->sums + r * each);
     }
     for (size_t r = 0; r < rows; r++)
         finish_row(j, i0 + r, m->sums + r * each, m);
@@ -186,7 +188,7 @@ bool us_forest_plan(const us_forest *f, size_t rows, us_forest_run *l, size_t *s
     l->one = n * US_FOREST_PARTS * f->width * sizeof(double);
     l->has = l->one + (f->n_out + 2) * sizeof(double);
     l->leaves = (l->has + f->n_out + 1 + 63) / 64 * 64;
-    l->ranks = l->leaves + n * US_FOREST_WIDE * sizeof(uint32_t);
+    l->ranks = l->leaves + n * f->wide * sizeof(uint32_t);
     l->keys = l->ranks + n * US_FOREST_COLUMNS;
     if (!us_add_size(l->keys, keys + 63, &l->bytes)) return false;
     l->bytes = l->bytes / 64 * 64;

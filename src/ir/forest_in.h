@@ -1,7 +1,7 @@
 /* ir/forest_in.h - a packed forest, for forest_pack.c and forest_upper.c, which make it, and forest.c, which runs it.
  *
- * Where all trees have few leaves, each row finds them by sets (kernel/forest.h), else by tops and walks.
- * Trees go in chunks of US_FOREST_WIDE. Of each tree the first f->levels levels are in its chunk's tops (kernel/forest.h); with none, walks
+ * Where all trees have few leaves, each row finds them by sets (kernel/forest.h), where they have few levels by hops, else by tops and walks.
+ * Trees go in chunks of f->wide, US_FOREST_WIDE but for hops. Of each tree the first f->levels levels are in its chunk's tops (kernel/forest.h); with none, walks
  * begin at the roots. A chunk's trees that go on below its tops are listed as deep: walks go on from their ends, those of the others
  * are leaves.
  */
@@ -13,6 +13,7 @@
 
 typedef struct us_tree_chunk {
     us_tree_sets sets; /* where f->sets: nothing else is needed then */
+    us_tree_hops hops; /* where f->hops: likewise */
     /* ends: of a deep tree in f->starts, of others leaves. No levels: base are the roots */
     us_tree_tops tops;
     const uint8_t *deep;   /* n_deep trees; then the last again up to a multiple of the group */
@@ -25,8 +26,10 @@ struct us_forest {
     const us_forest_kernels *kernels;
     const us_tree_node *nodes;
     const uint32_t *starts; /* nodes to walk on from */
-    bool sets;              /* all trees have few leaves */
+    bool sets;              /* all trees have few leaves, or */
+    bool hops;              /* few levels; else by tops and walks */
     unsigned levels;
+    size_t wide;            /* trees of a chunk */
     const uint32_t *which;  /* the row's numbers that are compared below the tops */
     size_t n_which, n_keys; /* n_keys: with those that take NaN for low, and the last of all */
     us_tree_columns columns;
@@ -82,7 +85,7 @@ typedef struct us_packer {
 /* Zeroed, until the prepare is over. */
 us_err us_forest_room(us_eval *k, size_t n, size_t size, void **out) US_MUST;
 
-/* forest_upper.c: chooses how rows find leaves (f->sets, f->levels) and makes the columns, and what ends there are. */
+/* forest_upper.c: chooses how rows find leaves (f->sets, f->hops, f->levels) and makes the columns, and what ends there are. */
 us_err us_forest_choose(us_packer *p) US_MUST;
 /* What of that the trees of a chunk, those from `from` on, have. */
 us_err us_forest_upper(const us_packer *p, size_t from, us_tree_chunk *c) US_MUST;

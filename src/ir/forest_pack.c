@@ -142,20 +142,20 @@ static us_err list_deep(us_packer *p, size_t from, us_tree_chunk *c)
 
 static us_err make_chunk(us_packer *p, size_t from, us_tree_chunk *c)
 {
-    c->n = (uint32_t)US_MIN(p->f->n_roots - from, (size_t)US_FOREST_WIDE);
+    c->n = (uint32_t)US_MIN(p->f->n_roots - from, p->f->wide);
     US_TRY(us_forest_upper(p, from, c));
-    return p->f->sets ? US_OK : list_deep(p, from, c);
+    return p->f->sets || p->f->hops ? US_OK : list_deep(p, from, c);
 }
 
 static us_err make_chunks(us_packer *p)
 {
     us_forest *f = p->f;
     void *mem;
-    f->n_chunks = (f->n_roots + US_FOREST_WIDE - 1) / US_FOREST_WIDE;
+    f->n_chunks = (f->n_roots + f->wide - 1) / f->wide;
     US_TRY(us_eval_keep(p->k, f->n_chunks * sizeof(us_tree_chunk), &mem));
     f->chunks = mem;
     for (size_t i = 0; i < f->n_chunks; i++)
-        US_TRY(make_chunk(p, i * US_FOREST_WIDE, (us_tree_chunk *)mem + i));
+        US_TRY(make_chunk(p, i * f->wide, (us_tree_chunk *)mem + i));
     return US_OK;
 }
 
@@ -338,7 +338,7 @@ us_err us_forest_pack(us_eval *k, const us_raw_forest *raw, const us_forest **ou
     f->has = has;
     US_TRY(find_features(&p));
     US_TRY(us_forest_choose(&p));
-    US_TRY(make_nodes(&p));
+    if (!f->sets && !f->hops) US_TRY(make_nodes(&p));
     US_TRY(make_chunks(&p));
     find_layout(&p);
     US_TRY(f->rows ? put_rows(&p) : put_lists(&p));

@@ -13,9 +13,14 @@
 #define COST_KEY  3.0
 #define COST_SET  3.0  /* a column's row of 64 trees, */
 #define COST_SETS 20.0 /* and what follows, */
+#define COST_HOP  1.0  /* a hop of a tree, */
 #define STEPS                                                                                  \
     6.0 /* of a walk below tops, where there are more: few leaves are as low as the lowest */
-#define SETS_BYTES ((size_t)1 << 17) /* of all rows: more come from afar */
+#define SOME_COLUMNS 8 /* from here on buckets pay */
+#define MOST_COPIES  4 /* of leaves on average, for hops */
+#define HOP_LEVELS   3
+#define TOPS_BYTES   ((US_FOREST_SUBTREES - 1) * 3 * (size_t)US_FOREST_WIDE)
+#define SETS_BYTES   ((size_t)1 << 17) /* of all rows: more come from afar */
 
 /* --- columns ----------------------------------------------------------------------------------------- */
 
@@ -106,25 +111,41 @@ static double cost_of(const us_packer *p, unsigned levels)
            n_chunks(p) * (double)((1U << levels) - 1) * COST_TOP + deep;
 }
 
+/* Cycles of a row by hops: trees of some leaves at least, for they are made perfect ones. */
+static double cost_of_hops(const us_packer *p)
+{
+    size_t n = p->raw->n_roots, columns = walk_columns(p, ALL_LEVELS).n_columns;
+    bool fit = p->f->kernels->tops_pay && columns <= US_FOREST_COLUMNS &&
+               n * US_FOREST_ENDS <= MOST_COPIES * p->n_leaves;
+    for (size_t i = 0; i < n && fit; i++)
+        fit = p->depth[i] <= US_FOREST_LEVELS;
+    if (!fit) return HUGE_VAL;
+    return (double)columns * p->f->kernels->rank +
+           n_chunks(p) * ((1U << HOP_LEVELS) - 1) * COST_TOP + (double)n * COST_HOP;
+}
+
 static void choose(us_packer *p)
 {
-    double least = cost_of_sets(p);
-    p->f->sets = least < HUGE_VAL;
+    double least = cost_of_sets(p), hops = cost_of_hops(p);
+    p->f->sets = least < HUGE_VAL && least <= hops;
+    p->f->hops = hops < least;
+    least = US_MIN(least, hops);
     for (unsigned l = 0; l <= US_FOREST_LEVELS; l = l ? l + 1 : US_FOREST_LEAST) {
         double cost = l == 0 || p->f->kernels->tops_pay ? cost_of(p, l) : HUGE_VAL;
         if (cost < least) {
-            p->f->sets = false;
+            p->f->sets = p->f->hops = false;
             p->f->levels = l;
         }
         least = US_MIN(cost, least);
     }
+    p->f->wide = p->f->hops ? US_FOREST_MANY : US_FOREST_WIDE;
 }
 
 /* Columns with their limits; each branch that is decided by rank learns its own. */
 static us_err make_columns(us_packer *p)
 {
     us_forest *f = p->f;
-    unsigned levels = f->sets ? ALL_LEVELS : f->levels;
+    unsigned levels = f->sets || f->hops ? ALL_LEVELS : f->levels;
     size_t n = walk_columns(p, levels).n_columns, done = 0;
     void *columns, *which, *rows;
     US_TRY(us_eval_keep(p->k, n * US_FOREST_STRIDE * sizeof(float), &columns));
@@ -155,6 +176,72 @@ static us_err make_columns(us_packer *p)
     f->columns.x = which;
     f->columns.n = n;
     return US_OK;
+}
+
+/* --- features ---------------------------------------------------------------------------------------- */
+
+/* Limits of a feature, whose columns are `c` to `end`, side by side; false: too many or too close to each other. */
+static bool put_feature(const us_packer *p, size_t c, size_t end, float *least, float *scale,
+                        uint16_t *ranks, float *limits)
+{
+    size_t n = 0, close = 0;
+    if (end - c > 2) return false;
+    for (; c < end; c++)
+        for (size_t j = 1; j < p->first_row[c + 1] - p->first_row[c]; j++)
+            limits[n++] = p->f->columns.limits[c * US_FOREST_STRIDE + 15 + j];
+    float span = limits[n - 1] - limits[0];
+    *least = limits[0];
+    *scale = span > 0 ? US_FOREST_BUCKETS / span : 1;
+    if (!isfinite(span) || !isfinite(*scale)) return false;
+    for (size_t b = 0, r = 0; b < US_FOREST_BUCKETS; b++) {
+        size_t from = r;
+        ranks[b] = (uint16_t)r;
+        while (r < n && us_forest_bucket(limits[r], *least, *scale) <= b)
+            r++;
+        close = US_MAX(close, r - from);
+    }
+    return close <= US_FOREST_CLOSE;
+}
+
+/* Features instead of columns, where there are some and all can be had so. */
+static us_err make_features(us_packer *p)
+{
+    us_tree_columns *all = &p->f->columns;
+    size_t n = all->n, n_limits = p->first_row[n] + n * US_FOREST_CLOSE, at = 0, whole;
+    void *numbers, *ranks, *first, *x, *column;
+    if (n < SOME_COLUMNS || n >= US_FOREST_COLUMNS || !p->f->kernels->by_features) return US_OK;
+    whole = (n + 15) / 16 * 16;
+    US_TRY(us_eval_keep(p->k, (2 * whole + n_limits) * sizeof(float), &numbers));
+    US_TRY(us_eval_keep(p->k, n * US_FOREST_BUCKETS * sizeof(uint16_t), &ranks));
+    US_TRY(us_eval_keep(p->k, n * sizeof(uint32_t), &first));
+    US_TRY(us_eval_keep(p->k, n * sizeof(uint32_t), &x));
+    US_TRY(us_eval_keep(p->k, n, &column));
+    float *least = numbers, *limits = least + 2 * whole;
+    us_tree_features f = {.x = x,
+                          .straight = true,
+                          .least = least,
+                          .scale = least + whole,
+                          .ranks = ranks,
+                          .first = first,
+                          .limits = limits,
+                          .column = column};
+    for (size_t i = 0; i < n_limits; i++)
+        limits[i] = NAN;
+    for (size_t c = 0, end; c < n; c = end, f.n++) {
+        for (end = c + 1; end < n && all->x[end] == all->x[c] && end != all->n_high;)
+            end++;
+        if (!put_feature(p, c, end, least + f.n, least + whole + f.n,
+                         (uint16_t *)ranks + f.n * US_FOREST_BUCKETS, limits + at))
+            return US_OK;
+        ((uint32_t *)first)[f.n] = (uint32_t)at;
+        ((uint32_t *)x)[f.n] = all->x[c];
+        ((uint8_t *)column)[f.n] = (uint8_t)c;
+        f.straight = f.straight && all->x[c] == all->x[0] + f.n;
+        f.n_high += c < all->n_high;
+        at += p->first_row[end] - p->first_row[c] + US_FOREST_CLOSE;
+    }
+    all->features = f;
+    return us_eval_work(p->k, (double)n * US_FOREST_BUCKETS);
 }
 
 /* --- sets -------------------------------------------------------------------------------------------- */
@@ -214,9 +301,9 @@ typedef struct upper {
     uint8_t ends[2 << US_FOREST_LEVELS]; /* under each */
 } upper;
 
-static void find_upper(const us_packer *p, size_t tree, upper *u)
+static void find_upper(const us_packer *p, size_t tree, unsigned levels, upper *u)
 {
-    size_t n = (size_t)1 << p->f->levels;
+    size_t n = (size_t)1 << levels;
     u->at[1] = p->roots[tree];
     for (size_t h = 1; h < n; h++) {
         const us_placed *b = &p->at[u->at[h]];
@@ -235,7 +322,7 @@ static void number_ends(us_packer *p, size_t tree)
     uint32_t raw[1 << US_FOREST_LEVELS], e = 0;
     size_t n = (size_t)1 << p->f->levels;
     bool deep = p->depth[tree] > p->f->levels;
-    find_upper(p, tree, &u);
+    find_upper(p, tree, p->f->levels, &u);
     p->first_end[tree] = deep ? p->n_starts : p->first_leaf[tree];
     for (size_t h = n; h < 2 * n; h++) {
         uint32_t place = u.at[h];
@@ -273,7 +360,7 @@ static bool put_top(const us_packer *p, size_t tree, size_t i, uint8_t *tops)
 {
     upper u;
     size_t n = (size_t)1 << p->f->levels;
-    find_upper(p, tree, &u);
+    find_upper(p, tree, p->f->levels, &u);
     for (size_t h = 1; h < n; h++) {
         const us_placed *b = &p->at[u.at[h]];
         uint8_t *to = tops + (h - 1) * 3 * US_FOREST_WIDE + i;
@@ -301,8 +388,64 @@ static us_err make_tops(const us_packer *p, size_t from, us_tree_chunk *c)
     return US_OK;
 }
 
+/* --- hops -------------------------------------------------------------------------------------------- */
+
+/* Every tree becomes a perfect one: a leaf has a copy at each of the ends under it. */
+static us_err copy_leaves(us_packer *p)
+{
+    upper u;
+    void *mem;
+    size_t n = p->raw->n_roots;
+    US_TRY(us_forest_room(p->k, n * US_FOREST_ENDS, sizeof *p->leaf_of, &mem));
+    uint32_t *leaf_of = mem;
+    for (size_t i = 0; i < n; i++) {
+        find_upper(p, i, US_FOREST_LEVELS, &u);
+        for (size_t e = 0; e < US_FOREST_ENDS; e++)
+            leaf_of[i * US_FOREST_ENDS + e] = p->leaf_of[p->at[u.at[US_FOREST_ENDS + e]].leaf];
+    }
+    p->leaf_of = leaf_of;
+    p->n_leaves = n * US_FOREST_ENDS;
+    return us_eval_work(p->k, (double)p->n_leaves);
+}
+
+/* One comparison; a leaf's goes either way. */
+static void put_node(const us_packer *p, const upper *u, size_t h, uint8_t *to, size_t apart)
+{
+    const us_placed *b = &p->at[u->at[h]];
+    to[0] = b->child ? b->column : 0;
+    to[apart] = b->child ? b->limit : 0;
+}
+
+static void put_hops(const us_packer *p, size_t tree, size_t i, uint8_t *tops, uint8_t *under)
+{
+    upper u;
+    find_upper(p, tree, US_FOREST_LEVELS, &u);
+    tops += i / US_FOREST_WIDE * TOPS_BYTES + i % US_FOREST_WIDE;
+    for (size_t h = 1; h < US_FOREST_SUBTREES; h++)
+        put_node(p, &u, h, tops + (h - 1) * 3 * US_FOREST_WIDE, US_FOREST_WIDE);
+    under += i * US_FOREST_SUBTREES * US_FOREST_HOP;
+    for (size_t s = US_FOREST_SUBTREES; s < 2 * (size_t)US_FOREST_SUBTREES;
+         s++, under += US_FOREST_HOP)
+        for (size_t l = 0, at = 0; l < HOP_LEVELS; l++)
+            for (size_t j = 0; j < (size_t)1 << l; j++)
+                put_node(p, &u, (s << l) + j, under + at++, US_FOREST_HOP / 2);
+}
+
+static us_err make_hops(const us_packer *p, size_t from, us_tree_chunk *c)
+{
+    void *tops, *under;
+    size_t n = (c->n + US_FOREST_WIDE - 1U) / US_FOREST_WIDE, each = US_FOREST_WIDE;
+    US_TRY(us_eval_keep(p->k, n * TOPS_BYTES, &tops));
+    US_TRY(us_eval_keep(p->k, n * each * US_FOREST_SUBTREES * US_FOREST_HOP, &under));
+    for (size_t i = 0; i < c->n; i++)
+        put_hops(p, from + i, i, tops, under);
+    c->hops = (us_tree_hops){tops, under, (uint32_t)(from * US_FOREST_ENDS), c->n};
+    return us_eval_work(p->k, (double)c->n * US_FOREST_ENDS);
+}
+
 us_err us_forest_upper(const us_packer *p, size_t from, us_tree_chunk *c)
 {
+    if (p->f->hops) return make_hops(p, from, c);
     return p->f->sets ? make_sets(p, from, c) : make_tops(p, from, c);
 }
 
@@ -314,5 +457,7 @@ us_err us_forest_choose(us_packer *p)
     US_TRY(sort_upper(p));
     choose(p);
     US_TRY(make_columns(p));
+    US_TRY(make_features(p));
+    if (p->f->hops) return copy_leaves(p);
     return p->f->sets ? find_under(p) : find_ends(p);
 }

@@ -6,7 +6,7 @@
  * for each of its loads, or for a branch that was guessed wrong, takes several times as long.
  *
  * Trees of few leaves are quicker without any walk ("sets"), and the upper levels of many trees done together, a tree in each byte of a vector
- * ("tops"). For either the row is first put in ranks: a
+ * ("tops"); where trees have no more than six levels, those below the third are one step more ("hops"). For all these the row is first put in ranks: a
  * column holds the thresholds of one feature in order, at most US_FOREST_LIMITS, and the row's rank in it is how many of them are not above its
  * number. A node then is two bytes, a column and a limit: to the second child where the rank is not above the limit, which is where the
  * number is below the threshold. All nodes of the upper levels are looked at, those that the row does not pass too: a whole tree of six
@@ -53,6 +53,29 @@ enum {
     US_FOREST_STRIDE = 16 + US_FOREST_LIMITS
 };
 
+/* The same for kernels that take all columns of a feature at once, where its limits are spread well enough: the span of the limits is in buckets
+ * of one width, and the rank is that of the first limit in the number's bucket and how many from there on are not above the
+ * number, of which US_FOREST_CLOSE are looked at. Feature i has the columns from column[i] on, at most two. n = 0: not so. */
+enum { US_FOREST_BUCKETS = 256, US_FOREST_CLOSE = 8 };
+typedef struct us_tree_features {
+    size_t n_high, n;
+    const uint32_t *x;
+    bool straight;              /* x are numbers one after the other */
+    const float *least, *scale; /* as us_forest_bucket takes them; 16 at a time are read */
+    const uint16_t *ranks;      /* of each the buckets' */
+    const uint32_t
+        *first; /* of each: where its limits begin, which US_FOREST_CLOSE times NaN follow */
+    const float *limits;
+    const uint8_t *column;
+} us_tree_features;
+
+/* Never falls while x rises. */
+static inline size_t us_forest_bucket(float x, float least, float scale)
+{
+    float at = (x - least) * scale;
+    return !(at > 0) ? 0 : at < US_FOREST_BUCKETS - 1 ? (size_t)at : US_FOREST_BUCKETS - 1;
+}
+
 /* Columns, US_FOREST_STRIDE numbers each: the limits 15, 31, ... of which there are US_FOREST_HEADS, two numbers that do not count, then the limits
  * in rising order; NaN where there are no more. */
 typedef struct us_tree_columns {
@@ -60,9 +83,10 @@ typedef struct us_tree_columns {
     const uint32_t *x; /* of each: which of the row's numbers */
     size_t n_high,
         n; /* NaN is above all numbers in the first n_high, below all in the others */
+    us_tree_features features;
 } us_tree_columns;
 
-/* Ranks of a row in all columns. */
+/* Ranks of a row in all columns; of ranks US_FOREST_COLUMNS may be written. */
 typedef void us_tree_ranks_fn(const us_tree_columns *c, const float *x, uint8_t *ranks);
 /* nodes: of each node of a perfect tree of `levels` levels, level by level, of US_FOREST_WIDE trees the columns, then the limits, then the steps:
  * how many ends lie under the first child. Children are as in walks, the second of node i is 2 i + 2. even: all ends are on the lowest
@@ -75,6 +99,27 @@ typedef struct us_tree_tops {
     const uint32_t *base;
 } us_tree_tops;
 typedef void us_tree_tops_fn(const us_tree_tops *t, const uint8_t *ranks, uint32_t *at);
+
+/* --- hops -------------------------------------------------------------------------------------------- */
+
+/* Trees of at most US_FOREST_LEVELS levels, taken for perfect ones: the upper three as in tops, then the three below at once. A subtree there is
+ * US_FOREST_HOP bytes: seven columns and, from the middle on, their limits; the root's, its children's, theirs. Tree i of n has
+ * the ends from first + i * US_FOREST_ENDS on. */
+enum {
+    US_FOREST_ENDS = 1 << US_FOREST_LEVELS,
+    US_FOREST_SUBTREES = 8,
+    US_FOREST_HOP = 16,
+    US_FOREST_MANY = 256
+};
+typedef struct us_tree_hops {
+    const uint8_t
+        *tops; /* nodes of us_tree_tops, even, of US_FOREST_WIDE trees after the other */
+    const uint8_t
+        *under;        /* of each tree its subtrees, up to a multiple of US_FOREST_WIDE trees */
+    uint32_t first, n; /* n: up to US_FOREST_MANY */
+} us_tree_hops;
+/* Of at, a multiple of US_FOREST_WIDE may be written. */
+typedef void us_tree_hops_fn(const us_tree_hops *h, const uint8_t *ranks, uint32_t *at);
 
 /* --- sets ------------------------------------------------------------------------------------------- */
 
@@ -106,10 +151,12 @@ typedef void us_tree_add_fn(size_t n, const uint32_t *leaves, const double *valu
 
 typedef struct us_forest_kernels {
     const char *name;
-    bool tops_pay; /* they are quicker than walks */
-    double rank;   /* cycles, some, that one takes */
+    bool tops_pay;    /* they are quicker than walks */
+    bool by_features; /* ranks reads what us_tree_features there are */
+    double rank;      /* cycles, some, that one takes */
     us_tree_ranks_fn *ranks;
     us_tree_tops_fn *tops;
+    us_tree_hops_fn *hops;
     us_tree_sets_fn *sets;
     us_tree_add_fn *add;
 } us_forest_kernels;

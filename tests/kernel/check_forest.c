@@ -1,4 +1,4 @@
-/* check_forest - keys, walks, ranks, tops and sums of kernel/forest.h against one step at a time with floats: the order of numbers, NaN, zeros,
+/* check_forest - keys, walks, ranks, hops, tops and sums of kernel/forest.h against one step at a time with floats: the order of numbers, NaN, zeros,
  * infinities, trees of any shape, columns of one limit and of the most; the levels against the reference, byte for byte. */
 #include "levels.h"
 
@@ -168,8 +168,10 @@ static void check_ranks(const level *l)
         float x[FEATURES];
         uint8_t ranks[US_FOREST_COLUMNS];
         if (round % 20 == 0) fill_columns(&r, &c);
-        us_tree_columns all = {c.limits[0], c.x, us_rng_below(&r, US_FOREST_COLUMNS + 1),
-                               US_FOREST_COLUMNS};
+        us_tree_columns all = {.limits = c.limits[0],
+                               .x = c.x,
+                               .n_high = us_rng_below(&r, US_FOREST_COLUMNS + 1),
+                               .n = US_FOREST_COLUMNS};
         for (size_t i = 0; i < FEATURES; i++)
             x[i] = some_number(&r) * 2;
         if (round % 3 == 0) x[round % FEATURES] = c.sorted[0][us_rng_below(&r, c.n[0])];
@@ -180,6 +182,151 @@ static void check_ranks(const level *l)
             for (size_t j = 0; j < c.n[i]; j++) /* what a node asks for */
                 CHECK_EQ_I64(ranks[i] <= j, isnan(v) ? i >= all.n_high : v < c.sorted[i][j]);
         }
+    }
+}
+
+/* Limits of features one after the other, spread so that few are close; columns of them as forest.h says. */
+enum { SIZES = 9, MOST = 2 * US_FOREST_LIMITS };
+typedef struct features {
+    columns c;
+    _Alignas(64) float least[16], scale[16];
+    float limits[SIZES * (MOST + US_FOREST_CLOSE)], sorted[SIZES][MOST];
+    uint16_t ranks[SIZES * US_FOREST_BUCKETS];
+    uint32_t first[SIZES], x[SIZES];
+    uint8_t column[SIZES];
+    size_t n[SIZES], n_columns, high_columns;
+} features;
+
+static void fill_feature(us_rng *r, features *f, size_t i, size_t n, float *limits)
+{
+    float width = us_rng_f32(r) * 10 + 0.01F, from = us_rng_f32(r) * 20 - 10;
+    f->n[i] = n;
+    for (size_t j = 0; j < n; j++)
+        limits[j] = f->sorted[i][j] = from + width * ((float)j + us_rng_f32(r) * 0.9F);
+    for (size_t j = 0; j < US_FOREST_CLOSE; j++)
+        limits[n + j] = NAN;
+    f->least[i] = limits[0];
+    f->scale[i] = n > 1 ? US_FOREST_BUCKETS / (limits[n - 1] - limits[0]) : 1;
+    for (size_t b = 0, k = 0; b < US_FOREST_BUCKETS; b++) {
+        size_t begin = k;
+        f->ranks[i * US_FOREST_BUCKETS + b] = (uint16_t)k;
+        while (k < n && us_forest_bucket(limits[k], f->least[i], f->scale[i]) == b)
+            k++;
+        CHECK(k - begin <= US_FOREST_CLOSE);
+    }
+}
+
+static void fill_columns_of(features *f, size_t i)
+{
+    f->column[i] = (uint8_t)f->n_columns;
+    for (size_t at = 0; at < f->n[i]; at += US_FOREST_LIMITS, f->n_columns++) {
+        float *to = f->c.limits[f->n_columns];
+        for (size_t j = 0; j < US_FOREST_STRIDE; j++)
+            to[j] = NAN;
+        memcpy(to + 16, f->sorted[i] + at,
+               US_MIN(f->n[i] - at, (size_t)US_FOREST_LIMITS) * sizeof(float));
+        for (size_t b = 0; b < US_FOREST_HEADS; b++)
+            to[b] = to[16 + 16 * b + 15];
+        f->c.x[f->n_columns] = f->x[i];
+    }
+}
+
+static us_tree_columns fill_features(us_rng *r, features *f, size_t n_high, bool straight)
+{
+    static const size_t sizes[SIZES] = {1, 2, 16, 100, 239, 240, 241, 300, MOST};
+    size_t at = 0;
+    f->n_columns = f->high_columns = 0;
+    for (size_t i = 0; i < SIZES; i++) {
+        f->first[i] = (uint32_t)at;
+        f->x[i] = (uint32_t)(straight ? i + 1 : (i * 4 + 3) % (SIZES + 2));
+        fill_feature(r, f, i, sizes[us_rng_below(r, SIZES)], f->limits + at);
+        at += f->n[i] + US_FOREST_CLOSE;
+        fill_columns_of(f, i);
+        if (i < n_high) f->high_columns = f->n_columns;
+    }
+    return (us_tree_columns){.limits = f->c.limits[0],
+                             .x = f->c.x,
+                             .n_high = f->high_columns,
+                             .n = f->n_columns,
+                             .features = {n_high, SIZES, f->x, straight, f->least, f->scale,
+                                          f->ranks, f->first, f->limits, f->column}};
+}
+
+/* Rows of just the numbers there are: nothing behind them is read. */
+static void check_features(const level *l)
+{
+    static features f;
+    us_rng r = us_rng_new(9, "features", 0);
+    us_tree_columns all = {0};
+    for (size_t round = 0; round < 600; round++) {
+        bool straight = round / 20 % 2;
+        uint8_t ranks[US_FOREST_COLUMNS], want[US_FOREST_COLUMNS];
+        size_t width = straight ? SIZES + 1 : SIZES + 2;
+        float *x = malloc(width * sizeof *x);
+        if (round % 20 == 0) all = fill_features(&r, &f, us_rng_below(&r, SIZES + 1), straight);
+        for (size_t i = 0; i < width; i++)
+            x[i] = some_number(&r);
+        for (size_t i = 0; i < SIZES; i++) {
+            float limit = f.sorted[i][us_rng_below(&r, f.n[i])];
+            if (us_rng_below(&r, 2)) x[f.x[i]] = limit;
+            if (us_rng_below(&r, 4) == 0) x[f.x[i]] = nextafterf(limit, -INFINITY);
+        }
+        l->k.forest->ranks(&all, x, ranks);
+        us_forest__ref.ranks(&all, x, want);
+        CHECK(memcmp(ranks, want, all.n) == 0);
+        free(x);
+    }
+}
+
+/* Perfect trees as heaps. */
+static uint32_t walk_heap(const uint8_t (*tree)[2], const uint8_t *ranks)
+{
+    size_t h = 1;
+    while (h < US_FOREST_ENDS)
+        h = 2 * h + (ranks[tree[h][0]] <= tree[h][1]);
+    return (uint32_t)(h - US_FOREST_ENDS);
+}
+
+static void put_heap(const uint8_t (*tree)[2], size_t i, uint8_t *tops, uint8_t *under)
+{
+    static const uint8_t down[7][2] = {{0, 0}, {1, 0}, {1, 1}, {2, 0}, {2, 1}, {2, 2}, {2, 3}};
+    tops += i / US_FOREST_WIDE * 21 * US_FOREST_WIDE + i % US_FOREST_WIDE;
+    for (size_t h = 1; h < 8; h++)
+        for (size_t j = 0; j < 2; j++)
+            tops[((h - 1) * 3 + j) * US_FOREST_WIDE] = tree[h][j];
+    for (size_t s = 0; s < 8; s++)
+        for (size_t k = 0; k < 7; k++)
+            for (size_t j = 0; j < 2; j++)
+                under[(i * 8 + s) * US_FOREST_HOP + 8 * j + k] =
+                    tree[((8 + s) << down[k][0]) + down[k][1]][j];
+}
+
+static void check_hops(const level *l)
+{
+    static _Alignas(64) uint8_t tops[4 * 21 * US_FOREST_WIDE];
+    static _Alignas(64) uint8_t under[US_FOREST_MANY * 8 * US_FOREST_HOP];
+    static uint8_t trees[US_FOREST_MANY][US_FOREST_ENDS][2];
+    us_rng r = us_rng_new(10, "hops", 0);
+    for (size_t round = 0; round < 120; round++) {
+        static const uint32_t sizes[] = {1, 7, 8, 9, 63, 64, 65, 100, 128, 129, 200, 255, 256};
+        uint8_t ranks[US_FOREST_COLUMNS];
+        uint32_t at[US_FOREST_MANY + 1], n = sizes[round % US_LEN(sizes)];
+        us_tree_hops h = {tops, under, us_rng_u32(&r) / 2, n};
+        for (size_t i = 0; i < US_FOREST_COLUMNS; i++)
+            ranks[i] = (uint8_t)us_rng_below(&r, US_FOREST_LIMITS + 1);
+        for (size_t i = 0; i < US_FOREST_MANY; i++) {
+            for (size_t k = 0; k < US_FOREST_ENDS; k++) {
+                trees[i][k][0] = (uint8_t)us_rng_below(&r, US_FOREST_COLUMNS);
+                trees[i][k][1] = (uint8_t)us_rng_below(&r, US_FOREST_LIMITS);
+            }
+            put_heap((const uint8_t(*)[2])trees[i], i, tops, under);
+        }
+        at[US_FOREST_MANY] = 0xA5A5;
+        l->k.forest->hops(&h, ranks, at);
+        CHECK(at[US_FOREST_MANY] == 0xA5A5);
+        for (uint32_t i = 0; i < n; i++)
+            CHECK_EQ_U64(at[i], h.first + i * US_FOREST_ENDS +
+                                    walk_heap((const uint8_t(*)[2])trees[i], ranks));
     }
 }
 
@@ -295,6 +442,14 @@ static void test_ranks__decide_as_comparisons_do(void)
 {
     each_level(check_ranks);
 }
+static void test_ranks__of_features_are_those_of_columns(void)
+{
+    each_level(check_features);
+}
+static void test_hops__arrive_where_single_steps_do(void)
+{
+    each_level(check_hops);
+}
 static void test_tops__of_all_levels_are_those_of_the_reference(void)
 {
     each_level(check_tops);
@@ -312,6 +467,8 @@ static const us_test_case cases[] = {
     US_CASE(test_keys__are_in_the_order_of_numbers),
     US_CASE(test_walks__arrive_where_single_steps_do),
     US_CASE(test_ranks__decide_as_comparisons_do),
+    US_CASE(test_ranks__of_features_are_those_of_columns),
+    US_CASE(test_hops__arrive_where_single_steps_do),
     US_CASE(test_tops__ends_are_counted_from_the_first_child),
     US_CASE(test_tops__of_all_levels_are_those_of_the_reference),
     US_CASE(test_sets__leave_one_leaf),

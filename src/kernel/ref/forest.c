@@ -46,6 +46,27 @@ static void tops(const us_tree_tops *top, const uint8_t *rank, uint32_t *at)
     }
 }
 
+/* The end of a perfect tree of three levels: node i's column and limit are `apart` bytes apart, those of the next `next` on. */
+static size_t end_of(const uint8_t *nodes, size_t next, size_t apart, const uint8_t *rank)
+{
+    size_t i = 0;
+    for (int l = 0; l < 3; l++)
+        i = 2 * i + 1 + (rank[nodes[i * next]] <= nodes[i * next + apart]);
+    return i - (US_FOREST_SUBTREES - 1);
+}
+
+static void hops(const us_tree_hops *h, const uint8_t *rank, uint32_t *at)
+{
+    for (size_t t = 0; t < h->n; t++) {
+        const uint8_t *tops =
+            h->tops + t / US_FOREST_WIDE * (7 * 3 * US_FOREST_WIDE) + t % US_FOREST_WIDE;
+        size_t top = end_of(tops, 3 * US_FOREST_WIDE, US_FOREST_WIDE, rank);
+        size_t under = t * US_FOREST_SUBTREES + top;
+        size_t end = end_of(h->under + under * US_FOREST_HOP, 1, US_FOREST_HOP / 2, rank);
+        at[t] = h->first + (uint32_t)(under * US_FOREST_SUBTREES + end);
+    }
+}
+
 #include "kernel/simd/forest_add.inc"
 
 static void add(size_t n, const uint32_t *leaves, const double *values, size_t d, double *parts)
@@ -57,4 +78,5 @@ static void add(size_t n, const uint32_t *leaves, const double *values, size_t d
             add_column(n, leaves, values + o, d, parts + o);
 }
 
-const us_forest_kernels us_forest__ref = {"us_forest__ref", false, 25, ranks, tops, sets, add};
+const us_forest_kernels us_forest__ref = {
+    "us_forest__ref", false, false, 25, ranks, tops, hops, sets, add};

@@ -24,8 +24,61 @@ INLINE uint8_t rank_of(const float *limits, __m512 x)
     return (uint8_t)(block + count(_mm512_cmp_ps_mask(rest, x, _CMP_LE_OQ)));
 }
 
+/* Which of i to i + 15 are below n. */
+INLINE __mmask16 first_lanes(size_t n, size_t i)
+{
+    return n <= i ? 0 : n - i < 16 ? (__mmask16)((1U << (n - i)) - 1) : 0xffff;
+}
+
+/* Numbers i to i + 15 of a row with NaN as infinity, and their buckets. */
+INLINE void find_buckets(const us_tree_features *f, size_t i, const float *x, float *to,
+                         uint32_t *bucket)
+{
+    const __m512 most = _mm512_set1_ps(INFINITY), least = _mm512_set1_ps(-INFINITY);
+    const __mmask16 some = first_lanes(f->n, i), high = first_lanes(f->n_high, i);
+    __m512 v = f->straight
+                   ? _mm512_maskz_loadu_ps(some, x + f->x[0] + i)
+                   : _mm512_mask_i32gather_ps(_mm512_setzero_ps(), some,
+                                              _mm512_maskz_loadu_epi32(some, f->x + i), x, 4);
+    v = _mm512_mask_blend_ps(high, _mm512_max_ps(v, least), _mm512_min_ps(v, most));
+    __m512 at = _mm512_mul_ps(_mm512_sub_ps(v, _mm512_loadu_ps(f->least + i)),
+                              _mm512_loadu_ps(f->scale + i));
+    at = _mm512_min_ps(_mm512_max_ps(at, _mm512_setzero_ps()),
+                       _mm512_set1_ps(US_FOREST_BUCKETS - 1));
+    _mm512_store_ps(to + i, v);
+    _mm512_store_si512(bucket + i, _mm512_cvttps_epi32(at));
+}
+
+/* The column after a feature's first gets what is over: where it is another feature's, that one's rank comes later. */
+static void ranks_by_buckets(const us_tree_features *f, const float *x, uint8_t *restrict out)
+{
+    float v[US_FOREST_COLUMNS] __attribute__((aligned(64)));
+    uint32_t bucket[US_FOREST_COLUMNS] __attribute__((aligned(64)));
+    const uint16_t *ranks = f->ranks;
+    const float *limits = f->limits;
+    const uint32_t *first = f->first;
+    const uint8_t *column = f->column;
+    size_t n = f->n;
+    for (size_t i = 0; i < n; i += 16)
+        find_buckets(f, i, x, v, bucket);
+    for (size_t i = 0; i < n; i++, ranks += US_FOREST_BUCKETS) {
+        unsigned rank = ranks[bucket[i]];
+        __mmask8 close = _mm256_cmp_ps_mask(_mm256_loadu_ps(limits + first[i] + rank),
+                                            _mm256_broadcast_ss(v + i), _CMP_LE_OQ);
+        rank += (unsigned)_mm_popcnt_u32(_cvtmask8_u32(close));
+        unsigned low = US_MIN(rank, (unsigned)US_FOREST_LIMITS);
+        uint8_t *to = out + column[i];
+        to[0] = (uint8_t)low;
+        to[1] = (uint8_t)(rank - low);
+    }
+}
+
 static void ranks(const us_tree_columns *c, const float *x, uint8_t *restrict out)
 {
+    if (c->features.n) {
+        ranks_by_buckets(&c->features, x, out);
+        return;
+    }
     const __m512 most = _mm512_set1_ps(INFINITY), least = _mm512_set1_ps(-INFINITY);
     const float *l = c->limits;
     const uint32_t *which = c->x;
@@ -120,6 +173,81 @@ static void tops(const us_tree_tops *t, const uint8_t *rank, uint32_t *at)
     PUT(t->base, at, 3, _mm512_cvtepu8_epi32(_mm512_extracti32x4_epi32(ends, 3)));
 }
 
+/* Where the comparisons of a subtree, a bit each, lead to; the highest bit is none. */
+#define SECOND(bits, i) ((bits) >> (i)&1)
+#define LEFT(b)         (SECOND(b, 1) ? 2 + SECOND(b, 4) : SECOND(b, 3))
+#define RIGHT(b)        (SECOND(b, 2) ? 2 + SECOND(b, 6) : SECOND(b, 5))
+#define END(b)          (SECOND(b, 0) ? 4 + RIGHT(b) : LEFT(b))
+#define ENDS4(b)        END(b), END((b) + 1), END((b) + 2), END((b) + 3)
+#define ENDS16(b)       ENDS4(b), ENDS4((b) + 4), ENDS4((b) + 8), ENDS4((b) + 12)
+static const uint8_t ends_of_bits[128]
+    __attribute__((aligned(64))) = {ENDS16(0),  ENDS16(16), ENDS16(32), ENDS16(48),
+                                    ENDS16(64), ENDS16(80), ENDS16(96), ENDS16(112)};
+
+/* The subtree of tree i of eight; from: bytes of their subtrees to step over. */
+INLINE const __m128i *subtree(const uint8_t *under, uint64_t from, int i)
+{
+    const uint8_t *tree = under + i * US_FOREST_SUBTREES * US_FOREST_HOP;
+    return (const void *)(tree + (uint8_t)(from >> (8 * i)));
+}
+/* Those of trees i and i + 2. */
+INLINE __m256i two_subtrees(const uint8_t *under, uint64_t from, int i)
+{
+    __m256i one = _mm256_castsi128_si256(_mm_load_si128(subtree(under, from, i)));
+    return _mm256_inserti128_si256(one, _mm_load_si128(subtree(under, from, i + 2)), 1);
+}
+INLINE __m512i join(__m256i a, __m256i b)
+{
+    return _mm512_inserti64x4(_mm512_castsi256_si512(a), b, 1);
+}
+
+/* Comparisons in the subtrees of eight trees: lanes of a are those of trees 0 2 4 6, of b the others', so that columns and limits come out in
+ * order. */
+INLINE __mmask64 eight_subtrees(const uint8_t *under, uint64_t from, __m512i ranks)
+{
+    __m512i a = join(two_subtrees(under, from, 0), two_subtrees(under, from, 4));
+    __m512i b = join(two_subtrees(under, from, 1), two_subtrees(under, from, 5));
+    __m512i columns = _mm512_unpacklo_epi64(a, b), limits = _mm512_unpackhi_epi64(a, b);
+    return _mm512_cmple_epu8_mask(_mm512_permutexvar_epi8(columns, ranks), limits);
+}
+
+static const uint32_t first_ends[16] __attribute__((aligned(64))) = {
+    0, 64, 128, 192, 256, 320, 384, 448, 512, 576, 640, 704, 768, 832, 896, 960};
+#define PUT_ENDS(i)                                                                            \
+    _mm512_storeu_si512(                                                                       \
+        at + 16 * (i),                                                                         \
+        _mm512_add_epi32(tree, _mm512_cvtepu8_epi32(_mm512_extracti32x4_epi32(ends, i))));     \
+    tree = _mm512_add_epi32(tree, apart);
+
+/* Step by step for all trees: what one step leaves in memory is there long before the next reads it. */
+static void hops(const us_tree_hops *h, const uint8_t *rank, uint32_t *at)
+{
+    uint64_t from[US_FOREST_MANY / 8] __attribute__((aligned(64)));
+    uint64_t bits[US_FOREST_MANY / 8] __attribute__((aligned(64)));
+    const size_t eights = (h->n + 7) / 8, n = (eights + 7) / 8;
+    const uint8_t *under = h->under, *tops = h->tops;
+    const __m512i ranks = _mm512_loadu_si512(rank);
+    for (size_t i = 0; i < n; i++, tops += 7 * 3 * US_FOREST_WIDE)
+        _mm512_store_si512(from + 8 * i, _mm512_slli_epi16(even3(tops, ranks), 4));
+    _mm512_store_si512(bits + 8 * (n - 1), _mm512_setzero_si512());
+    for (size_t i = 0; i < eights; i++, under += 8 * US_FOREST_SUBTREES * US_FOREST_HOP)
+        bits[i] = _cvtmask64_u64(eight_subtrees(under, from[i], ranks));
+    const __m512i apart = _mm512_set1_epi32(16 * US_FOREST_ENDS);
+    __m512i tree =
+        _mm512_add_epi32(_mm512_set1_epi32((int)h->first), _mm512_load_si512(first_ends));
+    for (size_t i = 0; i < n; i++, at += US_FOREST_WIDE) {
+        __m512i under_top = _mm512_permutex2var_epi8(_mm512_load_si512(ends_of_bits),
+                                                     _mm512_load_si512(bits + 8 * i),
+                                                     _mm512_load_si512(ends_of_bits + 64));
+        __m512i top = _mm512_srli_epi16(_mm512_load_si512(from + 8 * i), 1);
+        __m512i ends = _mm512_or_si512(top, under_top);
+        PUT_ENDS(0)
+        PUT_ENDS(1)
+        PUT_ENDS(2)
+        PUT_ENDS(3)
+    }
+}
+
 /* Four columns of all parts. */
 INLINE void add_four(size_t n, const uint32_t *leaves, const double *values, size_t d,
                      double *parts)
@@ -163,4 +291,4 @@ static void add(size_t n, const uint32_t *leaves, const double *values, size_t d
 }
 
 const us_forest_kernels us_forest__vbmi = {
-    "us_forest__vbmi", true, 5.5, ranks, tops, sets, add};
+    "us_forest__vbmi", true, true, 5.5, ranks, tops, hops, sets, add};
