@@ -2,9 +2,11 @@
  *
  * As Conv: output positions are unrolled into columns, at most COL_BYTES at a time, and multiplied by the weights. Operands
  * are centred first, so padding is zero whatever the zero point. Scale and zero point of the weights are one number
- * or one per output channel.
+ * or one per output channel. This is the plain reference: plans give constant weights to the packed kernels
+ * (pass/quant_layout.c, op_qconv_bind.c).
  */
-#include "ir/op_qconv.h"
+#include "ir/op_qint.h"
+#include "ir/op_window.h"
 
 #include <string.h>
 
@@ -34,6 +36,13 @@ const us_schema qlinear_conv_schemas[] = {
 
 #define COL_BYTES ((int64_t)2 << 20)
 
+typedef struct qconv {
+    us_tensor x, w; /* centred */
+    us_conv_shape d;
+    int64_t rows; /* cg * taps */
+    bool direct;  /* the input is the matrix of columns already */
+} qconv;
+
 us_err conv_integer_infer(us_infer *k)
 {
     return us_infer_conv(k, 1);
@@ -44,7 +53,7 @@ us_err qlinear_conv_infer(us_infer *k)
     return us_infer_conv(k, 3);
 }
 
-static us_err geometry(us_eval *k, us_qconv *v, const us_tensor *x, const us_tensor *w)
+static us_err geometry(us_eval *k, qconv *v, const us_tensor *x, const us_tensor *w)
 {
     US_TRY(us_conv_shape_of(k, x, w, &v->d));
     v->rows = v->d.cg * v->d.taps;
@@ -53,7 +62,7 @@ static us_err geometry(us_eval *k, us_qconv *v, const us_tensor *x, const us_ten
 }
 
 /* Rows (channel, tap), columns: output positions p0..p1. */
-static void unroll(const us_qconv *v, const int16_t *x, int64_t p0, int64_t p1, int16_t *col)
+static void unroll(const qconv *v, const int16_t *x, int64_t p0, int64_t p1, int16_t *col)
 {
     const us_window *w = &v->d.win;
     int64_t kp[US_MAX_RANK], op[US_MAX_RANK], first[US_MAX_RANK] = {0};
@@ -71,7 +80,7 @@ static void unroll(const us_qconv *v, const int16_t *x, int64_t p0, int64_t p1, 
 }
 
 /* One group of one image: its matrix of sums, a block of positions at a time. */
-static us_err convolve(us_eval *k, const us_qconv *v, us_q_product *p, const int16_t *x,
+static us_err convolve(us_eval *k, const qconv *v, us_q_product *p, const int16_t *x,
                        int16_t *col, int64_t *part, int64_t *sums, int64_t step)
 {
     for (int64_t at = 0; at < v->d.out_size; at += step) {
@@ -90,7 +99,7 @@ static us_err convolve(us_eval *k, const us_qconv *v, us_q_product *p, const int
 static us_err multiply(us_eval *k, const us_tensor *x, const us_tensor *zx, const us_tensor *w,
                        const us_tensor *zw, us_tensor *sums)
 {
-    us_qconv v;
+    qconv v;
     us_q_product p;
     us_tensor zero;
     void *col = NULL, *part;
@@ -149,64 +158,12 @@ static us_err add_bias(us_eval *k, us_tensor *sums)
     return US_OK;
 }
 
-/* Operands that sum up in 32 bits and round by one zero point: everything but very long sums. */
-static us_err fast(us_eval *k, const us_tensor *const *in, bool *done)
-{
-    us_qconv v;
-    us_tensor x, zero, one, s, *y;
-    us_qconv_end end = {.type = in[7]->dtype};
-    const int64_t *bias;
-    size_t n_bias;
-    double zx, zy;
-    int64_t most = 0, dims[US_MAX_RANK];
-    *done = false;
-    if (us_tensor_count(in[2]) != 1 || us_tensor_count(in[6]) != 1 ||
-        us_tensor_count(in[7]) != 1 || in[2]->dtype != in[0]->dtype)
-        return US_OK;
-    US_TRY(geometry(k, &v, in[0], in[3]));
-    US_TRY(us_eval_ints(k, 8, &n_bias, &bias));
-    for (size_t i = 0; i < n_bias; i++)
-        most = US_MAX(most, bias[i] < 0 ? -bias[i] : bias[i]);
-    if (v.rows < 1 || v.rows > us_qconv_max_rows(most) || v.d.n * v.d.m * v.d.out_size < 1)
-        return US_OK;
-    if (bias && (int64_t)n_bias != v.d.m) return US_OK; /* the general way has the words */
-    US_TRY(us_q_along(k, in[5], in[3]->rank - 1, &zero));
-    US_TRY(us_q_centre(k, in[3], &zero, &v.w));
-    US_TRY(us_q_along(k, in[4], 0, &one));
-    US_TRY(us_q_along(k, in[1], 0, &s));
-    us_tensor sx = s, sy;
-    US_TRY(us_q_along(k, in[6], 0, &sy));
-    US_TRY(us_q_scale(k, &sx, &one, &sy, &s));
-    end.scale = s.data;
-    end.n_scale = us_tensor_count(&s);
-    if (s.rank > 1 || (end.n_scale != 1 && end.n_scale != v.d.m)) return US_OK;
-    US_TRY(us_eval_scalar(k, 2, 0, &zx));
-    US_TRY(us_eval_scalar(k, 7, 0, &zy));
-    end.zero = (int)zy;
-    if (bias) {
-        const us_tensor *b = us_eval_opt(k, 8);
-        us_tensor dense;
-        US_TRY(us_eval_as(k, b, US_I32, &dense));
-        end.bias = dense.data;
-    }
-    US_TRY(us_eval_in_dense(k, 0, &x));
-    dims[0] = v.d.n;
-    dims[1] = v.d.m;
-    memcpy(dims + 2, v.d.win.out, (size_t)v.d.win.n * sizeof *dims);
-    US_TRY(us_eval_out(k, 0, end.type, x.rank, dims, &y));
-    *done = true;
-    return us_qconv_run(k, &v, &x, (int)zx, &end, y);
-}
-
 us_err qlinear_conv_eval(us_eval *k)
 {
     const us_tensor *in[8];
     us_tensor sums, sa, sb, sy, zero, s;
     for (size_t i = 0; i < US_LEN(in); i++)
         US_TRY(us_eval_in(k, i, &in[i]));
-    bool done;
-    US_TRY(fast(k, in, &done));
-    if (done) return US_OK;
     US_TRY(multiply(k, in[0], in[2], in[3], in[5], &sums));
     US_TRY(add_bias(k, &sums));
     US_TRY(us_q_along(k, in[1], 0, &sa));

@@ -44,23 +44,6 @@ typedef struct us_gemm_args {
 } us_gemm_args;
 typedef void us_f32_gemm_fn(const us_gemm_args *g);
 
-/* C[M,N] = A[M,K] B[K,N] in integers: 16-bit factors of at most 9 bits and a sign, 32-bit sums that must fit. K is even: callers pad A and B with
- * a zero. A is row-major; B is packed by us_ref_i16_pack: panels of US_I16_NR columns, in a panel [K/2][US_I16_NR][2].
- * Whole panels are read and written: B and the rows of C have room for N rounded up to US_I16_NR. */
-enum { US_I16_NR = 16 };
-typedef struct us_i16_gemm_args {
-    size_t m, n, k;
-    const int16_t *a;
-    size_t lda;
-    const int16_t *b;
-    int32_t *c;
-    size_t ldc;
-} us_i16_gemm_args;
-typedef void us_i16_gemm_fn(const us_i16_gemm_args *g);
-/* c[j] = the sum of w[i] * rows[i][j] over i < k, likewise exact; rows and c have room for n rounded up to 16. */
-typedef void us_i16_rows_fn(size_t k, const int16_t *w, const int16_t *const *rows, size_t n,
-                            int32_t *c);
-
 typedef struct us_kernels {
     unsigned cpu; /* flags in force */
     us_f32_gemm_fn *f32_gemm;
@@ -75,8 +58,6 @@ typedef struct us_kernels {
     const struct us_cell_kernels *cells;    /* LSTM, GRU, RNN: kernel/cells.h */
     const struct us_int8_kernels *int8;     /* 8-bit products: kernel/int8.h */
     const struct us_forest_kernels *forest; /* decision trees: kernel/forest.h */
-    us_i16_gemm_fn *i16_gemm;
-    us_i16_rows_fn *i16_rows;
 } us_kernels;
 
 void us_kernels_init(us_kernels *k, unsigned cpu);

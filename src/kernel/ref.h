@@ -101,14 +101,4 @@ size_t us_ref_fft_doubles(size_t n);
 void us_ref_fft_plan(size_t n, double *work);
 void us_ref_fft(size_t n, double *x, double *work);
 
-/* Rows p and p + 1 (p even) of a matrix of k rows into panels for us_kernels.i16_gemm; r0 and r1 have n numbers, rounded up to US_I16_NR. */
-void us_ref_i16_pack(size_t n, const int16_t *r0, const int16_t *r1, size_t k, size_t p,
-                     int16_t *to);
-/* y[i] = x[i * stride] - zero for 8-bit x. */
-void us_ref_centre8(const void *x, bool is_signed, int zero, int64_t n, int64_t stride,
-                    int16_t *y);
-/* 8-bit y[i] = (sums[i] + bias) * scale in float, rounded half to even, plus zero, saturated; what is no number becomes zero. */
-void us_ref_requant8(const int32_t *sums, int64_t n, int32_t bias, float scale, int zero,
-                     bool is_signed, void *y);
-
 #endif

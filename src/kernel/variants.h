@@ -22,9 +22,6 @@ size_t us_f32_gemm_scratch_8x8__neon(size_t m, size_t n, size_t k);
 
 extern const us_gemm_kernels us_gemm__ref, us_gemm__avx2, us_gemm__avx512, us_gemm__neon;
 
-us_i16_gemm_fn us_i16_gemm__ref, us_i16_gemm_4x16__avx2;
-us_i16_rows_fn us_i16_rows__ref, us_i16_rows__avx2;
-
 extern const us_fft_kernels us_fft__ref, us_fft__avx2, us_fft__avx512, us_fft__neon;
 extern const us_cell_kernels us_cells__ref, us_cells__avx2, us_cells__avx512, us_cells__neon;
 extern const us_forest_kernels us_forest__ref, us_forest__vbmi;

@@ -206,118 +206,6 @@ static void test_gemm__scratch_is_enough_for_fewer_rows_and_columns(void)
     each_level(check_scratch);
 }
 
-/* --- integers: exact, so equal to the definition whatever the sizes -------------------------------------- */
-
-static int16_t some_i16(us_rng *r)
-{
-    uint32_t x = us_rng_u32(r) % 515; /* the ends often */
-    return (int16_t)(x > 510 ? (x & 1 ? 255 : -255) : (int)x - 255);
-}
-
-static void check_i16_gemm(const level *l, size_t m, size_t n, size_t k, us_rng *r)
-{
-    size_t even = (k + 1) / 2 * 2, wide = (n + US_I16_NR - 1) / US_I16_NR * US_I16_NR,
-           pad = m % 3;
-    size_t lda = even + 2 * pad, ldc = wide + pad;
-    int16_t *a = calloc(m * lda + 1, sizeof *a), *b = calloc(even * wide + 1, sizeof *b),
-            *packed = calloc(even * wide + 1, sizeof *packed);
-    int32_t *c = malloc((m * ldc + GUARD) * sizeof *c);
-    for (size_t i = 0; i < m; i++)
-        for (size_t p = 0; p < k; p++)
-            a[i * lda + p] = some_i16(r);
-    for (size_t p = 0; p < k; p++)
-        for (size_t j = 0; j < n; j++)
-            b[p * wide + j] = some_i16(r);
-    for (size_t p = 0; p < even; p += 2)
-        us_ref_i16_pack(n, b + p * wide, b + (p + 1) * wide, even, p, packed);
-    for (size_t i = 0; i < m * ldc + GUARD; i++)
-        c[i] = 12345;
-    us_i16_gemm_args g = {
-        .m = m, .n = n, .k = even, .a = a, .lda = lda, .b = packed, .c = c, .ldc = ldc};
-    l->k.i16_gemm(&g);
-    for (size_t i = 0; i < m; i++) {
-        for (size_t j = 0; j < n; j++) {
-            int64_t want = 0;
-            for (size_t p = 0; p < k; p++)
-                want += (int64_t)a[i * lda + p] * b[p * wide + j];
-            CHECK_EQ_I64(c[i * ldc + j], want);
-        }
-        for (size_t j = wide; j < ldc; j++)
-            CHECK_EQ_I64(c[i * ldc + j], 12345);
-    }
-    for (size_t i = m * ldc; i < m * ldc + GUARD; i++)
-        CHECK_EQ_I64(c[i], 12345);
-    free(a);
-    free(b);
-    free(packed);
-    free(c);
-}
-
-static void check_i16_level(const level *l)
-{
-    us_rng r = us_rng_new(4, "i16", 0);
-    for (size_t i = 0; i < US_LEN(sizes_m); i++)
-        for (size_t j = 1; j < US_LEN(sizes_n); j++)
-            check_i16_gemm(l, sizes_m[i], sizes_n[j], sizes_k[(i + j) % US_LEN(sizes_k)], &r);
-    check_i16_gemm(l, 5, 17, 33024, &r); /* the longest sum that fits */
-}
-static void test_i16_gemm__sizes_around_tiles(void)
-{
-    each_level(check_i16_level);
-}
-
-static void check_rows_level(const level *l)
-{
-    us_rng r = us_rng_new(5, "i16", 0);
-    int16_t data[9][96], w[9];
-    int32_t c[96 + GUARD];
-    for (size_t k = 0; k <= 9; k++)
-        for (size_t n = 1; n <= 65; n += 1 + n / 16) {
-            const int16_t *rows[9] = {NULL};
-            size_t wide = (n + 15) / 16 * 16;
-            for (size_t p = 0; p < k; p++) {
-                w[p] = some_i16(&r);
-                rows[p] = data[p] + (p + n) % 16; /* unaligned */
-                for (size_t j = 0; j < 96; j++)
-                    data[p][j] = some_i16(&r);
-            }
-            for (size_t j = 0; j < US_LEN(c); j++)
-                c[j] = 12345;
-            l->k.i16_rows(k, w, rows, n, c);
-            for (size_t j = 0; j < n; j++) {
-                int64_t want = 0;
-                for (size_t p = 0; p < k; p++)
-                    want += (int64_t)w[p] * rows[p][j];
-                CHECK_EQ_I64(c[j], want);
-            }
-            for (size_t j = wide; j < US_LEN(c); j++)
-                CHECK_EQ_I64(c[j], 12345);
-        }
-}
-static void test_i16_rows__odd_counts_and_guards(void)
-{
-    each_level(check_rows_level);
-}
-
-static void test_requant8__rounds_half_to_even_and_saturates(void)
-{
-    const int32_t sums[] = {1, 3, 5, -1, -3, -5, 1000, -1000, INT32_MAX, INT32_MIN, 0};
-    const uint8_t want_u[] = {130, 132, 132, 130, 128, 128, 255, 0, 255, 0, 130};
-    const int8_t want_s[] = {-7, -5, -5, -7, -9, -9, 127, -128, 127, -128, -7};
-    uint8_t u[US_LEN(sums)];
-    int8_t s[US_LEN(sums)];
-    us_ref_requant8(sums, (int64_t)US_LEN(sums), 0, 0.5F, 130, false, u);
-    us_ref_requant8(sums, (int64_t)US_LEN(sums), 0, 0.5F, -7, true, s);
-    for (size_t i = 0; i < US_LEN(sums); i++) {
-        CHECK_EQ_I64(u[i], want_u[i]);
-        CHECK_EQ_I64(s[i], want_s[i]);
-    }
-    const int32_t zero[] = {0, 1};
-    us_ref_requant8(zero, 2, 0, INFINITY, 3, false, u); /* 0 * inf is no number */
-    CHECK_EQ_I64(u[0], 3);
-    CHECK_EQ_I64(u[1], 255);
-}
-
 static void test_cpu_mask__limits_and_refuses(void)
 {
     us_ctx c;
@@ -374,9 +262,6 @@ static const us_test_case cases[] = {
     US_CASE(test_gemm__nan_and_infinity_stay_in_their_rows),
     US_CASE(test_gemm__splitting_rows_and_columns_changes_no_bit),
     US_CASE(test_gemm__scratch_is_enough_for_fewer_rows_and_columns),
-    US_CASE(test_i16_gemm__sizes_around_tiles),
-    US_CASE(test_i16_rows__odd_counts_and_guards),
-    US_CASE(test_requant8__rounds_half_to_even_and_saturates),
     US_CASE(test_cpu_mask__limits_and_refuses),
     US_CASE(test_elementwise__integers_never_trap),
     US_CASE(test_elementwise__strides_and_nan),
