@@ -93,7 +93,7 @@ static void put(char *at, const void *value, size_t n)
 static void put_default(char *params, const us_attr_row *r)
 {
     char *at = params + r->offset;
-    us_sv s = us_sv_of(r->def_s);
+    us_sv s = us_sv_of(r->kind == US_AT_STRING ? r->def_s : NULL);
     if (r->kind == US_AT_INT) put(at, &r->def_i, sizeof r->def_i);
     if (r->kind == US_AT_FLOAT) put(at, &r->def_f, sizeof r->def_f);
     if (r->kind == US_AT_STRING) put(at, &s, sizeof s);

@@ -66,16 +66,18 @@ typedef struct us_strs {
 
 /* One attribute of a schema: decoded into the operator's parameter struct at `offset`, whose field is int64_t
  * (INT), float (FLOAT), us_sv (STRING), us_ints, us_floats, us_strs, const us_tensor * (TENSOR, NULL when
- * absent), us_graph * (GRAPH) or const us_type * (TYPE). has_offset: where a bool goes that tells whether it was given, or 0. */
+ * absent), us_graph * (GRAPH) or const us_type * (TYPE). has_offset: where a bool goes that tells whether it was given, or 0.
+ * Small: there are more than a thousand. */
 typedef struct us_attr_row {
     const char *name;
-    us_attr_kind kind;
+    union { /* the default, by kind; of other kinds there is none */
+        int64_t def_i;
+        float def_f;
+        const char *def_s;
+    };
+    uint16_t offset, has_offset;
+    uint8_t kind; /* us_attr_kind */
     bool required;
-    uint32_t offset;
-    uint32_t has_offset;
-    int64_t def_i;
-    float def_f;
-    const char *def_s;
 } us_attr_row;
 
 /* An operator as of one opset version. Tables end with a row whose name is NULL. */
