@@ -179,7 +179,7 @@ static size_t drop_computed(releaser *r)
         const us_value *d = p->main->g->vals.at[v].data;
         if (!p->gone[v]) continue;
         size_t bytes = us_tensor_bytes(&d->t);
-        p->gone[v] = bytes >= US_COPY_MIN && !meets(&r->kept, d->t.data, bytes) &&
+        p->gone[v] = bytes >= US_STAY_MIN && !meets(&r->kept, d->t.data, bytes) &&
                      !meets(&r->source, d->t.data, bytes);
         if (!p->gone[v]) continue;
         us_pages_drop(d->t.data, bytes);

@@ -134,7 +134,9 @@ typedef struct us_copy {
     const void *from;
     size_t bytes;
 } us_copy;
-#define US_COPY_MIN ((size_t)32 << 10) /* smaller ones are not worth a note */
+#define US_COPY_MIN ((size_t)4 << 10) /* smaller ones are not worth a note */
+/* Weights that passes compute keep their place from this size on, for pages of theirs may go and come back. */
+#define US_STAY_MIN ((size_t)32 << 10)
 
 /* Weights that a pass has computed, but not written down: ir/later.h. */
 typedef struct us_later {
@@ -182,7 +184,7 @@ bool us_model_prop(const us_model *m, const char *key, us_sv *value);
 us_err us_model_clone(us_ctx *c, const us_model *m, us_model **out) US_MUST;
 
 /* A clone that passes are done with shrinks to what a plan of it needs: values and nodes get new numbers in the old order, dead ones go,
- * functions too. Weights of US_COPY_MIN bytes and more stay where they are; every other pointer into the clone is void, m itself is
+ * functions too. Weights of US_STAY_MIN bytes and more stay where they are; every other pointer into the clone is void, m itself is
  * not. On failure it is as it was. */
 us_err us_model_squeeze(us_ctx *c, us_model *m) US_MUST;
 

@@ -141,7 +141,7 @@ static us_err move_tensor(squeezer *k, us_tensor *t)
     if (t->dtype == US_STRING || !us_tensor_contiguous(t))
         return us_tensor_dup(k->c, k->a, t, t);
     size_t bytes = us_tensor_bytes(t);
-    if (bytes >= US_COPY_MIN)
+    if (bytes >= US_STAY_MIN)
         return us_vec_push(k->c, k->scratch, &k->kept, (us_piece){t->data, bytes});
     return move(k, t->data, bytes, 64, &t->data);
 }

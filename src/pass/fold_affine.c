@@ -184,7 +184,7 @@ static us_err scaled_weights(us_ctx *c, us_model *m, const product *p, const aff
     if (!x.to) return us_arena_fail(c, m->arena);
     *out = *p->w;
     out->data = x.to;
-    if (m->defers && us_tensor_bytes(p->w) >= US_COPY_MIN && us_later_fits(&x))
+    if (m->defers && us_tensor_bytes(p->w) >= US_STAY_MIN && us_later_fits(&x))
         return note_later(c, m, &x);
     *fits = us_later_compute(&x, x.to) && *fits;
     return US_OK;

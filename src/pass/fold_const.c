@@ -169,6 +169,14 @@ static us_err fold_known(us_ctx *c, us_model *m, us_graph *g, us_nid nid, us_are
     return keep(c, m, g, nid, a, &out, r);
 }
 
+/* The tensor that a node only hands out, or NULL: it is shared, whatever its size. */
+static const us_tensor *handed_out(const us_node *n)
+{
+    const us_attr *value = us_is_op(n, "", "Constant") ? us_node_attr(n, "value") : NULL;
+    bool is = value && value->kind == US_AT_TENSOR && n->n_attrs == 1 && n->n_out == 1;
+    return is && value->n == 1 && value->tensors->data ? value->tensors : NULL;
+}
+
 static us_err fold_node(us_ctx *c, us_model *m, us_graph *g, us_nid nid, fold_env *env,
                         us_rewire *r, size_t *spent, bool *changed)
 {
@@ -183,6 +191,11 @@ static us_err fold_node(us_ctx *c, us_model *m, us_graph *g, us_nid nid, fold_en
         return fold_known(c, m, g, nid, env->arena, r);
     }
     if (!foldable(env, r, n) || !gather_inputs(g, n, vals, in, &in_bytes)) return US_OK;
+    if (handed_out(n)) {
+        results[0] = us_value_of(handed_out(n));
+        *changed = true;
+        return keep(c, m, g, nid, env->arena, results, r);
+    }
     for (uint32_t k = 0; k < n->n_out; k++)
         out[k] = n->out[k] == US_NIL ? NULL : &results[k];
     us_eval k = {.c = c,

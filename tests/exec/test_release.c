@@ -232,7 +232,76 @@ static void test_release__what_reads_weights_for_later_finds_them(void)
     fixture_end(&f);
 }
 
+/* Gemm by a weight of 16 kB and one of 6 kB, both of them Constant nodes. */
+static us_model *net_of_constants(us_ctx *c)
+{
+    us_model *m;
+    us_vid x;
+    us_rng r = us_rng_new(6, "release", 0);
+    CHECK_OK(c, us_model_new(c, &m));
+    us_dim dims[4] = {US_DIM(2), US_DIM(32), US_DIM(9), US_DIM(9)};
+    us_type t = us_type_tensor(US_F32, 4, dims);
+    CHECK_OK(c, us_graph_add_input(c, m->main, US_SV("x"), &t, &x));
+    us_builder b = us_b_begin(c, m->main, "net");
+    x = us_b1(&b, "Flatten", us_b1(&b, "GlobalAveragePool", x));
+    const int64_t sizes[] = {32, 128, 12};
+    for (int i = 0; i < 2; i++) {
+        us_tensor w;
+        CHECK_OK(c, us_tensor_new(c, m->arena, US_F32, 2, sizes + i, &w));
+        for (int64_t j = 0; j < us_tensor_count(&w); j++)
+            ((float *)w.data)[j] = us_rng_f32(&r) + 0.1F;
+        us_vid v = us_b_node(&b, "", "Constant", 0, NULL, 1, NULL);
+        us_b_tensor(&b, "value", &w);
+        x = us_b2(&b, "Gemm", x, v);
+    }
+    us_b_name(&b, x, "y");
+    CHECK_OK(c, us_b_end(&b));
+    CHECK_OK(c, us_graph_add_output(c, m->main, x));
+    return m;
+}
+
+/* The plan's weights are those of the attributes, and not there after packing when they had been copied from the file. */
+static void test_release__contents_of_constant_nodes_are_not_doubled(void)
+{
+    fixture f;
+    us_buf bytes;
+    fixture_begin(&f);
+    us_model *m = net_of_constants(&f.c);
+    us_buf_init(&bytes, &f.c, (size_t)1 << 20);
+    CHECK_OK(&f.c, us_onnx_print(&f.c, m, &bytes));
+    us_model_free(m);
+    us_sv text = us_buf_sv(&bytes);
+    size_t n_shared = 0, n_dropped = 0;
+    for (size_t shift = 0; shift < N_SHIFTS; shift++) {
+        char *at = us_arena_alloc(f.a, text.n + N_SHIFTS, 1, 64);
+        CHECK(at != NULL);
+        memcpy(at + shift, text.p, text.n);
+        loaded whole = load(&f.c, at + shift, text.n, false),
+               lean = load(&f.c, at + shift, text.n, true);
+        const us_model *planned = us_plan_model(lean.plan);
+        for (size_t v = 0; v < planned->main->vals.n; v++)
+            for (size_t i = 0; i < lean.source->main->nodes.n; i++) {
+                const us_value *d = planned->main->vals.at[v].data;
+                const us_node *n = &lean.source->main->nodes.at[i];
+                n_shared += d && n->n_attrs == 1 && n->attrs[0].tensors &&
+                            d->t.data == n->attrs[0].tensors[0].data;
+            }
+        n_dropped += n_gone(planned);
+        us_value want = run(&f, whole.plan, false), got = run(&f, lean.plan, false);
+        check_same(&got, &want);
+        got = run(&f, lean.plan, true); /* the reference reads them all */
+        CHECK_EQ_U64(n_gone(planned), 0);
+        unload(&lean);
+        unload(&whole);
+    }
+    CHECK_EQ_U64(n_shared, 2 * N_SHIFTS);
+    CHECK(n_dropped >= N_SHIFTS - 1);
+    us_buf_deinit(&bytes);
+    fixture_end(&f);
+}
+
 static const us_test_case cases[] = {
+    US_CASE(test_release__contents_of_constant_nodes_are_not_doubled),
     US_CASE(test_release__what_reads_weights_for_later_finds_them),
     US_CASE(test_release__runs_gives_back_and_recalls),
     US_CASE(test_release__recall_fills_the_model_as_read),
