@@ -44,6 +44,10 @@ typedef struct some_lanes {
 /* Lane by lane: the others may be another thread's. */
 static inline void store_some(float *p, some_lanes m, float32x4_t v)
 {
+    if (m.from == 0 && m.to == LANES) {
+        vst1q_f32(p, v);
+        return;
+    }
     if (m.from == 0 && m.to > 0) vst1q_lane_f32(p, v, 0);
     if (m.from <= 1 && m.to > 1) vst1q_lane_f32(p + 1, v, 1);
     if (m.from <= 2 && m.to > 2) vst1q_lane_f32(p + 2, v, 2);
@@ -78,46 +82,10 @@ static inline uint8x16_t turn_of(const float *words)
 #define TURNED(v, t) vreinterpretq_f32_u8(vqtbl1q_u8(vreinterpretq_u8_f32(v), (t)))
 #include "kernel/simd/conv_lanes.inc"
 
-/* --- layouts ------------------------------------------------------------------------------------------------------------- */
-
-static void block_in(size_t lanes, size_t pixels, const float *x, float *y)
-{
-    for (size_t p = 0; p < pixels; p += LANES) {
-        size_t n = US_MIN(pixels - p, (size_t)LANES);
-        float32x4_t r[LANES];
-        for (size_t l = 0; l < LANES; l++)
-            r[l] = l < lanes ? load_first(x + l * pixels + p, n) : vdupq_n_f32(0.0F);
-        turn_registers(r);
-        for (size_t i = 0; i < LANES; i++)
-            if (i < n) vst1q_f32(y + (p + i) * LANES, r[i]);
+#define TABLE      us_conv__neon
+#define TABLE_NAME "neon"
+#define MOST_P                                                                                 \
+    {                                                                                          \
+        0, 14, 10, 6, 5                                                                        \
     }
-}
-
-static void block_out(size_t lanes, size_t pixels, const float *x, float *y)
-{
-    for (size_t p = 0; p < pixels; p += LANES) {
-        size_t n = US_MIN(pixels - p, (size_t)LANES);
-        float32x4_t r[LANES];
-        for (size_t i = 0; i < LANES; i++)
-            r[i] = i < n ? vld1q_f32(x + (p + i) * LANES) : vdupq_n_f32(0.0F);
-        turn_registers(r);
-        for (size_t l = 0; l < LANES; l++)
-            if (l < lanes) store_first(y + l * pixels + p, n, r[l]);
-    }
-}
-
-const us_conv_kernels us_conv__neon = {.name = "neon",
-                                       .block = LANES,
-                                       .max_p = {0, 14, 10, 6, 5},
-                                       .tile = tile,
-                                       .narrow = narrow,
-                                       .dw = dw,
-                                       .dw_two_rows = dw_two_rows,
-                                       .lanes = lanes,
-                                       .pool_max = pool_max,
-                                       .pool_mean = pool_mean,
-                                       .mix = mix,
-                                       .block_in = block_in,
-                                       .block_out = block_out,
-                                       .pick = pick,
-                                       .apart = apart};
+#include "kernel/simd/conv_table.inc"

@@ -39,21 +39,9 @@ enum { W = 4, THIN = 4 };
 #define SUM(x)       vaddvq_f32(x)
 /* clang-format on */
 
+#define GEMM         us_f32_gemm_8x8__neon
+#define GEMM_SCRATCH us_f32_gemm_scratch_8x8__neon
+#define TABLE        us_gemm__neon
+#define TABLE_NAME   "us_f32_pgemm_8x8__neon"
+#define NARROWER     NULL
 #include "kernel/simd/gemm.inc"
-
-void us_f32_gemm_8x8__neon(const us_gemm_args *g)
-{
-    run_both(g);
-}
-
-size_t us_f32_gemm_scratch_8x8__neon(size_t m, size_t n, size_t k)
-{
-    return both_scratch(m, n, k);
-}
-
-const us_gemm_kernels us_gemm__neon = {.name = "us_f32_pgemm_8x8__neon",
-                                       .layout = {.nr = NR, .vw = W, .thin = THIN},
-                                       .mr = MR,
-                                       .scratch = packed_scratch,
-                                       .run = run_packed,
-                                       .pack = pack_weights};

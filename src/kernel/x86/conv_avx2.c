@@ -86,48 +86,10 @@ static inline turn_step turn_of(const float *words)
 #define TURNED(v, t) _mm256_and_ps(_mm256_permutevar8x32_ps((v), (t).from), (t).some)
 #include "kernel/simd/conv_lanes.inc"
 
-/* --- layouts ------------------------------------------------------------------------------------------------------------- */
-
-static void block_in(size_t lanes, size_t pixels, const float *x, float *y)
-{
-    for (size_t p = 0; p < pixels; p += 8) {
-        size_t n = US_MIN(pixels - p, (size_t)8);
-        __m256i m = first_lanes(n);
-        __m256 r[8];
-        for (size_t l = 0; l < 8; l++)
-            r[l] = l < lanes ? _mm256_maskload_ps(x + l * pixels + p, m) : _mm256_setzero_ps();
-        turn_registers(r);
-        for (size_t i = 0; i < 8; i++)
-            if (i < n) _mm256_storeu_ps(y + (p + i) * 8, r[i]);
+#define TABLE      us_conv__avx2
+#define TABLE_NAME "avx2"
+#define MOST_P                                                                                 \
+    {                                                                                          \
+        0, 12, 6, 4, 0                                                                         \
     }
-}
-
-static void block_out(size_t lanes, size_t pixels, const float *x, float *y)
-{
-    for (size_t p = 0; p < pixels; p += 8) {
-        size_t n = US_MIN(pixels - p, (size_t)8);
-        __m256i m = first_lanes(n);
-        __m256 r[8];
-        for (size_t i = 0; i < 8; i++)
-            r[i] = i < n ? _mm256_loadu_ps(x + (p + i) * 8) : _mm256_setzero_ps();
-        turn_registers(r);
-        for (size_t l = 0; l < 8; l++)
-            if (l < lanes) _mm256_maskstore_ps(y + l * pixels + p, m, r[l]);
-    }
-}
-
-const us_conv_kernels us_conv__avx2 = {.name = "avx2",
-                                       .block = LANES,
-                                       .max_p = {0, 12, 6, 4, 0},
-                                       .tile = tile,
-                                       .narrow = narrow,
-                                       .dw = dw,
-                                       .lanes = lanes,
-                                       .pool_max = pool_max,
-                                       .pool_mean = pool_mean,
-                                       .mix = mix,
-                                       .block_in = block_in,
-                                       .block_out = block_out,
-                                       .pick = pick,
-                                       .apart = apart,
-                                       .fence = fence};
+#include "kernel/simd/conv_table.inc"

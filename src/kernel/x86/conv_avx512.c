@@ -156,10 +156,10 @@ static us_conv_tile_fn *half(size_t p, bool plain)
     return fns[p][plain];
 }
 
-/* --- layouts ------------------------------------------------------------------------------------------------------------- */
+/* --- layout -------------------------------------------------------------------------------------------------------------- */
 
 /* 16 rows of 16 turned: row i of the result is column i. */
-static inline void turn(__m512 r[16])
+static inline void turn_registers(__m512 r[16])
 {
     __m512 t[16];
     for (int i = 0; i < 16; i += 2) {
@@ -183,49 +183,11 @@ static inline void turn(__m512 r[16])
     }
 }
 
-static void block_in(size_t lanes, size_t pixels, const float *x, float *y)
-{
-    for (size_t p = 0; p < pixels; p += 16) {
-        size_t n = US_MIN(pixels - p, (size_t)16);
-        __mmask16 m = (__mmask16)(0xffffu >> (16 - n));
-        __m512 r[16];
-        for (size_t l = 0; l < 16; l++)
-            r[l] =
-                l < lanes ? _mm512_maskz_loadu_ps(m, x + l * pixels + p) : _mm512_setzero_ps();
-        turn(r);
-        for (size_t i = 0; i < 16; i++)
-            if (i < n) _mm512_storeu_ps(y + (p + i) * 16, r[i]);
+#define HALF       half
+#define TABLE      us_conv__avx512
+#define TABLE_NAME "avx512"
+#define MOST_P                                                                                 \
+    {                                                                                          \
+        0, 14, 14, 9, 6                                                                        \
     }
-}
-
-static void block_out(size_t lanes, size_t pixels, const float *x, float *y)
-{
-    for (size_t p = 0; p < pixels; p += 16) {
-        size_t n = US_MIN(pixels - p, (size_t)16);
-        __mmask16 m = (__mmask16)(0xffffu >> (16 - n));
-        __m512 r[16];
-        for (size_t i = 0; i < 16; i++)
-            r[i] = i < n ? _mm512_loadu_ps(x + (p + i) * 16) : _mm512_setzero_ps();
-        turn(r);
-        for (size_t l = 0; l < 16; l++)
-            if (l < lanes) _mm512_mask_storeu_ps(y + l * pixels + p, m, r[l]);
-    }
-}
-
-const us_conv_kernels us_conv__avx512 = {.name = "avx512",
-                                         .block = LANES,
-                                         .max_p = {0, 14, 14, 9, 6},
-                                         .tile = tile,
-                                         .half = half,
-                                         .narrow = narrow,
-                                         .dw = dw,
-                                         .lanes = lanes,
-                                         .dw_two_rows = dw_two_rows,
-                                         .pool_max = pool_max,
-                                         .pool_mean = pool_mean,
-                                         .mix = mix,
-                                         .block_in = block_in,
-                                         .block_out = block_out,
-                                         .pick = pick,
-                                         .apart = apart,
-                                         .fence = fence};
+#include "kernel/simd/conv_table.inc"

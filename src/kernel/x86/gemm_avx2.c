@@ -59,21 +59,9 @@ static inline float sum_lanes(__m256 x)
     return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
 }
 
+#define GEMM         us_f32_gemm_6x16__avx2
+#define GEMM_SCRATCH us_f32_gemm_scratch_6x16__avx2
+#define TABLE        us_gemm__avx2
+#define TABLE_NAME   "us_f32_pgemm_6x16__avx2"
+#define NARROWER     NULL
 #include "kernel/simd/gemm.inc"
-
-void us_f32_gemm_6x16__avx2(const us_gemm_args *g)
-{
-    run_both(g);
-}
-
-size_t us_f32_gemm_scratch_6x16__avx2(size_t m, size_t n, size_t k)
-{
-    return both_scratch(m, n, k);
-}
-
-const us_gemm_kernels us_gemm__avx2 = {.name = "us_f32_pgemm_6x16__avx2",
-                                       .layout = {.nr = NR, .vw = W, .thin = THIN},
-                                       .mr = MR,
-                                       .scratch = packed_scratch,
-                                       .run = run_packed,
-                                       .pack = pack_weights};

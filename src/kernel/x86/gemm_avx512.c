@@ -37,22 +37,9 @@ enum { W = 16, THIN = 4 };
 #define SUM(x)       _mm512_reduce_add_ps(x)
 /* clang-format on */
 
+#define GEMM         us_f32_gemm_14x32__avx512
+#define GEMM_SCRATCH us_f32_gemm_scratch_14x32__avx512
+#define TABLE        us_gemm__avx512
+#define TABLE_NAME   "us_f32_pgemm_14x32__avx512"
+#define NARROWER     &us_gemm__avx2
 #include "kernel/simd/gemm.inc"
-
-void us_f32_gemm_14x32__avx512(const us_gemm_args *g)
-{
-    run_both(g);
-}
-
-size_t us_f32_gemm_scratch_14x32__avx512(size_t m, size_t n, size_t k)
-{
-    return both_scratch(m, n, k);
-}
-
-const us_gemm_kernels us_gemm__avx512 = {.name = "us_f32_pgemm_14x32__avx512",
-                                         .layout = {.nr = NR, .vw = W, .thin = THIN},
-                                         .mr = MR,
-                                         .scratch = packed_scratch,
-                                         .run = run_packed,
-                                         .pack = pack_weights,
-                                         .narrow = &us_gemm__avx2};
