@@ -75,6 +75,19 @@ static inline us_value random_f32(fixture *f, const int64_t *dims, uint64_t seed
     return v;
 }
 
+/* A constant of numbers between -1/8 and 1/8. */
+static inline us_vid random_weights(us_builder *b, us_rng *r, int rank, const int64_t *dims)
+{
+    static float w[40000];
+    int64_t n = 1;
+    for (int i = 0; i < rank; i++)
+        n *= dims[i];
+    CHECK(n <= (int64_t)US_LEN(w));
+    for (int64_t i = 0; i < n; i++)
+        w[i] = (us_rng_f32(r) - 0.5F) / 4;
+    return us_b_const(b, NULL, US_F32, rank, dims, w);
+}
+
 static inline const float *f32_at(const us_value *v)
 {
     CHECK_EQ_I64(v->kind, US_KIND_TENSOR);

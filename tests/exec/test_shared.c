@@ -11,18 +11,6 @@
 
 enum { RUNS = 12, THREADS = 2, MOST_Y = 256 };
 
-static us_vid weight(us_builder *b, us_rng *r, int rank, const int64_t *dims)
-{
-    static float w[40000];
-    int64_t n = 1;
-    for (int i = 0; i < rank; i++)
-        n *= dims[i];
-    CHECK(n <= (int64_t)US_LEN(w));
-    for (int64_t i = 0; i < n; i++)
-        w[i] = (us_rng_f32(r) - 0.5F) / 4;
-    return us_b_const(b, NULL, US_F32, rank, dims, w);
-}
-
 /* Convolutions in blocks, a pool, an LSTM over what is left, a product; N and W are open. */
 static us_model *net(us_ctx *c)
 {
@@ -38,10 +26,10 @@ static us_model *net(us_ctx *c)
     us_type t = us_type_tensor(US_F32, 4, dims);
     CHECK_OK(c, us_graph_add_input(c, m->main, US_SV("x"), &t, &x));
     us_builder b = us_b_begin(c, m->main, "net");
-    us_vid h = us_b2(&b, "Conv", x, weight(&b, &r, 4, (int64_t[]){32, 3, 3, 3}));
+    us_vid h = us_b2(&b, "Conv", x, random_weights(&b, &r, 4, (int64_t[]){32, 3, 3, 3}));
     us_b_ints(&b, "pads", 4, (int64_t[]){1, 1, 1, 1});
     h = us_b1(&b, "Relu", h);
-    h = us_b2(&b, "Conv", h, weight(&b, &r, 4, (int64_t[]){32, 32, 3, 3}));
+    h = us_b2(&b, "Conv", h, random_weights(&b, &r, 4, (int64_t[]){32, 32, 3, 3}));
     us_b_ints(&b, "pads", 4, (int64_t[]){1, 1, 1, 1});
     h = us_b1(&b, "MaxPool", us_b1(&b, "HardSwish", h));
     us_b_ints(&b, "kernel_shape", 2, (int64_t[]){2, 2});
@@ -51,13 +39,13 @@ static us_model *net(us_ctx *c)
     us_b_int(&b, "keepdims", 0);
     h = us_b1(&b, "Transpose", h);
     us_b_ints(&b, "perm", 3, (int64_t[]){2, 0, 1});
-    us_vid in[3] = {h, weight(&b, &r, 3, (int64_t[]){1, 96, 32}),
-                    weight(&b, &r, 3, (int64_t[]){1, 96, 24})},
+    us_vid in[3] = {h, random_weights(&b, &r, 3, (int64_t[]){1, 96, 32}),
+                    random_weights(&b, &r, 3, (int64_t[]){1, 96, 24})},
            outs[2];
     (void)us_b_node(&b, "", "LSTM", 3, in, 2, outs);
     us_b_int(&b, "hidden_size", 24);
     us_vid last = us_b2(&b, "Squeeze", outs[1], us_b_i64s(&b, 1, (int64_t[]){0}));
-    us_vid y = us_b2(&b, "MatMul", last, weight(&b, &r, 2, (int64_t[]){24, 40}));
+    us_vid y = us_b2(&b, "MatMul", last, random_weights(&b, &r, 2, (int64_t[]){24, 40}));
     us_b_name(&b, us_b1(&b, "Softmax", y), "y");
     CHECK_OK(c, us_b_end(&b));
     us_vid named = us_graph_find(m->main, US_SV("y"));

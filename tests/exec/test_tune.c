@@ -10,22 +10,10 @@
 #include "exec/tune.h"
 #include "us_torture.h"
 
-static us_vid weights(us_builder *b, us_rng *r, int rank, const int64_t *dims)
-{
-    static float w[40000];
-    int64_t n = 1;
-    for (int i = 0; i < rank; i++)
-        n *= dims[i];
-    CHECK(n <= (int64_t)US_LEN(w));
-    for (int64_t i = 0; i < n; i++)
-        w[i] = (us_rng_f32(r) - 0.5F) / 4;
-    return us_b_const(b, NULL, US_F32, rank, dims, w);
-}
-
 static us_vid conv(us_builder *b, us_rng *r, const char *op, us_vid x, int64_t from, int64_t to)
 {
     int64_t k = op[4] ? 2 : 3, dims[4] = {op[4] ? from : to, op[4] ? to : from, k, k};
-    us_vid y = us_b2(b, op, x, weights(b, r, 4, dims));
+    us_vid y = us_b2(b, op, x, random_weights(b, r, 4, dims));
     us_b_ints(b, "kernel_shape", 2, dims + 2);
     us_b_ints(b, "strides", 2, (int64_t[]){k / 3 + (k == 2) * 2, k / 3 + (k == 2) * 2});
     if (k == 3) us_b_ints(b, "pads", 4, (int64_t[]){1, 1, 1, 1});
@@ -49,7 +37,8 @@ static us_model *net(us_ctx *c)
     h = conv(&b, &r, "ConvTranspose", h, 40, 20);
     h = conv(&b, &r, "Conv", h, 20, 2);
     us_vid flat = us_b1(&b, "Flatten", h);
-    us_vid y = us_b2(&b, "MatMul", flat, weights(&b, &r, 2, (int64_t[]){2 * 24 * 20, 20}));
+    us_vid y =
+        us_b2(&b, "MatMul", flat, random_weights(&b, &r, 2, (int64_t[]){2 * 24 * 20, 20}));
     us_b_name(&b, y, "y");
     CHECK_OK(c, us_b_end(&b));
     CHECK_OK(c, us_graph_add_output(c, m->main, y));
