@@ -31,9 +31,9 @@
 
 #ifdef US_TEST_IMAGES
 #    include "image/image.h"
-static const us_image_codec *const codecs = &us_image_codecs;
+static const struct us_image_codec *const codecs = &us_image_codecs;
 #else /* a build of the engine alone */
-static const us_image_codec *const codecs = NULL;
+static const struct us_image_codec *const codecs = NULL;
 #endif
 
 enum { MAX_VALUES = 64, MAX_SUBSETS = 16, MAX_OPERATORS = 1024 };
