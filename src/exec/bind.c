@@ -5,8 +5,9 @@
  * (memory.c); list, per step, what dies there and was sized at run time; fill one us_eval per step with pointers
  * that never change, so that a run is a walk over an array.
  *
- * Groups: `root` maps a value to the first of its group. A group rooted in something that is not made by a node here
- * (input, constant, outer value) is external: never written over.
+ * Groups: `root` leads from a value to the one that its group lies in, `at` bytes from its beginning. A group rooted in something
+ * that is not made by a node here (input, constant, outer value) is external: never written over. What a Concat joins is made where
+ * the joined value has it, what a Split parts stays where it is, if parts have no gaps between them; then neither copies.
  */
 #include "exec/plan.h"
 
@@ -26,8 +27,11 @@ typedef struct binder {
     const us_val *vals; /* as inferred for this signature */
     us_frame *f;
     us_vid *root;
-    uint32_t *last; /* by root: last step that reads the group */
-    size_t *bytes;  /* by value: planned bytes; 0 = size not known */
+    size_t *at;             /* by value: bytes from the beginning of its root */
+    uint32_t *first, *last; /* by root: first step that writes the group, last that reads it */
+    size_t *bytes;          /* by value: planned bytes; 0 = size not known */
+    size_t n_parts;         /* values that lie in another as a part of it */
+    bool apart;             /* no parts */
 } binder;
 
 /* --- sizes ---------------------------------------------------------------------------------------- */
@@ -72,18 +76,39 @@ static bool made_here(const binder *b, us_vid v)
     return b->gp->def[v] != US_STEP_NEVER;
 }
 
-static void join(binder *b, us_vid v, us_vid with)
+/* The root of v's group; the way there is made short. */
+static us_vid root_of(binder *b, us_vid v)
 {
-    us_vid r = b->root[with];
+    us_vid top = v;
+    size_t at = 0;
+    for (; b->root[top] != top; top = b->root[top])
+        at += b->at[top];
+    while (v != top) {
+        us_vid next = b->root[v];
+        size_t step = b->at[v];
+        b->root[v] = top;
+        b->at[v] = at;
+        at -= step;
+        v = next;
+    }
+    return top;
+}
+
+/* The group of v, which is its root, lies `at` bytes from the beginning of another value. */
+static void join(binder *b, us_vid v, us_vid with, size_t at)
+{
+    us_vid r = root_of(b, with);
     b->root[v] = r;
+    b->at[v] = b->at[with] + at;
+    b->first[r] = US_MIN(b->first[r], b->first[v]);
     b->last[r] = US_MAX(b->last[r], b->last[v]);
 }
 
-static bool other_input_shares(const binder *b, const us_step *s, us_vid r)
+static bool other_input_shares(binder *b, const us_step *s, us_vid r)
 {
     for (uint32_t k = 1; k < s->n_in; k++) {
         us_vid v = b->gp->vids[s->at0 + k];
-        if (v != US_NIL && b->root[v] == r) return true;
+        if (v != US_NIL && root_of(b, v) == r) return true;
     }
     return false;
 }
@@ -97,10 +122,10 @@ static bool same_type(const us_type *x, const us_type *y)
 }
 
 /* Whether step i may write its output over its first input. */
-static bool can_overwrite(const binder *b, const us_step *s, uint32_t i, us_vid x, us_vid y)
+static bool can_overwrite(binder *b, const us_step *s, uint32_t i, us_vid x, us_vid y)
 {
     if (!(s->op->flags & US_OP_INPLACE) || !b->bytes[x] || !b->bytes[y]) return false;
-    us_vid r = b->root[x];
+    us_vid r = root_of(b, x);
     return made_here(b, r) && b->bytes[r] && b->last[r] == i &&
            same_type(&b->vals[x].type, &b->vals[y].type) && !other_input_shares(b, s, r);
 }
@@ -110,20 +135,78 @@ static void place_output(binder *b, const us_step *s, uint32_t i, us_vid x, us_v
     us_slot *slot = &b->f->slots[y];
     if (x != US_NIL && (s->op->flags & US_OP_VIEW)) {
         slot->kind = US_SLOT_VIEW;
-        join(b, y, x);
+        join(b, y, x, 0);
     } else if (x != US_NIL && can_overwrite(b, s, i, x, y)) {
         slot->kind = US_SLOT_ARENA;
-        join(b, y, x);
+        join(b, y, x, 0);
     } else {
         slot->kind = b->bytes[y] ? US_SLOT_ARENA : US_SLOT_DYNAMIC;
+    }
+}
+
+/* Bytes of v where it may be a part of `whole`: as wide along all axes but the first that is longer than one. Else 0. */
+static size_t part_bytes(const binder *b, us_vid v, us_vid whole)
+{
+    if (v == US_NIL || !b->bytes[v]) return 0;
+    const us_type *x = &b->vals[v].type, *y = &b->vals[whole].type;
+    if (x->dtype != y->dtype || x->rank != y->rank) return 0;
+    int32_t d = 0;
+    while (d < y->rank && y->dims[d].add == 1)
+        d++;
+    for (d++; d < y->rank; d++)
+        if (!us_dim_eq(x->dims[d], y->dims[d])) return 0;
+    return b->bytes[v];
+}
+
+/* Whether the n values of this list lie one behind the other in `whole`, all of it. */
+static bool are_parts(const binder *b, const us_vid *list, uint32_t n, us_vid whole)
+{
+    size_t sum = 0;
+    for (uint32_t k = 0; k < n; k++) {
+        size_t bytes = part_bytes(b, list[k], whole);
+        if (!bytes) return false;
+        sum += bytes;
+    }
+    return sum == b->bytes[whole];
+}
+
+/* A value that has its group's memory for itself is made where the joined one has it. */
+static void join_inputs(binder *b, const us_step *s)
+{
+    const us_vid *in = &b->gp->vids[s->at0], y = in[s->n_in];
+    if (y == US_NIL || !b->bytes[y] || !are_parts(b, in, s->n_in, y)) return;
+    for (size_t k = 0, at = 0; k < s->n_in; at += b->bytes[in[k++]]) {
+        us_vid r = root_of(b, in[k]);
+        if (at % US_MEM_ALIGN || r == y || !made_here(b, r) || b->bytes[r] != b->bytes[in[k]] ||
+            b->f->slots[r].kind != US_SLOT_ARENA)
+            continue;
+        join(b, r, y, at);
+        b->n_parts++;
+    }
+}
+
+static void part_input(binder *b, const us_step *s)
+{
+    const us_vid *out = &b->gp->vids[s->at0 + s->n_in], x = b->gp->vids[s->at0];
+    us_vid r = x == US_NIL ? US_NIL : root_of(b, x);
+    if (r == US_NIL || !b->bytes[x] || !made_here(b, r) ||
+        b->f->slots[r].kind != US_SLOT_ARENA || !are_parts(b, out, s->n_out, x))
+        return;
+    for (size_t k = 0, at = 0; k < s->n_out; at += b->bytes[out[k++]]) {
+        if ((b->at[x] + at) % US_MEM_ALIGN) continue;
+        join(b, out[k], x, at);
+        b->n_parts++;
     }
 }
 
 static void group_values(binder *b)
 {
     const us_gplan *gp = b->gp;
+    b->n_parts = 0;
     for (size_t v = 0; v < gp->n_vals; v++) {
         b->root[v] = (us_vid)v;
+        b->at[v] = 0;
+        b->first[v] = gp->def[v];
         b->last[v] = gp->last[v];
         if (b->last[v] == US_STEP_NEVER) b->last[v] = made_here(b, (us_vid)v) ? gp->def[v] : 0;
     }
@@ -134,6 +217,8 @@ static void group_values(binder *b)
             us_vid y = gp->vids[s->at0 + s->n_in + k];
             if (y != US_NIL) place_output(b, s, i, k == 0 ? x : US_NIL, y);
         }
+        if ((s->op->flags & US_OP_JOINS) && !b->apart) join_inputs(b, s);
+        if ((s->op->flags & US_OP_PARTS) && !b->apart) part_input(b, s);
     }
 }
 
@@ -154,10 +239,11 @@ static size_t add_sub_blocks(const binder *b, us_mem_item *items, size_t n, uint
     return n;
 }
 
-static us_err plan_block(binder *b)
+static us_err plan_groups(binder *b)
 {
     const us_gplan *gp = b->gp;
     us_frame *f = b->f;
+    us_mark mark = us_arena_mark(b->scratch);
     us_mem_item *items = us_new_n(b->scratch, us_mem_item, gp->n_vals + gp->n_steps);
     uint32_t *who = us_new_n(b->scratch, uint32_t, gp->n_vals + gp->n_steps);
     size_t live_peak;
@@ -165,20 +251,14 @@ static us_err plan_block(binder *b)
     size_t n = 0;
     for (size_t v = 0; v < gp->n_vals; v++) {
         if (f->slots[v].kind != US_SLOT_ARENA || b->root[v] != v) continue;
-        items[n] = (us_mem_item){.bytes = b->bytes[v], .first = gp->def[v], .last = b->last[v]};
+        items[n] =
+            (us_mem_item){.bytes = b->bytes[v], .first = b->first[v], .last = b->last[v]};
         who[n++] = (us_vid)v;
     }
     size_t n_vals = n;
     n = add_sub_blocks(b, items, n, who);
     US_TRY(us_mem_plan(b->c, items, n, &f->block_bytes, &live_peak));
     if (!f->parent) b->bind->live_peak = live_peak;
-    if (f->block_bytes > b->s->opts.static_cap_bytes) {
-        char need[32], cap[32];
-        return us_fail(b->c, US_LIMIT,
-                       "intermediate values need %s at these input shapes; the cap is %s",
-                       us_print_bytes(f->block_bytes, need),
-                       us_print_bytes(b->s->opts.static_cap_bytes, cap));
-    }
     for (size_t i = 0; i < n_vals; i++)
         f->slots[who[i]].offset = items[i].offset;
     for (size_t i = n_vals; i < n; i++)
@@ -187,8 +267,37 @@ static us_err plan_block(binder *b)
     for (size_t v = 0; v < gp->n_vals; v++) {
         us_slot *slot = &f->slots[v];
         if (slot->kind != US_SLOT_ARENA) continue;
-        slot->offset = f->slots[b->root[v]].offset;
+        us_vid r = root_of(b, (us_vid)v);
+        if (r != v) slot->offset = f->slots[r].offset + b->at[v];
         slot->bytes = b->bytes[v];
+    }
+    us_arena_reset(b->scratch, mark);
+    return US_OK;
+}
+
+static us_err place(binder *b, bool apart)
+{
+    b->apart = apart;
+    group_values(b);
+    return plan_groups(b);
+}
+
+/* Parts in their places save copies, but a joined value then has all its memory from its first part on: not where the block grows by it. */
+static us_err plan_block(binder *b)
+{
+    us_frame *f = b->f;
+    US_TRY(place(b, false));
+    if (b->n_parts > 0) {
+        size_t with_parts = f->block_bytes;
+        US_TRY(place(b, true));
+        if (with_parts <= f->block_bytes) US_TRY(place(b, false));
+    }
+    if (f->block_bytes > b->s->opts.static_cap_bytes) {
+        char need[32], cap[32];
+        return us_fail(b->c, US_LIMIT,
+                       "intermediate values need %s at these input shapes; the cap is %s",
+                       us_print_bytes(f->block_bytes, need),
+                       us_print_bytes(b->s->opts.static_cap_bytes, cap));
     }
     return US_OK;
 }
@@ -202,18 +311,20 @@ static us_err list_deaths(binder *b)
     f->free_ids = us_new_n(b->a, us_vid, gp->n_vals);
     if (!f->free_at || !f->free_ids) return us_arena_fail(b->c, b->a);
     for (size_t v = 0; v < gp->n_vals; v++) {
-        uint32_t at = b->last[b->root[v]];
+        us_vid r = root_of(b, (us_vid)v);
+        uint32_t at = b->last[r];
         if (f->slots[v].kind == US_SLOT_NONE || at >= gp->n_steps) continue;
-        if (b->bytes[b->root[v]] && f->slots[b->root[v]].kind == US_SLOT_ARENA) continue;
+        if (b->bytes[r] && f->slots[r].kind == US_SLOT_ARENA) continue;
         f->free_at[at + 2]++;
         f->any_frees = true;
     }
     for (size_t i = 2; i < gp->n_steps + 2; i++)
         f->free_at[i] += f->free_at[i - 1];
     for (size_t v = 0; v < gp->n_vals; v++) {
-        uint32_t at = b->last[b->root[v]];
+        us_vid r = root_of(b, (us_vid)v);
+        uint32_t at = b->last[r];
         if (f->slots[v].kind == US_SLOT_NONE || at >= gp->n_steps) continue;
-        if (b->bytes[b->root[v]] && f->slots[b->root[v]].kind == US_SLOT_ARENA) continue;
+        if (b->bytes[r] && f->slots[r].kind == US_SLOT_ARENA) continue;
         f->free_ids[f->free_at[at + 1]++] = (us_vid)v;
     }
     return US_OK;
@@ -309,14 +420,16 @@ static us_err frame_new(binder *b, const us_gplan *gp, const us_graph *typed, us
     k.f = f;
     k.vals = typed->vals.at;
     k.root = us_new_n(b->scratch, us_vid, gp->n_vals);
+    k.at = us_new_n(b->scratch, size_t, gp->n_vals);
+    k.first = us_new_n(b->scratch, uint32_t, gp->n_vals);
     k.last = us_new_n(b->scratch, uint32_t, gp->n_vals);
     k.bytes = us_new_n(b->scratch, size_t, gp->n_vals);
-    if (!k.root || !k.last || !k.bytes) return us_arena_fail(b->c, b->scratch);
+    if (!k.root || !k.at || !k.first || !k.last || !k.bytes)
+        return us_arena_fail(b->c, b->scratch);
     for (us_vid v = 0; v < gp->n_vals; v++)
         if (made_here(&k, v)) US_TRY(measure(&k, v));
     if (parent && !is_plannable(&k)) memset(k.bytes, 0, gp->n_vals * sizeof *k.bytes);
     US_TRY(sub_frames(&k, gp, typed, f)); /* first: their blocks lie in this one's */
-    group_values(&k);
     US_TRY(plan_block(&k));
     US_TRY(list_deaths(&k));
     US_TRY(make_calls(&k));

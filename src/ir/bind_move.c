@@ -214,6 +214,7 @@ static us_err run_moves(us_eval *k, const void *state, void *scratch)
         const move *m = &s->moves[i];
         move_job j = {s->kernels, m, (const char *)k->in[m->input]->t.data + m->at_from,
                       (char *)k->out[m->output]->t.data + m->at_to};
+        if (m->way == COPY && j.from == j.to) continue; /* planned to lie there: exec/bind.c */
         if (m->grain >= m->units)
             move_part(&j, 0, m->units);
         else

@@ -259,6 +259,9 @@ enum {
     US_OP_SHAPE_ONLY = 128, /* reads only the shape of input 0 (Shape, Size) */
     US_OP_COMPOSITE = 256,  /* set by the row's macro */
     US_OP_IMAGES = 512,     /* needs env->images */
+    US_OP_JOINS = 8192,     /* the output is its inputs, one behind the other along an axis */
+    US_OP_PARTS =
+        16384, /* the outputs are parts of input 0, one behind the other along an axis */
     US_OP_EXPANDS =
         2048, /* plans expand it although it has an eval: other passes know its parts */
     US_OP_BINDS_VALUES =

@@ -266,6 +266,66 @@ static void test_run__in_place_chain_is_one_buffer(void)
     fixture_end(&f);
 }
 
+/* Concat's inputs are made where its output has them, Split's outputs stay where its input is. */
+static void test_run__parts_lie_in_the_whole(void)
+{
+    fixture f;
+    fixture_begin(&f);
+    us_plan_opts po = {.no_passes = true};
+    fixture_open(&f,
+                 "model ir=8 opset=18\n"
+                 "graph main(x: float[1, 64]) -> (y) {\n"
+                 "  a = Exp(x)\n  b = Neg(x)\n  c = Concat(a, b) {axis=1}\n"
+                 "  d = Abs(c)\n  y, z = Split(d) {axis=1, num_outputs=2}\n}\n",
+                 &po, NULL);
+    us_value x = random_f32(&f, DIMS(1, 64), 1), y;
+    CHECK_OK(&f.c, us_session_run(&f.c, f.s, &x, &y));
+    us_session_stats st;
+    us_session_stats_get(f.s, &st);
+    CHECK_EQ_U64(st.arena_bytes, 2 * 64 * sizeof(float));
+    for (int i = 0; i < 64; i++)
+        CHECK_NEAR(f32_at(&y)[i], exp((double)f32_at(&x)[i]), 1e-6);
+    fixture_end(&f);
+}
+
+/* Parts that others read before and after, that lie in two wholes, twice in one, or in a whole that is written over; and joined
+ * along an axis that has ones before it, and one that has not. */
+static void check_parts(int64_t batch)
+{
+    fixture f;
+    fixture_begin(&f);
+    us_plan_opts po = {.no_passes = true};
+    fixture_open(&f,
+                 "model ir=8 opset=18\n"
+                 "graph main(x: float[N, 48]) -> (c, e, h, y) {\n"
+                 "  a = Exp(x)\n  b = Neg(x)\n  c = Concat(a, b) {axis=1}\n"
+                 "  d = Concat(c, a, a) {axis=1}\n  e = Abs(a)\n  g = Neg(d)\n"
+                 "  p, q, r, s = Split(g) {axis=1, num_outputs=4}\n"
+                 "  h = Relu(q)\n  t = Exp(p)\n  y = Concat(s, t, q, x, r) {axis=1}\n}\n",
+                 &po, NULL);
+    us_value x = random_f32(&f, DIMS(batch, 48), 1), out[4];
+    CHECK_OK(&f.c, us_session_run(&f.c, f.s, &x, out));
+    CHECK_OK(&f.c, us_session_run(&f.c, f.s, &x, out));
+    for (int64_t n = 0; n < batch; n++)
+        for (int i = 0; i < 48; i++) {
+            double v = (double)f32_at(&x)[n * 48 + i], a = exp(v);
+            const double want[] = {-a, exp(-a), v, v, -a};
+            CHECK_NEAR(f32_at(&out[0])[n * 96 + i], a, 1e-5);
+            CHECK_NEAR(f32_at(&out[0])[n * 96 + 48 + i], -v, 1e-6);
+            CHECK_NEAR(f32_at(&out[1])[n * 48 + i], a, 1e-5);
+            CHECK_NEAR(f32_at(&out[2])[n * 48 + i], v > 0 ? v : 0, 1e-6);
+            for (int k = 0; k < 5; k++)
+                CHECK_NEAR(f32_at(&out[3])[n * 240 + k * 48 + i], want[k], 1e-5);
+        }
+    fixture_end(&f);
+}
+
+static void test_run__parts_that_others_read(void)
+{
+    check_parts(1);
+    check_parts(3);
+}
+
 /* `a` is read again after Relu, so Relu may not write over it. */
 static void test_run__not_in_place_while_needed(void)
 {
@@ -518,6 +578,8 @@ int main(int argc, char **argv)
         US_CASE(test_run__allocates_nothing_after_the_first),
         US_CASE(test_run__many_shapes_stay_capped),
         US_CASE(test_run__in_place_chain_is_one_buffer),
+        US_CASE(test_run__parts_lie_in_the_whole),
+        US_CASE(test_run__parts_that_others_read),
         US_CASE(test_run__not_in_place_while_needed),
         US_CASE(test_run__views_share_memory),
         US_CASE(test_run__view_of_input_is_not_overwritten),
