@@ -2,8 +2,9 @@
  *
  * The product with the input is made for many steps at once: there the weights are read once for all of them. What is left per
  * step is the product with the state, whose weights stay in the second-level cache, and one pass of the cell (kernel/cells.h). Steps are
- * made in blocks whose sums over the input stay in the cache too. The two directions, and parts of a batch, are independent: they are
- * cut for the pool, which changes no bit.
+ * made in blocks whose sums over the input stay in the cache too. For a single sequence the product with the state waits for that cache
+ * and leaves the units idle: there a step also makes its share of the next block's sums (us_step_fn). The two directions, and parts
+ * of a batch, are independent: they are cut for the pool, which changes no bit.
  *
  * Only the activations that the cells have (Sigmoid and Tanh; Tanh or Relu for RNN); all others run as they come, in op_rnn.c.
  * A direction's bias is added where its sums are begun: all of it with the input, but that of GRU's last gate with the
@@ -128,6 +129,8 @@ us_err lstm_prepare(us_eval *k, const void **out)
 typedef struct recurrence {
     const packed *p;
     us_cell_fn *cell, *reset; /* reset: GRU in two steps */
+    us_step_fn *step;         /* of single sequences; NULL: product and cell apart */
+    size_t panel;             /* of its weights */
     bool reverse, batch_first, coupled, lengths, peep;
     float clip;
     size_t t, n;         /* steps, sequences */
@@ -211,11 +214,42 @@ static bool fits(us_eval *k, const us_p_rnn *a, recurrence *u)
            (!u->peep || has_dims(dense_f32(k, PEEP, 2), dirs, 3 * p->h, 0));
 }
 
+/* The step that computes this for one sequence at a time; NULL: none. Sums of different steps end together, so no lengths. */
+static us_step_fn *step_of(const us_p_rnn *a, const recurrence *u, const us_cell_kernels *c)
+{
+    const packed *p = u->p;
+    bool lstm = p->gates == CELL_LSTM, gru = p->gates == CELL_GRU && a->linear_before_reset;
+    if (u->n != 1 || u->lengths || (!lstm && !gru) || c->panel == 0 || p->in == 0 ||
+        p->h == 0 || p->h % c->panel != 0)
+        return NULL;
+    for (size_t d = 0; d < p->dirs; d++)
+        if (p->dir[d].w->kernels->layout.nr != c->panel ||
+            p->dir[d].r->kernels->layout.nr != c->panel)
+            return NULL;
+    return lstm ? c->lstm_step : c->gru_step;
+}
+
+/* Buffers of a single sequence: h, c, a copy of h; sums over the state; no bias; sums over the input of two blocks; some of one panel. */
+static bool settle_single(recurrence *u)
+{
+    const packed *p = u->p;
+    const us_gemm_kernels *g = p->dir[0].w->kernels;
+    size_t wide = p->gates * p->h, sums;
+    u->parts = u->rows = 1;
+    if (!us_mul_size(wide, 2 * u->block + 2, &sums) ||
+        !us_add_size(sums, 3 * p->h + u->block * u->panel, &u->floats))
+        return false;
+    u->floats = (u->floats + 15) / 16 * 16;
+    return us_mul_size(u->floats, sizeof(float), &u->each) &&
+           us_add_size(u->each, (g->scratch(u->block, wide, p->in) + 63) / 64 * 64, &u->each);
+}
+
 /* Buffers of a part: h, c, y of each sequence; sums over the state; sums over the input of a block. Then the products'. */
 static bool settle(recurrence *u, size_t threads)
 {
     const packed *p = u->p;
     const us_gemm_kernels *g = p->dir[0].w->kernels;
+    if (u->step) return settle_single(u);
     size_t wide = p->gates * p->h;
     double work = (double)u->t * (double)u->n * (double)wide * (double)(p->in + p->h);
     size_t worth = work < 2 * PART_PRODUCTS ? 1 : MOST_PARTS;
@@ -380,6 +414,50 @@ static void all_steps(const part *a)
     }
 }
 
+/* One sequence, in steps that also make the sums of the next block. The first block's steps are what the whole blocks leave over; its sums
+ * are the only ones made apart, and lie as the input does. */
+static void all_steps_single(const part *a)
+{
+    const recurrence *u = a->u;
+    size_t in = u->p->in, h = u->p->h, wide = u->p->gates * h, rows = u->block;
+    size_t n = u->t % rows ? u->t % rows : US_MIN(rows, u->t);
+    bool back = u->reverse || a->d == 1;
+    float *z = a->z, *later = z + rows * wide, *none = later + rows * wide;
+    const us_weights *w = a->dir->w, *r = a->dir->r;
+    size_t all = wide / u->panel * in; /* rows of panels of the input's weights */
+    us_step_args g = {.cell = {.n = h, .s = a->s, .peep = a->peep, .clip = u->clip},
+                      .s = a->s,
+                      .state = a->next,
+                      .r = r->w,
+                      .bias = r->bias,
+                      .in = in,
+                      .ldx = back ? -(ptrdiff_t)in : (ptrdiff_t)in,
+                      .w = w->w,
+                      .w_bias = w->bias ? w->bias : none,
+                      .sums = none + wide};
+    g.cell.coupled = u->coupled;
+    g.cell.c = a->c;
+    g.cell.h = a->h;
+    memset(none, 0, wide * sizeof *none);
+    if (n > 0) product(a, w, n, back ? a->x + (u->t - n) * in : a->x, in, z, wide);
+    for (size_t t = 0; t < u->t; t += n, n = rows) {
+        bool more = t + n < u->t, apart = t == 0 && back;
+        g.x = more ? a->x + (back ? u->t - 1 - t - n : t + n) * in : NULL;
+        g.z = later;
+        for (size_t i = 0; i < n; i++) {
+            g.back = (t + i) % 2 != 0;
+            g.i0 = more ? all * i / n : 0;
+            g.i1 = more ? all * (i + 1) / n : 0;
+            g.cell.x = z + (apart ? n - 1 - i : i) * wide;
+            g.cell.y = a->y ? a->y + at_y(u, back ? u->t - 1 - t - i : t + i, a->d, 0) : a->h;
+            u->step(&g);
+        }
+        float *spare = z;
+        z = later;
+        later = spare;
+    }
+}
+
 static float *data_out(const us_eval *k, size_t i)
 {
     return us_eval_wants(k, i) ? k->out[i]->t.data : NULL;
@@ -421,13 +499,17 @@ static void run_part(const recurrence *u, us_eval *k, size_t d, size_t j0, char 
     a.y = data_out(k, 0);
     a.s = (void *)scratch; /* products write to aligned places */
     a.z = a.s + u->rows * p->gates * h;
-    a.h = a.z + u->block * u->rows * p->gates * h;
+    a.h = a.z + (u->step ? 2 * u->block + 1 : u->block * u->rows) * p->gates * h;
+    if (u->step) a.h += u->block * u->panel;
     a.c = a.h + u->rows * h;
     a.next = a.c + u->rows * h;
     a.scratch = scratch + u->floats * sizeof(float);
     load_state(&a, data_in(k, H0), a.h);
     load_state(&a, lstm ? data_in(k, C0) : NULL, a.c);
-    all_steps(&a);
+    if (u->step)
+        all_steps_single(&a);
+    else
+        all_steps(&a);
     store_state(&a, a.h, data_out(k, 1));
     if (lstm) store_state(&a, a.c, data_out(k, 2));
 }
@@ -474,7 +556,11 @@ static us_err bind(us_eval *k, us_call *call)
         call->kernel = "rare activations";
         return US_OK;
     }
-    if (!fits(k, a, &u) || !settle(&u, (size_t)us_pool_n_threads(k->c->pool))) return US_OK;
+    if (!fits(k, a, &u)) return US_OK;
+    u.step = step_of(a, &u, cells);
+    u.block = cells->step_rows;
+    u.panel = cells->panel;
+    if (!settle(&u, (size_t)us_pool_n_threads(k->c->pool))) return US_OK;
     if (!us_mul_size(u.each, u.parts * u.p->dirs, &call->scratch)) return US_OK;
     double wide = (double)(u.p->gates * u.p->h), deep = (double)(u.p->in + u.p->h + 1);
     call->macs = (double)u.p->dirs * (double)u.n * (double)u.t * wide * deep;

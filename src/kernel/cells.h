@@ -7,6 +7,8 @@
 #ifndef USTA_KERNEL_CELLS_H
 #define USTA_KERNEL_CELLS_H
 
+#include <stddef.h>
+
 #include "base/err.h"
 
 typedef struct us_cell_args {
@@ -22,6 +24,27 @@ typedef struct us_cell_args {
 } us_cell_args;
 typedef void us_cell_fn(const us_cell_args *a);
 
+/* A step of a layer over one sequence: the sums over the state, then the cell. Beside it a share of the sums over the input of step_rows later
+ * steps, which these will have as their cell.x. Weights lie as kernel/gemm.h has them, in panels of `panel` columns; the hidden units are a multiple
+ * of that. The share is rows i0 .. i1 of the weights w, all panels one after the other: what is begun with row 0 and goes on with the share of
+ * the next step is complete with row gates * n / panel * in. */
+typedef struct us_step_args {
+    us_cell_args cell; /* but cell.s is s */
+    float *s, *state;  /* gates * n and n numbers for this step's use */
+    const float *r;    /* weights of the state */
+    const float *bias; /* of s, gates * n numbers; NULL: none */
+    bool
+        back; /* from the last unit to the first, and each sum too: after a step forwards the weights read last are the nearest */
+    size_t in, i0,
+        i1;         /* numbers in a step's input, at least one; the share, none when i0 == i1 */
+    const float *x; /* the first of the later steps' inputs */
+    ptrdiff_t ldx;  /* from a step's input to that of the one after it */
+    const float *w, *w_bias; /* w_bias: gates * n numbers */
+    float *sums;             /* step_rows * panel numbers, kept from a share to the next */
+    float *z;                /* step_rows times gates * n sums */
+} us_step_args;
+typedef void us_step_fn(const us_step_args *a);
+
 typedef struct us_cell_kernels {
     const char *name;
     us_cell_fn *lstm;
@@ -29,6 +52,8 @@ typedef struct us_cell_kernels {
     /* else in two steps, with s over y in between: c = z, y = r * h by x and s of z and r; then h by x and s of h alone, and c */
     us_cell_fn *gru_reset, *gru_state;
     us_cell_fn *tanh, *relu; /* h = f(x + s) */
+    size_t panel, step_rows; /* 0: no steps */
+    us_step_fn *lstm_step, *gru_step;
 } us_cell_kernels;
 
 #endif

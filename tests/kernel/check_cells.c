@@ -131,9 +131,133 @@ static void test_cells__position_does_not_matter(void)
     }
 }
 
+/* --- steps -------------------------------------------------------------------------------------------- */
+
+enum { SS, SSTATE, SR, SBIAS, SX, SW, SWBIAS, SSUMS, SZ, N_STEP };
+typedef struct step_case {
+    size_t gates, n, in, panel, rows, all;
+    buffers b; /* the cell's */
+    float *p[N_STEP];
+    size_t size[N_STEP];
+} step_case;
+
+static void make_step(step_case *s, us_rng *r)
+{
+    size_t wide = s->gates * s->n;
+    const size_t size[N_STEP] = {
+        wide,         s->n, wide * s->n,        wide,          s->rows * s->in,
+        wide * s->in, wide, s->rows * s->panel, s->rows * wide};
+    make(&s->b, s->n, r, 2);
+    for (size_t i = 0; i < N_STEP; i++) {
+        s->size[i] = size[i];
+        s->p[i] = aligned_alloc(64, (size[i] + GUARD) / 16 * 64 + 64);
+        for (size_t j = 0; j < size[i] + GUARD; j++)
+            s->p[i][j] = j < size[i] ? us_rng_f32(r) - 0.5F : GUARD_VALUE;
+    }
+}
+
+/* Sums of m rows of weights in panels by x, from a start. */
+static double column(const step_case *s, const float *w, size_t m, size_t col, const float *x,
+                     const float *start)
+{
+    const float *p = w + col / s->panel * s->panel * m + col % s->panel;
+    double sum = start ? (double)start[col] : 0;
+    for (size_t k = 0; k < m; k++)
+        sum += (double)p[k * s->panel] * (double)x[k];
+    return sum;
+}
+
+/* What a step does to the cell, by the definition: into `want`, whose sums over the state are those of now. */
+static void define_step(const step_case *s, const us_step_args *g, const buffers *want)
+{
+    us_cell_args c = g->cell;
+    c.c = want->p[PC];
+    c.h = want->p[PH];
+    c.y = want->p[PY];
+    c.s = want->p[PS];
+    for (size_t j = 0; j < s->gates * s->n; j++)
+        want->p[PS][j] = (float)column(s, g->r, s->n, j, want->p[PH], g->bias);
+    (s->gates == 4 ? us_cells__ref.lstm : us_cells__ref.gru)(&c);
+}
+
+static void check_near(const char *what, size_t n, double got, double want)
+{
+    if (!(fabs(got - want) <= 2e-5 * (1 + fabs(want))))
+        US_TEST_FAIL("%s n=%zu: %g, expected %g", what, n, got, want);
+}
+
+static void check_sums(const step_case *s, const us_step_args *g)
+{
+    size_t wide = s->gates * s->n;
+    for (size_t i = 0; i < s->rows; i++)
+        for (size_t j = 0; j < wide; j++)
+            check_near("sum over the input", s->n, (double)g->z[i * wide + j],
+                       column(s, g->w, s->in, j, g->x + (ptrdiff_t)i * g->ldx, g->w_bias));
+}
+
+/* A block of steps with all of the sums over the input in `n_shares` shares, the last step without one; every other step backwards. */
+static void check_steps(const level *l, us_rng *r, size_t gates, size_t n, size_t in,
+                        size_t n_shares)
+{
+    const us_cell_kernels *k = l->k.cells;
+    step_case s = {
+        .gates = gates, .n = n * k->panel, .in = in, .panel = k->panel, .rows = k->step_rows};
+    s.all = gates * n * in;
+    make_step(&s, r);
+    buffers want;
+    copy(&want, &s.b);
+    bool turned = n_shares % 2;
+    us_step_args g = {.cell = args_of(&s.b, s.n, n_shares == 3, n_shares == 2, INFINITY),
+                      .s = s.p[SS],
+                      .state = s.p[SSTATE],
+                      .r = s.p[SR],
+                      .bias = gates == 3 ? s.p[SBIAS] : NULL,
+                      .in = in,
+                      .x = turned ? s.p[SX] + (s.rows - 1) * in : s.p[SX],
+                      .ldx = turned ? -(ptrdiff_t)in : (ptrdiff_t)in,
+                      .w = s.p[SW],
+                      .w_bias = s.p[SWBIAS],
+                      .sums = s.p[SSUMS],
+                      .z = s.p[SZ]};
+    g.cell.s = g.s;
+    for (size_t i = 0; i <= n_shares; i++) {
+        g.back = i & 1;
+        g.i0 = i == n_shares ? 0 : s.all * i / n_shares;
+        g.i1 = i == n_shares ? 0 : s.all * (i + 1) / n_shares;
+        define_step(&s, &g, &want);
+        (gates == 4 ? k->lstm_step : k->gru_step)(&g);
+        for (size_t p = PC; p < N_BUFFERS; p++)
+            for (size_t j = 0; j < s.n; j++)
+                check_near("state", s.n, (double)s.b.p[p][j], (double)want.p[p][j]);
+    }
+    check_sums(&s, &g);
+    for (size_t i = 0; i < N_STEP; i++) {
+        for (size_t j = s.size[i]; j < s.size[i] + GUARD; j++)
+            CHECK(s.p[i][j] == GUARD_VALUE);
+        free(s.p[i]);
+    }
+    free(s.b.all);
+    free(want.all);
+}
+
+static void test_steps__are_as_defined(void)
+{
+    us_rng r = us_rng_new(7, "steps", 0);
+    static const size_t ins[] = {1, 2, 7, 33, 64, 200};
+    for (size_t l = 0; l < US_LEN(levels); l++) {
+        if (!can_run(&levels[l]) || levels[l].k.cells->panel == 0) continue;
+        for (size_t gates = 3; gates <= 4; gates++)
+            for (size_t n = 1; n <= 4; n++)
+                for (size_t i = 0; i < US_LEN(ins); i++)
+                    for (size_t n_shares = 1; n_shares <= 8; n_shares++)
+                        check_steps(&levels[l], &r, gates, n, ins[i], n_shares);
+    }
+}
+
 static const us_test_case cases[] = {
     US_CASE(test_cells__are_as_defined),
     US_CASE(test_cells__position_does_not_matter),
+    US_CASE(test_steps__are_as_defined),
 };
 int main(int argc, char **argv)
 {

@@ -4,5 +4,6 @@
 
 #define TABLE      us_cells__avx512
 #define TABLE_NAME "us_cells__avx512"
+#define STEPS
 
 #include "kernel/simd/cells.inc"
