@@ -176,9 +176,16 @@ static us_err write_row(us_ctx *c, const zoo_row *r, const char *dir)
 
 int main(int argc, char **argv)
 {
+    static const char usage[] = "usage: bench_zoo DIR\n\nWrites the networks that are timed "
+                                "into the folder DIR, which it makes.\n";
     us_ctx c;
-    if (argc != 2) {
-        (void)fprintf(stderr, "usage: bench_zoo DIR\n");
+    if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
+        (void)fputs(usage, stdout);
+        return 0;
+    }
+    if (argc != 2 || argv[1][0] == '-') {
+        if (argc == 2) (void)fprintf(stderr, "bench_zoo: unknown option '%s'\n", argv[1]);
+        (void)fputs(usage, stderr);
         return 2;
     }
     us_ctx_init(&c);
