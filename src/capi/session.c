@@ -343,6 +343,7 @@ static us_err session_run_values(usta_session *s, const usta_value *in, size_t n
         us_arena_reset(s->kept_items, s->kept_start);
         memset(s->kept, 0, 2 * n_out * sizeof *s->kept);
     }
+    if (n_out == 1) return give_value(s, 0, &a, out); /* whole or not at all */
     for (size_t i = 0; i < n_out; i++)
         US_TRY(give_value(s, i, &a, &s->out[i]));
     if (n_out) memcpy(out, s->out, n_out * sizeof *out);

@@ -267,7 +267,7 @@ static us_err enter(us_ctx *c, us_session *s, const us_value *in)
     b->entered = are_dense(p, in);
     for (size_t i = 0; i < p->n_in; i++) {
         place_input(b, b->ins[i], &in[i]);
-        b->entered = b->entered && in[i].kind == US_KIND_TENSOR;
+        b->entered = b->entered && (in[i].kind == US_KIND_TENSOR || in[i].kind == US_KIND_MAP);
     }
     return US_OK;
 }
@@ -278,6 +278,11 @@ us_err us_session_again(us_ctx *c, us_session *s, const us_value *in)
     if (!s->steady || b->main->c != c) return us_session_call(c, s, in);
     for (size_t i = 0; i < s->p->n_in; i++) {
         void *data = in[i].t.data;
+        if (in[i].kind == US_KIND_MAP) {
+            b->ins[i]->t.data = data;
+            b->ins[i]->items = in[i].items;
+            continue;
+        }
         if (!data || is_in_block(s, data)) return us_session_call(c, s, in);
         b->ins[i]->t.data = data;
     }

@@ -92,7 +92,8 @@ us_err us_session_run_into(us_ctx *c, us_session *s, const us_value *in,
 /* us_session_run that copies nothing: outputs are then looked at where they lie, until the next run or free. The elements of one that
  * is no tensor may be those of an input. */
 us_err us_session_call(us_ctx *c, us_session *s, const us_value *in) US_MUST;
-/* The same for inputs that are those of the call before, the last and one of this session, but for the places of their data. */
+/* The same for inputs that are those of the call before, the last and one of this session, but for the places of their data, of maps also
+ * of what is in them. */
 us_err us_session_again(us_ctx *c, us_session *s, const us_value *in) US_MUST;
 const us_value *const *us_session_outputs(const us_session *s);
 /* Of output i, a sequence or a map: a number that is told again only for items that are the same in all but the contents of their

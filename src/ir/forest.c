@@ -104,6 +104,13 @@ static void add_lists(const us_forest *f, size_t n, const uint32_t *leaves, doub
 static void finish_row(const job *j, size_t i, const double *parts, const room *m)
 {
     const us_forest *f = j->f;
+    if (f->n_out == 1) { /* no call for a number */
+        m->one[0] = us_forest_total(parts, f->width);
+        m->has[0] = f->has[0];
+        m->has[1] = 0;
+        j->row(j->arg, i, m->one, m->has);
+        return;
+    }
     if (f->only != SIZE_MAX) {
         memset(m->one, 0, f->n_out * sizeof *m->one);
         m->one[f->only] = us_forest_total(parts, 1);

@@ -16,8 +16,8 @@
 #define COST_HOP  1.0  /* a hop of a tree, */
 #define STEPS                                                                                  \
     6.0 /* of a walk below tops, where there are more: few leaves are as low as the lowest */
-#define SOME_COLUMNS 8 /* from here on buckets pay */
-#define MOST_COPIES  4 /* of leaves on average, for hops */
+#define SOME_COLUMNS 16 /* from here on buckets pay */
+#define MOST_COPIES  4  /* of leaves on average, for hops */
 #define HOP_LEVELS   3
 #define TOPS_BYTES   ((US_FOREST_SUBTREES - 1) * 3 * (size_t)US_FOREST_WIDE)
 #define SETS_BYTES   ((size_t)1 << 17) /* of all rows: more come from afar */
@@ -111,17 +111,27 @@ static double cost_of(const us_packer *p, unsigned levels)
            n_chunks(p) * (double)((1U << levels) - 1) * COST_TOP + deep;
 }
 
+/* Ends of each tree as a perfect one; 0: too deep. */
+static size_t hop_ends(const us_packer *p)
+{
+    uint32_t most = 0;
+    for (size_t i = 0; i < p->raw->n_roots; i++)
+        most = US_MAX(most, p->depth[i]);
+    if (most > US_FOREST_LEVELS) return 0;
+    return most <= HOP_LEVELS ? US_FOREST_SUBTREES : US_FOREST_ENDS;
+}
+
 /* Cycles of a row by hops: trees of some leaves at least, for they are made perfect ones. */
 static double cost_of_hops(const us_packer *p)
 {
-    size_t n = p->raw->n_roots, columns = walk_columns(p, ALL_LEVELS).n_columns;
-    bool fit = p->f->kernels->tops_pay && columns <= US_FOREST_COLUMNS &&
-               n * US_FOREST_ENDS <= MOST_COPIES * p->n_leaves;
-    for (size_t i = 0; i < n && fit; i++)
-        fit = p->depth[i] <= US_FOREST_LEVELS;
-    if (!fit) return HUGE_VAL;
+    size_t n = p->raw->n_roots, columns = walk_columns(p, ALL_LEVELS).n_columns,
+           ends = hop_ends(p);
+    if (!p->f->kernels->tops_pay || columns > US_FOREST_COLUMNS || ends == 0 ||
+        n * ends > MOST_COPIES * p->n_leaves)
+        return HUGE_VAL;
     return (double)columns * p->f->kernels->rank +
-           n_chunks(p) * ((1U << HOP_LEVELS) - 1) * COST_TOP + (double)n * COST_HOP;
+           n_chunks(p) * ((1U << HOP_LEVELS) - 1) * COST_TOP +
+           (ends == US_FOREST_ENDS ? (double)n * COST_HOP : 0);
 }
 
 static void choose(us_packer *p)
@@ -395,16 +405,16 @@ static us_err copy_leaves(us_packer *p)
 {
     upper u;
     void *mem;
-    size_t n = p->raw->n_roots;
-    US_TRY(us_forest_room(p->k, n * US_FOREST_ENDS, sizeof *p->leaf_of, &mem));
+    size_t n = p->raw->n_roots, ends = hop_ends(p);
+    US_TRY(us_forest_room(p->k, n * ends, sizeof *p->leaf_of, &mem));
     uint32_t *leaf_of = mem;
     for (size_t i = 0; i < n; i++) {
-        find_upper(p, i, US_FOREST_LEVELS, &u);
-        for (size_t e = 0; e < US_FOREST_ENDS; e++)
-            leaf_of[i * US_FOREST_ENDS + e] = p->leaf_of[p->at[u.at[US_FOREST_ENDS + e]].leaf];
+        find_upper(p, i, ends == US_FOREST_ENDS ? US_FOREST_LEVELS : HOP_LEVELS, &u);
+        for (size_t e = 0; e < ends; e++)
+            leaf_of[i * ends + e] = p->leaf_of[p->at[u.at[ends + e]].leaf];
     }
     p->leaf_of = leaf_of;
-    p->n_leaves = n * US_FOREST_ENDS;
+    p->n_leaves = n * ends;
     return us_eval_work(p->k, (double)p->n_leaves);
 }
 
@@ -423,6 +433,7 @@ static void put_hops(const us_packer *p, size_t tree, size_t i, uint8_t *tops, u
     tops += i / US_FOREST_WIDE * TOPS_BYTES + i % US_FOREST_WIDE;
     for (size_t h = 1; h < US_FOREST_SUBTREES; h++)
         put_node(p, &u, h, tops + (h - 1) * 3 * US_FOREST_WIDE, US_FOREST_WIDE);
+    if (!under) return;
     under += i * US_FOREST_SUBTREES * US_FOREST_HOP;
     for (size_t s = US_FOREST_SUBTREES; s < 2 * (size_t)US_FOREST_SUBTREES;
          s++, under += US_FOREST_HOP)
@@ -433,13 +444,15 @@ static void put_hops(const us_packer *p, size_t tree, size_t i, uint8_t *tops, u
 
 static us_err make_hops(const us_packer *p, size_t from, us_tree_chunk *c)
 {
-    void *tops, *under;
+    void *tops, *under = NULL;
+    size_t ends = hop_ends(p);
     size_t n = (c->n + US_FOREST_WIDE - 1U) / US_FOREST_WIDE, each = US_FOREST_WIDE;
     US_TRY(us_eval_keep(p->k, n * TOPS_BYTES, &tops));
-    US_TRY(us_eval_keep(p->k, n * each * US_FOREST_SUBTREES * US_FOREST_HOP, &under));
+    if (ends == US_FOREST_ENDS)
+        US_TRY(us_eval_keep(p->k, n * each * US_FOREST_SUBTREES * US_FOREST_HOP, &under));
     for (size_t i = 0; i < c->n; i++)
         put_hops(p, from + i, i, tops, under);
-    c->hops = (us_tree_hops){tops, under, (uint32_t)(from * US_FOREST_ENDS), c->n};
+    c->hops = (us_tree_hops){tops, under, (uint32_t)(from * ends), c->n};
     return us_eval_work(p->k, (double)c->n * US_FOREST_ENDS);
 }
 

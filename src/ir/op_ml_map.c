@@ -222,6 +222,17 @@ typedef struct spread {
     size_t size;
 } spread;
 
+/* The usual sizes are known where they are copied. */
+static inline void put_number(char *to, const char *from, size_t size)
+{
+    if (size == 4)
+        memcpy(to, from, 4);
+    else if (size == 8)
+        memcpy(to, from, 8);
+    else
+        memcpy(to, from, size);
+}
+
 static us_err run_dict_vectorizer(us_eval *k, const void *state, void *scratch)
 {
     const spread *s = state;
@@ -238,9 +249,9 @@ static us_err run_dict_vectorizer(us_eval *k, const void *state, void *scratch)
         if (at >= s->range || !s->place[at]) continue;
         const us_tensor *t = &x->items[i].t;
         if (x->items[i].kind != US_KIND_TENSOR || t->dtype != s->dtype ||
-            us_tensor_count(t) != 1)
+            (t->rank > 0 && us_tensor_count(t) != 1))
             return us_eval_fail(k, US_ARG, "a value of the map is not one element of one type");
-        memcpy(y + (s->place[at] - 1) * s->size, t->data, s->size);
+        put_number(y + (s->place[at] - 1) * s->size, t->data, s->size);
     }
     return US_OK;
 }

@@ -104,19 +104,19 @@ typedef void us_tree_tops_fn(const us_tree_tops *t, const uint8_t *ranks, uint32
 
 /* Trees of at most US_FOREST_LEVELS levels, taken for perfect ones: the upper three as in tops, then the three below at once. A subtree there is
  * US_FOREST_HOP bytes: seven columns and, from the middle on, their limits; the root's, its children's, theirs. Tree i of n has
- * the ends from first + i * US_FOREST_ENDS on. */
+ * the ends from first + i * US_FOREST_ENDS on. Trees of three levels are done without `under`, and have US_FOREST_SUBTREES ends. */
 enum {
     US_FOREST_ENDS = 1 << US_FOREST_LEVELS,
     US_FOREST_SUBTREES = 8,
     US_FOREST_HOP = 16,
-    US_FOREST_MANY = 256
+    US_FOREST_MANY = 256 /* trees at once, at most */
 };
 typedef struct us_tree_hops {
-    const uint8_t
-        *tops; /* nodes of us_tree_tops, even, of US_FOREST_WIDE trees after the other */
-    const uint8_t
-        *under;        /* of each tree its subtrees, up to a multiple of US_FOREST_WIDE trees */
-    uint32_t first, n; /* n: up to US_FOREST_MANY */
+    /* nodes of us_tree_tops, even, of US_FOREST_WIDE trees after the other */
+    const uint8_t *tops;
+    /* of each tree its subtrees, up to a multiple of US_FOREST_WIDE trees; or NULL */
+    const uint8_t *under;
+    uint32_t first, n;
 } us_tree_hops;
 /* Of at, a multiple of US_FOREST_WIDE may be written. */
 typedef void us_tree_hops_fn(const us_tree_hops *h, const uint8_t *ranks, uint32_t *at);

@@ -279,12 +279,12 @@ static void check_features(const level *l)
 }
 
 /* Perfect trees as heaps. */
-static uint32_t walk_heap(const uint8_t (*tree)[2], const uint8_t *ranks)
+static uint32_t walk_heap(const uint8_t (*tree)[2], const uint8_t *ranks, uint32_t ends)
 {
     size_t h = 1;
-    while (h < US_FOREST_ENDS)
+    while (h < ends)
         h = 2 * h + (ranks[tree[h][0]] <= tree[h][1]);
-    return (uint32_t)(h - US_FOREST_ENDS);
+    return (uint32_t)h - ends;
 }
 
 static void put_heap(const uint8_t (*tree)[2], size_t i, uint8_t *tops, uint8_t *under)
@@ -311,7 +311,9 @@ static void check_hops(const level *l)
         static const uint32_t sizes[] = {1, 7, 8, 9, 63, 64, 65, 100, 128, 129, 200, 255, 256};
         uint8_t ranks[US_FOREST_COLUMNS];
         uint32_t at[US_FOREST_MANY + 1], n = sizes[round % US_LEN(sizes)];
-        us_tree_hops h = {tops, under, us_rng_u32(&r) / 2, n};
+        bool low = us_rng_below(&r, 3) == 0;
+        uint32_t ends = low ? US_FOREST_SUBTREES : US_FOREST_ENDS;
+        us_tree_hops h = {tops, low ? NULL : under, us_rng_u32(&r) / 2, n};
         for (size_t i = 0; i < US_FOREST_COLUMNS; i++)
             ranks[i] = (uint8_t)us_rng_below(&r, US_FOREST_LIMITS + 1);
         for (size_t i = 0; i < US_FOREST_MANY; i++) {
@@ -325,8 +327,8 @@ static void check_hops(const level *l)
         l->k.forest->hops(&h, ranks, at);
         CHECK(at[US_FOREST_MANY] == 0xA5A5);
         for (uint32_t i = 0; i < n; i++)
-            CHECK_EQ_U64(at[i], h.first + i * US_FOREST_ENDS +
-                                    walk_heap((const uint8_t(*)[2])trees[i], ranks));
+            CHECK_EQ_U64(at[i], h.first + i * ends +
+                                    walk_heap((const uint8_t(*)[2])trees[i], ranks, ends));
     }
 }
 

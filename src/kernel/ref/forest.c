@@ -62,6 +62,8 @@ static void hops(const us_tree_hops *h, const uint8_t *rank, uint32_t *at)
             h->tops + t / US_FOREST_WIDE * (7 * 3 * US_FOREST_WIDE) + t % US_FOREST_WIDE;
         size_t top = end_of(tops, 3 * US_FOREST_WIDE, US_FOREST_WIDE, rank);
         size_t under = t * US_FOREST_SUBTREES + top;
+        at[t] = h->first + (uint32_t)under;
+        if (!h->under) continue;
         size_t end = end_of(h->under + under * US_FOREST_HOP, 1, US_FOREST_HOP / 2, rank);
         at[t] = h->first + (uint32_t)(under * US_FOREST_SUBTREES + end);
     }

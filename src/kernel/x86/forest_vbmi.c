@@ -211,41 +211,59 @@ INLINE __mmask64 eight_subtrees(const uint8_t *under, uint64_t from, __m512i ran
     return _mm512_cmple_epu8_mask(_mm512_permutexvar_epi8(columns, ranks), limits);
 }
 
-static const uint32_t first_ends[16] __attribute__((aligned(64))) = {
-    0, 64, 128, 192, 256, 320, 384, 448, 512, 576, 640, 704, 768, 832, 896, 960};
-#define PUT_ENDS(i)                                                                            \
+/* Ends of 64 trees, `each` a tree, as numbers. */
+INLINE void put_ends(__m512i ends, uint32_t first, uint32_t each, uint32_t *at)
+{
+    const __m512i count =
+        _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    const __m512i apart = _mm512_set1_epi32((int)(16 * each));
+    __m512i a = _mm512_add_epi32(_mm512_set1_epi32((int)first),
+                                 _mm512_mullo_epi32(count, _mm512_set1_epi32((int)each)));
+    __m512i b = _mm512_add_epi32(a, apart), c = _mm512_add_epi32(b, apart);
+#define PUT_ENDS(i, tree)                                                                      \
     _mm512_storeu_si512(                                                                       \
         at + 16 * (i),                                                                         \
-        _mm512_add_epi32(tree, _mm512_cvtepu8_epi32(_mm512_extracti32x4_epi32(ends, i))));     \
-    tree = _mm512_add_epi32(tree, apart);
+        _mm512_add_epi32(tree, _mm512_cvtepu8_epi32(_mm512_extracti32x4_epi32(ends, i))))
+    PUT_ENDS(0, a);
+    PUT_ENDS(1, b);
+    PUT_ENDS(2, c);
+    PUT_ENDS(3, _mm512_add_epi32(c, apart));
+}
 
 /* Step by step for all trees: what one step leaves in memory is there long before the next reads it. */
-static void hops(const us_tree_hops *h, const uint8_t *rank, uint32_t *at)
+INLINE void two_steps(const us_tree_hops *h, __m512i ranks, uint32_t *at)
 {
     uint64_t from[US_FOREST_MANY / 8] __attribute__((aligned(64)));
     uint64_t bits[US_FOREST_MANY / 8] __attribute__((aligned(64)));
     const size_t eights = (h->n + 7) / 8, n = (eights + 7) / 8;
     const uint8_t *under = h->under, *tops = h->tops;
-    const __m512i ranks = _mm512_loadu_si512(rank);
     for (size_t i = 0; i < n; i++, tops += 7 * 3 * US_FOREST_WIDE)
         _mm512_store_si512(from + 8 * i, _mm512_slli_epi16(even3(tops, ranks), 4));
     _mm512_store_si512(bits + 8 * (n - 1), _mm512_setzero_si512());
     for (size_t i = 0; i < eights; i++, under += 8 * US_FOREST_SUBTREES * US_FOREST_HOP)
         bits[i] = _cvtmask64_u64(eight_subtrees(under, from[i], ranks));
-    const __m512i apart = _mm512_set1_epi32(16 * US_FOREST_ENDS);
-    __m512i tree =
-        _mm512_add_epi32(_mm512_set1_epi32((int)h->first), _mm512_load_si512(first_ends));
     for (size_t i = 0; i < n; i++, at += US_FOREST_WIDE) {
         __m512i under_top = _mm512_permutex2var_epi8(_mm512_load_si512(ends_of_bits),
                                                      _mm512_load_si512(bits + 8 * i),
                                                      _mm512_load_si512(ends_of_bits + 64));
         __m512i top = _mm512_srli_epi16(_mm512_load_si512(from + 8 * i), 1);
         __m512i ends = _mm512_or_si512(top, under_top);
-        PUT_ENDS(0)
-        PUT_ENDS(1)
-        PUT_ENDS(2)
-        PUT_ENDS(3)
+        put_ends(ends, h->first + (uint32_t)(i * US_FOREST_WIDE * US_FOREST_ENDS),
+                 US_FOREST_ENDS, at);
     }
+}
+
+static void hops(const us_tree_hops *h, const uint8_t *rank, uint32_t *at)
+{
+    const __m512i ranks = _mm512_loadu_si512(rank);
+    const uint8_t *tops = h->tops;
+    if (h->under) {
+        two_steps(h, ranks, at);
+        return;
+    }
+    for (uint32_t i = 0; i < h->n; i += US_FOREST_WIDE, tops += 7 * 3 * US_FOREST_WIDE)
+        put_ends(even3(tops, ranks), h->first + i * US_FOREST_SUBTREES, US_FOREST_SUBTREES,
+                 at + i);
 }
 
 /* Four columns of all parts. */
