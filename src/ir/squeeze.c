@@ -338,6 +338,9 @@ static us_err move_syms(squeezer *k)
     const us_syms *from = &k->from->syms;
     us_syms *to = &k->to.syms;
     US_TRY(us_syms_init(k->c, to, k->a));
+    US_TRY(us_vec_reserve(k->c, k->a, &to->names, from->names.n));
+    US_TRY(us_vec_reserve(k->c, k->a, &to->defs, from->names.n));
+    US_TRY(us_map_reserve(k->c, &to->by_name, from->names.n));
     for (size_t i = to->names.n; i < from->names.n; i++) {
         us_sv name = from->names.at[i];
         US_TRY(move_sv(k, &name));
