@@ -75,7 +75,7 @@ typedef struct usta_env_settings {
     int32_t n_threads;
     int32_t log_level;       /* the lowest that is told; default USTA_LOG_DEFAULT */
     usta_log_fn *log;        /* NULL: to stderr */
-    usta_realloc_fn *memory; /* NULL: the C library's heap. Files over 16 MiB are mapped */
+    usta_realloc_fn *memory; /* NULL: the C library's heap. Files over 256 KiB are mapped */
     /* NULL: a pool of our own. Otherwise n_threads says how many threads it has. */
     usta_parallel_fn *parallel;
     /* Not NULL: use the threads of that environment, which must outlive this one; n_threads and parallel are not looked at. */

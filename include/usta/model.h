@@ -52,7 +52,7 @@ USTA_API void usta_model_defaults(usta_model_settings *s);
  *
  * env      in whose memory it lives; keeps the error text.
  * path     an ONNX file, or a plan that `usta compile` made of one (whose graph, as passes left it, is then what there is to look
- *          at; it is mapped). External data is taken only from inside its folder. Files over 16 MiB are mapped and must not be
+ *          at; it is mapped). External data is taken only from inside its folder. Files over 256 KiB are mapped and must not be
  *          changed while the model lives (if one shrinks, reads give zeros, not a crash); smaller ones are read.
  * s        borrowed for the call; NULL: the defaults.
  * out      the model; the caller frees it with usta_model_free, after its sessions.
