@@ -259,9 +259,10 @@ static void lent_chunk(void *arg, size_t i)
 
 static void open_job(us_pool *p)
 {
-    size_t n = p->n_chunks, t = (size_t)p->n_threads;
-    for (size_t k = 0; k < t; k++)
-        atomic_store_explicit(&p->shares[k].left, chunks(n * k / t, n * (k + 1) / t),
+    size_t n = p->n_chunks, shares = US_MIN(n, (size_t)p->n_threads); /* the others have none */
+    for (size_t k = 0; k < (size_t)p->n_threads; k++)
+        atomic_store_explicit(&p->shares[k].left,
+                              k < shares ? chunks(n * k / shares, n * (k + 1) / shares) : 0,
                               memory_order_relaxed);
     atomic_fetch_add(&p->epoch, 1);
     pthread_mutex_lock(&p->lock);
