@@ -156,11 +156,10 @@ us_dtype_mask us_ck_standard_types(us_sv domain, us_sv name, int since, size_t o
 {
     static const struct {
         const char *op, *domain;
-        int since;
-        size_t operand;
         us_dtype_mask mask;
+        uint8_t since, operand;
     } rows[] = {
-#define US_STD(op, domain, since, operand, mask) {op, domain, since, operand, mask},
+#define US_STD(op, domain, since, operand, mask) {op, domain, mask, since, operand},
 #include "check/standard.def"
 #undef US_STD
     };
