@@ -9,5 +9,5 @@ mkdir -p "$build/bench"
 "$build/bench/bench_conv" >"$out"
 printf '%-28s %10s %10s %6s\n' "layer, one thread" us GFLOP/s '%'
 grep ':\[' "$out" | tr -d '"]}' | sed 's/:\[/,/' | awk -F, '
-    { printf "%-28s %10.1f %10.1f %6.0f\n", $1, $2, $3, $4; if ($1 ~ /^dw/) { d += $4; nd++ } else { s += $4; n++ } }
-    END { printf "bench conv: dense=%.0f%% depthwise=%.0f%% of the tile\n", s / n, d / nd }'
+    { printf "%-28s %10.1f %10.1f %6.0f\n", $1, $2, $3, $4; if ($1 ~ /^dw/) { d += $4; nd++ } else if ($1 ~ /^g/) { g += $4; ng++ } else { s += $4; n++ } }
+    END { printf "bench conv: dense=%.0f%% groups=%.0f%% depthwise=%.0f%% of the tile\n", s / n, g / ng, d / nd }'

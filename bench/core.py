@@ -16,9 +16,9 @@ import json, sys, time, resource
 import pandas as pd
 def cpu():
     r = resource.getrusage(resource.RUSAGE_SELF); return r.ru_utime + r.ru_stime
-t = cpu(); d = pd.read_csv(sys.argv[1]); read = cpu() - t
+t = cpu(); d = pd.read_csv(sys.argv[1])
 d.describe(); d.nunique()
-print(json.dumps({"read_s": read, "cpu_s": cpu() - t}))
+print(json.dumps({"cpu_s": cpu() - t}))
 """
 TORCH = """
 import json, sys, time, resource, torch
@@ -114,9 +114,7 @@ def stripped(path):
     return os.path.getsize(out) / 1e6
 
 
-lib = next((f"{BUILD}/{f}" for f in sorted(os.listdir(BUILD)) if f.startswith("libusta.so.") and not f.endswith(".p")), None)
-if lib is None:
-    lib = next((f"{BUILD}/src/{f}" for f in sorted(os.listdir(f"{BUILD}/src")) if f.startswith("libusta.so.") and not f.endswith((".p", ".symbols"))), None)
+lib = next((f"{BUILD}/src/{f}" for f in sorted(os.listdir(f"{BUILD}/src")) if f.startswith("libusta.so.") and not f.endswith((".p", ".symbols"))), None)
 if lib:
     row("engine library, stripped", stripped(os.path.realpath(lib)), "MB", goal="< 2")
 row("program, stripped", stripped(USTA), "MB")

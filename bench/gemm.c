@@ -2,7 +2,7 @@
  *
  * Peak is measured in the same run by a loop of independent multiply-adds at the width of the level in force. Each product is timed in
  * short windows, peak windows between them, the best of each kept: interruptions only ever add. One JSON line per product on
- * stdout: shape, kind (weights packed once, or both matrices as they come), GFLOP/s, share of peak. Arguments: M N K triples for other shapes.
+ * stdout: shape, kind (weights packed once, or both matrices as they come), GFLOP/s, share of peak. `bench_gemm M N K w|b|t`: another product, alone.
  */
 #include <math.h>
 #include <stdio.h>

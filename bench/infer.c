@@ -350,8 +350,9 @@ static args parse(int argc, char **argv)
             die(argv[i], "no such option");
     }
     if (!a.ort || i + 2 > argc || a.pairs < 1 || a.pairs > MAX_PAIRS)
-        die("usage", "bench_infer --ort LIB [--first usta|ort] [--pairs N] [--threads N] "
-                     "[--scaling 1] USTA.onnx ORT.onnx [NAME=FILE.npy ...]");
+        die("usage",
+            "bench_infer --ort LIB [--first usta|ort [--plan FILE]] [--pairs N] [--threads N] "
+            "[--scaling 1] USTA.onnx ORT.onnx [NAME=FILE.npy ...]");
     a.ours = argv[i];
     a.theirs = argv[i + 1];
     a.given = argv + i + 2;

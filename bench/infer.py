@@ -63,7 +63,7 @@ QUANTISED = [  # int8 form, its f32 form
 def library():
     found = glob.glob(os.path.join(os.path.dirname(onnxruntime.__file__), "capi", "libonnxruntime.so*"))
     if not found:
-        sys.exit("bench infer: this onnxruntime package has no libonnxruntime.so")
+        sys.exit("bench: this onnxruntime package has no libonnxruntime.so")
     return found[0]
 
 

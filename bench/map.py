@@ -5,16 +5,16 @@ the call itself (about 1 us of theirs) is in the figure: sizes are such that it 
     map.py BUILD [--pairs N] [--only WORD]
 """
 import argparse
-import glob
 import json
 import math
 import os
-import subprocess
 import sys
 
 import onnx
 import onnx.helper as h
-import onnxruntime
+
+sys.dont_write_bytecode = True
+from infer import geomean, library, told  # noqa: E402
 
 F, B, I = onnx.TensorProto.FLOAT, onnx.TensorProto.BOOL, onnx.TensorProto.INT64
 
@@ -104,25 +104,21 @@ def main():
     p.add_argument("--pairs", default="15")
     p.add_argument("--only", default="")
     args = p.parse_args()
-    lib = glob.glob(os.path.join(os.path.dirname(onnxruntime.__file__), "capi", "libonnxruntime.so*"))
-    if not lib:
-        sys.exit("bench map: this onnxruntime package has no libonnxruntime.so")
     table = []
     for name, m in rows():
         if args.only and args.only not in name:
             continue
         path = os.path.join(args.build, "bench", "map", "".join(c if c.isalnum() else "_" for c in name) + ".onnx")
         onnx.save(m, path)
-        run = subprocess.run([os.path.join(args.build, "bench", "bench_infer"), "--ort", lib[0], "--pairs", args.pairs, path, path],
-                             capture_output=True, text=True)
-        if run.returncode:
-            sys.exit("bench map: %s: %s" % (name, run.stderr.strip() or run.stdout.strip()))
-        row = dict(json.loads(run.stdout), name=name)
+        run, why = told([os.path.join(args.build, "bench", "bench_infer"), "--ort", library(), "--pairs", args.pairs, path, path])
+        if run is None:
+            sys.exit("bench map: %s: %s" % (name, why))
+        row = dict(run, name=name)
         table.append(row)
         if len(table) == 1:
             print("%-24s %10s %10s %8s" % ("one thread, float32", "usta us", "ORT us", "ratio"))
         print("%-24s %10.2f %10.2f %8.2f" % (name, row["usta_us"], row["ort_us"], row["ratio"]), flush=True)
-    mean = math.exp(sum(math.log(r["ratio"]) for r in table) / len(table))
+    mean = geomean([r["ratio"] for r in table])
     worst = min(table, key=lambda r: r["ratio"])
     with open(os.path.join(args.build, "bench", "map.json"), "w") as f:
         json.dump({"geomean": mean, "rows": table}, f, indent=1)

@@ -122,8 +122,8 @@ def main():
                 note += "  onnxsim: " + ", ".join(o["domains"])
             print(f"{row['model'][:40]:40} {row['before']:>6} | {shown(u)} | {shown(o)}{note}", flush=True)
     sums = summary(rows)
-    os.makedirs("build/bench", exist_ok=True)
-    with open("build/bench/simplify.json", "w") as f:
+    os.makedirs(f"{BUILD}/bench", exist_ok=True)
+    with open(f"{BUILD}/bench/simplify.json", "w") as f:
         json.dump({"rows": rows, "summary": sums}, f, indent=1)
     print("bench simplify: " + " ".join(f"{k}={v}" for k, v in sums.items()))
 

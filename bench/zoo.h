@@ -66,6 +66,7 @@ us_vid zoo_add(zoo_net *n, us_vid x, us_vid y, zoo_act act);
 /* Parts of transformers, in floats only: MatMul and Add of a bias; GELU by Erf in its parts. */
 us_vid zoo_product(zoo_net *n, us_vid x, int64_t in, int64_t out);
 us_vid zoo_gelu(zoo_net *n, us_vid x);
+us_vid zoo_joined(zoo_net *n, us_vid x, us_vid y); /* Concat along axis 1 */
 us_vid zoo_transpose(zoo_net *n, us_vid x, size_t rank, const int64_t *perm);
 us_vid zoo_max_pool(zoo_net *n, us_vid x, int64_t k, int64_t stride, int64_t pad, bool ceil);
 us_vid zoo_mean_pool(zoo_net *n, us_vid x); /* GlobalAveragePool */

@@ -9,13 +9,6 @@
 
 typedef zoo_conv_spec spec;
 
-static us_vid joined(zoo_net *n, us_vid x, us_vid y)
-{
-    us_vid z = us_b2(&n->b, "Concat", x, y);
-    us_b_int(&n->b, "axis", 1);
-    return z;
-}
-
 void zoo_resnext(zoo_net *n)
 {
     us_vid x = zoo_point(n, zoo_input(n, "input", "float[N,3,224,224]"));
@@ -59,9 +52,9 @@ void zoo_densenet(zoo_net *n)
     x = zoo_conv(n, x, (spec){.in = 3, .out = c, .k = 3, .plain = true});
     for (int block = 0; block < 3; block++) {
         for (int i = 0; i < 12; i++, c += GROW)
-            x = joined(n, x,
-                       zoo_conv(n, before(n, x, c),
-                                (spec){.in = c, .out = GROW, .k = 3, .plain = true}));
+            x = zoo_joined(n, x,
+                           zoo_conv(n, before(n, x, c),
+                                    (spec){.in = c, .out = GROW, .k = 3, .plain = true}));
         x = before(n, x, c);
         if (block == 2) break;
         x = zoo_conv(n, x, (spec){.in = c, .out = c, .k = 1, .plain = true});
@@ -107,7 +100,7 @@ static us_vid shuffle_unit(zoo_net *n, us_vid x, int64_t in, int64_t out, int64_
         us_b_int(&n->b, "axis", 1);
     }
     us_vid y = branch(n, half[1], down ? in : out / 2, out / 2, down ? 2 : 1);
-    return shuffled(n, joined(n, half[0], y), out, side);
+    return shuffled(n, zoo_joined(n, half[0], y), out, side);
 }
 
 void zoo_shufflenet(zoo_net *n)
@@ -194,7 +187,7 @@ void zoo_vit(zoo_net *n)
                  (spec){.in = 3, .out = WIDE, .k = 16, .stride = 16, .pad = -1, .plain = true});
     x = us_b2(b, "Reshape", x, us_b_i64s(b, 3, (int64_t[]){1, WIDE, TOKENS - 1}));
     x = zoo_transpose(n, x, 3, (int64_t[]){0, 2, 1});
-    x = joined(n, zoo_weights(n, 0.3, 3, (int64_t[]){1, 1, WIDE}), x);
+    x = zoo_joined(n, zoo_weights(n, 0.3, 3, (int64_t[]){1, 1, WIDE}), x);
     x = us_b2(b, "Add", x, zoo_weights(n, 0.3, 3, (int64_t[]){1, TOKENS, WIDE}));
     for (int i = 0; i < LAYERS; i++) {
         x = us_b2(b, "Add", x, self_attention(n, normal(n, x)));

@@ -186,6 +186,13 @@ us_vid zoo_gelu(zoo_net *n, us_vid x)
     return us_b2(b, "Mul", y, us_b_f32(b, 0.5F));
 }
 
+us_vid zoo_joined(zoo_net *n, us_vid x, us_vid y)
+{
+    us_vid z = us_b2(&n->b, "Concat", x, y);
+    us_b_int(&n->b, "axis", 1);
+    return z;
+}
+
 us_vid zoo_transpose(zoo_net *n, us_vid x, size_t rank, const int64_t *perm)
 {
     us_vid y = us_b1(&n->b, "Transpose", x);

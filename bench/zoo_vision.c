@@ -140,9 +140,7 @@ static us_vid fire(zoo_net *n, us_vid x, int64_t in, int64_t squeeze, int64_t ha
         y[i] = zoo_conv(
             n, s,
             (spec){.in = squeeze, .out = half, .k = i ? 3 : 1, .act = ZOO_RELU, .plain = true});
-    us_vid both = us_b_node(&n->b, "", "Concat", 2, y, 1, NULL);
-    us_b_int(&n->b, "axis", 1);
-    return zoo_point(n, both);
+    return zoo_point(n, zoo_joined(n, y[0], y[1]));
 }
 
 void zoo_squeezenet(zoo_net *n)
@@ -275,9 +273,7 @@ void zoo_resize_pyramid(zoo_net *n)
     for (int i = SCALES - 1; i-- > 0;)
         side[i] =
             zoo_add(n, side[i], twice(n, side[i + 1], "nearest", "asymmetric"), ZOO_LINEAR);
-    us_vid wide[2] = {side[0], twice(n, side[1], "linear", "align_corners")};
-    x = us_b_node(&n->b, "", "Concat", 2, wide, 1, NULL);
-    us_b_int(&n->b, "axis", 1);
+    x = zoo_joined(n, side[0], twice(n, side[1], "linear", "align_corners"));
     x = zoo_conv(n, x, (spec){.in = 64, .out = 8, .k = 3, .act = ZOO_RELU});
     x = twice(n, twice(n, x, "nearest", "asymmetric"), "linear", "half_pixel");
     zoo_output(n, us_b1(&n->b, "Sigmoid", x), "output", "float[N,8,256,256]");
@@ -305,9 +301,7 @@ void zoo_convtranspose_unet(zoo_net *n)
     }
     x = zoo_conv(n, x, (spec){.in = in, .out = c, .k = 3, .act = ZOO_RELU});
     for (int i = DEPTH; i-- > 0; c /= 2) {
-        us_vid both[2] = {up(n, x, c, c / 2), skip[i]};
-        x = us_b_node(&n->b, "", "Concat", 2, both, 1, NULL);
-        us_b_int(&n->b, "axis", 1);
+        x = zoo_joined(n, up(n, x, c, c / 2), skip[i]);
         x = zoo_conv(n, x, (spec){.in = c, .out = c / 2, .k = 3, .act = ZOO_RELU});
     }
     x = zoo_conv(n, x, (spec){.in = 16, .out = 1, .k = 1, .plain = true});
