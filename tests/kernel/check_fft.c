@@ -55,13 +55,15 @@ static void check_length(const level *of, us_rng *r, size_t n)
     free(order);
 }
 
-static void test_fft__is_the_sum(void)
+static void check_level(const level *l)
 {
     us_rng r = us_rng_new(8, "fft", 0);
-    for (size_t i = 0; i < US_LEN(levels); i++)
-        if (can_run(&levels[i]))
-            for (size_t n = US_FFT_LEAST; n <= 512; n *= 2)
-                check_length(&levels[i], &r, n);
+    for (size_t n = US_FFT_LEAST; n <= 512; n *= 2)
+        check_length(l, &r, n);
+}
+static void test_fft__is_the_sum(void)
+{
+    each_level(check_level);
 }
 
 static const us_test_case cases[] = {US_CASE(test_fft__is_the_sum)};

@@ -369,7 +369,7 @@ static void products_and_pools(const level *l)
     us_rng r = us_rng_new(9, "int8", 0);
     for (size_t n = 1; n < 140; n += n < 70 ? 1 : 13) {
         uint8_t *a = some_bytes(&r, n), *b = some_bytes(&r, n), *y = guarded(n),
-                *m = guarded(n);
+                *m = guarded(n), *rows = some_bytes(&r, 2 * n + 5);
         const uint8_t *tap[] = {a, b, a};
         const uint8_t flip = (uint8_t)(n % 2 ? 0x80 : 0);
         int32_t *sums = calloc(n, sizeof *sums);
@@ -385,7 +385,7 @@ static void products_and_pools(const level *l)
         k->mul(a, b, n, &p, y + GUARD);
         k->max(3, tap, n, flip, m + GUARD);
         k->sum_rows(1, a, n, n, flip, sums);
-        k->sum_rows(1, b, n, n, flip, sums);
+        k->sum_rows(2, rows, n + 5, n, flip, sums);
         size_t wrong = 0;
         for (size_t i = 0; i < n; i++) {
             float va = p.is_signed ? (int8_t)a[i] : a[i],
@@ -397,7 +397,7 @@ static void products_and_pools(const level *l)
             want += a[i] ^ flip;
             wrong += u[GUARD + i] != table[a[i]];
             wrong += f[GUARD + i] != (a[i] ^ 0x80);
-            wrong += sums[i] != (a[i] ^ flip) + (b[i] ^ flip);
+            wrong += sums[i] != (a[i] ^ flip) + (rows[i] ^ flip) + (rows[n + 5 + i] ^ flip);
         }
         CHECK_EQ_I64((int64_t)wrong, 0);
         CHECK_EQ_I64(row, want);
@@ -408,6 +408,7 @@ static void products_and_pools(const level *l)
         free(b);
         free(y);
         free(m);
+        free(rows);
         free(sums);
     }
 }

@@ -24,7 +24,6 @@ typedef struct gemm_case {
 typedef struct buffers {
     float *a, *b, *c, *c0;
     size_t lda, ldb, ldc, n_c;
-    void *scratch;
 } buffers;
 
 static buffers make(const gemm_case *t, us_rng *r)
@@ -51,7 +50,6 @@ static void drop(buffers *b)
     free(b->b);
     free(b->c);
     free(b->c0);
-    free(b->scratch);
 }
 
 static void run(const level *l, const gemm_case *t, buffers *b, size_t i0, size_t i1, size_t j0,

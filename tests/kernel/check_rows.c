@@ -157,7 +157,6 @@ static void check_scores_of(const level *l, us_rng *r, size_t rows, size_t n, un
             w[j] = j >= lo && j < hi ? exp(w[j] - top) : 0;
             sum += w[j];
         }
-        want[i * ld] = n ? want[i * ld] : 0;
         if (lo >= hi) sum = HUGE_VAL;
         a.inverse[i] = (float)(1 / sum); /* compared below */
     }
