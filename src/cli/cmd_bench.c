@@ -63,11 +63,11 @@ static const us_opt opts[] = {
      "a scenario ends after this even without the queries it needs; 0: ten times --seconds"},
     {US_OPT_INT, 0, "samples", F(samples), "8", 1, 1e6, "", "", NULL,
      "different inputs to choose from, where they are random"},
-    {US_OPT_INT, 0, "per-query", F(per_query), "8", 1, 64, "", "", NULL,
+    {US_OPT_INT, 0, "per-query", F(per_query), "8", 1, US_LOAD_PER_QUERY, "", "", NULL,
      "samples in a query of multi"},
     {US_OPT_F64, 0, "latency", F(latency_ms), "0", 0, 1e9, "ms", "", NULL,
      "bound of server on the 99th percentile; 0: five times the median of single answers, at "
-     "least 0.1 ms"},
+     "least 1 ms"},
     {US_OPT_F64, 0, "qps", F(qps), "0", 0, US_LOAD_MAX_QPS, "1/s", "", NULL,
      "arrivals of server: exit status 1 if the bound is not met; 0: search the highest rate"},
     {US_OPT_INT, 0, "seed", F(seed), "0", 0, 9e15, "", "", NULL,

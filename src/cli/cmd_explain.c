@@ -40,7 +40,8 @@ typedef struct explain {
     us_session *session;
     us_inputs in;
     us_value *out;
-    const us_profile_row *all;   /* of the session */
+    const us_profile_row *all; /* of the session */
+    size_t n_all;
     uint64_t *best;              /* per row of it: ns in the run where that was least */
     const us_profile_row **rows; /* those that ran, as they are printed */
     size_t n_rows;
@@ -140,9 +141,9 @@ static us_err load(explain *k, const char *path)
     return us_inputs_open(k->c, k->a, k->plan, &in, &k->in);
 }
 
-static void keep_best(explain *k, size_t n)
+static void keep_best(explain *k)
 {
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < k->n_all; i++)
         if (k->all[i].n_calls > 0) k->best[i] = US_MIN(k->best[i], k->all[i].ns);
 }
 
@@ -154,10 +155,10 @@ static us_err run(explain *k, const char *path)
         us_err e = us_inputs_run(&k->in, k->session, k->out);
         if (e != US_OK) return us_wrap(k->c, e, "%s", path);
     }
-    size_t n = us_session_profile(k->session, &k->all);
-    k->best = us_new_n(k->a, uint64_t, n);
+    k->n_all = us_session_profile(k->session, &k->all);
+    k->best = us_new_n(k->a, uint64_t, k->n_all);
     if (!k->best) return us_arena_fail(k->c, k->a);
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < k->n_all; i++)
         k->best[i] = UINT64_MAX;
     uint64_t t0 = us_now_ns(), until = t0 + (uint64_t)k->args->millis * 1000000, now = t0;
     k->run_ns = (double)INFINITY;
@@ -166,7 +167,7 @@ static us_err run(explain *k, const char *path)
         uint64_t begin = us_now_ns();
         US_TRY(us_session_run(k->c, k->session, k->in.in, k->out));
         now = us_now_ns();
-        keep_best(k, n);
+        keep_best(k);
         k->run_ns = fmin(k->run_ns, (double)(now - begin));
         k->n_runs++;
     }
@@ -210,12 +211,11 @@ static bool has_blocks(const explain *k)
 
 static us_err pick_rows(explain *k)
 {
-    size_t n = us_session_profile(k->session, &k->all);
-    k->rows = us_new_n(k->a, const us_profile_row *, n);
-    ranked *ranks = us_new_n(k->a, ranked, n);
+    k->rows = us_new_n(k->a, const us_profile_row *, k->n_all);
+    ranked *ranks = us_new_n(k->a, ranked, k->n_all);
     if (!k->rows || !ranks) return us_arena_fail(k->c, k->a);
     if (has_blocks(k)) k->block = us_kernels_get(k->c)->conv->block;
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < k->n_all; i++) {
         const us_profile_row *r = &k->all[i];
         if (k->best[i] == UINT64_MAX) continue;
         ranks[k->n_rows++] = (ranked){r, k->best[i]};

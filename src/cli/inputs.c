@@ -149,13 +149,6 @@ static us_err read_one(us_inputs *x, const char *text)
     return us_pictures_read(x->c, x->a, &pics, 0, &x->in[i]);
 }
 
-us_err us_inputs_read(us_inputs *x)
-{
-    for (size_t i = 0; i < x->args.in.n; i++)
-        US_TRY(read_one(x, x->args.in.at[i]));
-    return US_OK;
-}
-
 static bool has_word(us_sv s, const char *word)
 {
     size_t n = strlen(word);
@@ -232,7 +225,8 @@ us_err us_inputs_open(us_ctx *c, us_arena *a, const us_plan *p, const us_input_a
                       us_inputs *x)
 {
     US_TRY(us_inputs_begin(c, a, p, args, x));
-    US_TRY(us_inputs_read(x));
+    for (size_t i = 0; i < args->in.n; i++)
+        US_TRY(read_one(x, args->in.at[i]));
     return us_inputs_make(x);
 }
 

@@ -44,11 +44,9 @@ typedef struct us_inputs {
 /* Room, and the sizes that --dim gives: nothing is read yet. US_ARG: no such dimension. */
 us_err us_inputs_begin(us_ctx *c, us_arena *a, const us_plan *p, const us_input_args *args,
                        us_inputs *x) US_MUST;
-/* What args.in names. US_ARG: no such input, given twice. */
-us_err us_inputs_read(us_inputs *x) US_MUST;
 /* What x->have does not have. US_ARG: missing, where nothing is to be made up. */
 us_err us_inputs_make(us_inputs *x) US_MUST;
-/* All three. */
+/* Both, with what args.in names read between them. US_ARG also: no such input, given twice. */
 us_err us_inputs_open(us_ctx *c, us_arena *a, const us_plan *p, const us_input_args *args,
                       us_inputs *x) US_MUST;
 

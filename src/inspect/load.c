@@ -166,7 +166,7 @@ static us_err say_few(run *r, us_load_result *out)
 
 static us_err answer_query(run *r, size_t per_query)
 {
-    uint32_t s[64];
+    uint32_t s[US_LOAD_PER_QUERY];
     for (size_t i = 0; i < per_query; i++)
         s[i] = (uint32_t)us_rng_below(&r->pick, r->l->n_samples);
     r->samples = s;
@@ -372,11 +372,11 @@ static us_err check(us_ctx *c, const us_load *l)
     if (!(l->limit_seconds >= l->seconds) || !(l->limit_seconds <= US_LOAD_MAX_SECONDS))
         return us_fail(
             c, US_ARG,
-            "the limit of a measurement is %g seconds, expected the least time (%g) to "
-            "%g",
+            "the limit of a measurement is %g seconds, expected the least time (%g) to %g",
             l->limit_seconds, l->seconds, US_LOAD_MAX_SECONDS);
-    if (l->per_query < 1 || l->per_query > 64)
-        return us_fail(c, US_ARG, "samples a query: found %zu, expected 1 to 64", l->per_query);
+    if (l->per_query < 1 || l->per_query > US_LOAD_PER_QUERY)
+        return us_fail(c, US_ARG, "samples a query: found %zu, expected 1 to %d", l->per_query,
+                       US_LOAD_PER_QUERY);
     if (!(l->bound_ns >= 0) || isinf(l->bound_ns))
         return us_fail(c, US_ARG, "the bound of latency is %g ns, expected 0 or more",
                        l->bound_ns);

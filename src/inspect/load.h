@@ -42,6 +42,7 @@ typedef bool us_load_answer_fn(void *ud, size_t i);
     ((size_t)1 << 24) /* of one measurement; one that has as many ends */
 #define US_LOAD_MAX_SECONDS 1e6
 #define US_LOAD_MAX_QPS     1e9
+#define US_LOAD_PER_QUERY   64 /* most samples of one query of multi */
 #define US_LOAD_TRIALS      16 /* rates that a search may try */
 
 typedef struct us_load {
