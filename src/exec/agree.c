@@ -237,7 +237,7 @@ static void compare(prover *k, size_t output, const us_value *a, const us_value 
 
 /* --- samples -------------------------------------------------------------------------------------------------------- */
 
-/* Inputs for side s under the names that a knows; values made once, by a's types. */
+/* A value for each input of a, by its type. */
 static us_err make_inputs(prover *k, const us_sample *s, us_value *in)
 {
     for (size_t i = 0; i < us_plan_n_inputs(k->a.plan); i++)
@@ -246,6 +246,7 @@ static us_err make_inputs(prover *k, const us_sample *s, us_value *in)
     return US_OK;
 }
 
+/* The same values in b's order, by name. */
 static us_err inputs_of_b(prover *k, const us_value *in, us_value *in_b)
 {
     for (size_t i = 0; i < us_plan_n_inputs(k->b.plan); i++) {
@@ -391,11 +392,9 @@ us_err us_models_agree(us_ctx *c, const us_model *a, const us_model *b,
     us_err e = us_arena_new(c, "proof", SAMPLE_CAP, &k.arena);
     if (e == US_OK) e = us_arena_new(c, "random inputs", SAMPLE_CAP, &k.sample);
     if (e == US_OK) e = open_side(&k, a, &k.a);
-    if (e == US_OK) {
-        e = open_side(&k, b, &k.b);
-        if (e == US_OK) e = pair_outputs(&k);
-        if (e == US_OK) e = run_samples(&k);
-    }
+    if (e == US_OK) e = open_side(&k, b, &k.b);
+    if (e == US_OK) e = pair_outputs(&k);
+    if (e == US_OK) e = run_samples(&k);
     us_session_free(k.a.session);
     us_session_free(k.b.session);
     us_session_free(k.moved.session);

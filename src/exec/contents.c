@@ -1,14 +1,12 @@
 /* exec/contents.c - see contents.h. */
 #include "exec/contents.h"
 
-#include <string.h>
-
 #include "exec/plan.h"
 #include "ir/params.h"
 
 enum { MOST_INPUTS = 64, ANY = 255 };
 
-/* Operators whose output 0 (of Split all) has elements of these inputs, as they are. */
+/* Operators whose outputs have elements of these inputs, as they are. */
 static const struct {
     us_op_id op;
     uint8_t from, to; /* inputs [from, to) */
@@ -44,7 +42,7 @@ static const struct {
     {US_OP_EXPAND, 1, WITHIN, 0, 0, 1, 1},
     {US_OP_TILE, 1, WITHIN, 0, 0, 1, 1},
     {US_OP_CONSTANT_OF_SHAPE, 0, WITHIN, 0, 0, 1, 1},
-    /* sequences of up to 8 more tokens than there are, one of 2 beams returned */
+    /* sequences of 8 tokens in all, one of 2 beams returned */
     {US_OP_MS_BEAM_SEARCH, 1, WITHIN, 0, 0, 8, 8},
     {US_OP_MS_BEAM_SEARCH, 2, WITHIN, 0, 0, 0, 1},
     {US_OP_MS_BEAM_SEARCH, 3, WITHIN, 0, 0, 2, 2},
@@ -174,17 +172,12 @@ us_err us_plan_bounds(us_ctx *c, us_arena *scratch, const us_plan *p, const int6
                       us_bounds *out)
 {
     const us_graph *g = p->m->main;
-    us_bounds found[MOST_INPUTS];
     level main = {g, us_new_n(scratch, uint64_t, g->vals.n)};
     if (!main.from) return us_arena_fail(c, scratch);
     for (size_t i = 0; i < p->n_in; i++)
         out[i] = (us_bounds){INT64_MIN, INT64_MAX};
-    for (size_t i = 0; i < MOST_INPUTS; i++)
-        found[i] = (us_bounds){INT64_MIN, INT64_MAX};
     for (size_t i = 0; i < US_MIN(p->n_in, (size_t)MOST_INPUTS); i++)
         main.from[p->in[i]] |= (uint64_t)1 << i;
-    walker w = {.c = c, .a = scratch, .syms = &p->m->syms, .sizes = sizes, .out = found};
-    US_TRY(walk(&w, &main, 0));
-    memcpy(out, found, US_MIN(p->n_in, (size_t)MOST_INPUTS) * sizeof *out);
-    return US_OK;
+    walker w = {.c = c, .a = scratch, .syms = &p->m->syms, .sizes = sizes, .out = out};
+    return walk(&w, &main, 0);
 }

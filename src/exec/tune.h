@@ -16,7 +16,6 @@
 
 #include "exec/session.h"
 
-#define US_TUNE_SECONDS     10.0 /* for who has no wish of his own */
 #define US_TUNE_MAX_SECONDS 86400.0
 
 typedef struct us_tune_opts {

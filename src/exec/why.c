@@ -65,9 +65,9 @@ static const char *why_plain(const us_gplan *gp, const us_step *s)
     const us_graph *g = gp->g;
     if (s->n_sub > 0 || (s->op->flags & US_OP_VIEW)) return NULL;
     if (!us_op_bind(s->op)) return "no kernel but the reference";
-    for (uint32_t i = 0; i < s->n_in + s->n_out; i++) {
+    for (uint32_t i = 0; i < s->n_in; i++) {
         us_vid v = gp->vids[s->at0 + i];
-        if (v != US_NIL && g->vals.at[v].type.kind != US_KIND_TENSOR && i < s->n_in)
+        if (v != US_NIL && g->vals.at[v].type.kind != US_KIND_TENSOR)
             return "an input that is no tensor";
     }
     return "a shape that is known only when it runs, or inputs its kernel does not take";

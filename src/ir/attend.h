@@ -24,11 +24,11 @@ typedef enum us_attend_side {
     US_ATTEND_SIDES
 } us_attend_side;
 
-/* Where element (row, column) of item (i...) lies, in floats. A step of 0 repeats. */
+/* Where element (row, column) of item (i...) lies, in floats. A step of 0 repeats. Of Q, K and V one of row and col is 1, of what is added and of Y
+ * col. */
 typedef struct us_attend_lies {
     size_t outer[US_MAX_RANK];
-    size_t row,
-        col; /* one of them is 1, but for what is added, whose col is 1, and Y, whose col is 1 */
+    size_t row, col;
 } us_attend_lies;
 
 typedef struct us_attend {
@@ -63,7 +63,8 @@ typedef struct us_attend_data {
     float *shown;
 } us_attend_data;
 
-/* How it is cut, and what scratch it takes; false: steps that products do not take, or sizes past all bounds. */
+/* How it is cut, and what scratch it takes; false: steps that products do not take, no element at all, or
+ * sizes past all bounds. */
 bool us_attend_settle(us_attend *a, const us_kernels *k, size_t *scratch) US_MUST;
 double us_attend_work(const us_attend *a); /* products summed */
 void us_attend_run(const us_attend *a, struct us_pool *pool, const us_attend_data *x,
