@@ -19,8 +19,8 @@ static const struct {
 };
 
 /* What an operator asks of an input: an index into axis `axis` of its input `of` (the attribute axis where that is ANY), as many as there are
- * there, or a number of [lo, hi]. */
-typedef enum kind { INDEX, COUNT, WITHIN } kind;
+ * there, or a number of [lo, hi], or so much more than there are there (than one, where that is not known). */
+typedef enum kind { INDEX, COUNT, WITHIN, BEYOND } kind;
 static const struct {
     us_op_id op;
     uint8_t input;
@@ -42,14 +42,14 @@ static const struct {
     {US_OP_EXPAND, 1, WITHIN, 0, 0, 1, 1},
     {US_OP_TILE, 1, WITHIN, 0, 0, 1, 1},
     {US_OP_CONSTANT_OF_SHAPE, 0, WITHIN, 0, 0, 1, 1},
-    /* sequences of 8 tokens in all, one of 2 beams returned */
-    {US_OP_MS_BEAM_SEARCH, 1, WITHIN, 0, 0, 8, 8},
+    /* sequences of 7 tokens more than are given, one of 2 beams returned */
+    {US_OP_MS_BEAM_SEARCH, 1, BEYOND, 0, 1, 7, 7},
     {US_OP_MS_BEAM_SEARCH, 2, WITHIN, 0, 0, 0, 1},
     {US_OP_MS_BEAM_SEARCH, 3, WITHIN, 0, 0, 2, 2},
     {US_OP_MS_BEAM_SEARCH, 4, WITHIN, 0, 0, 1, 1},
-    {US_OP_MS_GREEDY_SEARCH, 1, WITHIN, 0, 0, 8, 8},
+    {US_OP_MS_GREEDY_SEARCH, 1, BEYOND, 0, 1, 7, 7},
     {US_OP_MS_GREEDY_SEARCH, 2, WITHIN, 0, 0, 0, 1},
-    {US_OP_MS_SAMPLING, 1, WITHIN, 0, 0, 8, 8},
+    {US_OP_MS_SAMPLING, 1, BEYOND, 0, 1, 7, 7},
     {US_OP_MS_SAMPLING, 2, WITHIN, 0, 0, 0, 1},
 };
 
@@ -112,8 +112,12 @@ static void ask(const walker *w, const level *l, const us_node *n, us_op_id id)
             continue;
         }
         if (axis == ANY) axis = n->params ? ((const us_p_gather *)n->params)->axis : 0;
-        if (!size_of(w, l, n, asks[i].of, axis, &size)) continue;
-        if (asks[i].kind == INDEX)
+        bool known = size_of(w, l, n, asks[i].of, axis, &size);
+        if (asks[i].kind == BEYOND)
+            narrow(w, from, (known ? size : 1) + asks[i].lo, (known ? size : 1) + asks[i].hi);
+        else if (!known)
+            continue;
+        else if (asks[i].kind == INDEX)
             narrow(w, from, 0, size - 1);
         else
             narrow(w, from, size, size);

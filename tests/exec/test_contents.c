@@ -119,11 +119,32 @@ static void test_contents__lengths_and_counts(void)
     check(b[2], 1, 1);
 }
 
+/* A sequence is to become longer than it is. */
+static void test_contents__tokens_beyond_the_given(void)
+{
+    static const char text[] =
+        "model ir=8 opset=17,com.microsoft:1\n"
+        "graph main(ids: int32[N,S], most: int32[1], least: int32[1]) -> (y) {\n"
+        "  y = com.microsoft:GreedySearch(ids, most, least) {decoder=graph d (i: int32) -> (o) "
+        "{\n"
+        "      o = Identity(i)\n"
+        "    }, eos_token_id=0, pad_token_id=0}\n"
+        "}\n";
+    fixture f;
+    us_bounds b[MOST];
+    bounds_of(&f, text, 20, b);
+    check(b[1], 27, 27);
+    check(b[2], 0, 1);
+    bounds_of(&f, text, -1, b);
+    check(b[1], 8, 8);
+}
+
 static const us_test_case cases[] = {
     US_CASE(test_contents__rows_of_a_table),
     US_CASE(test_contents__several_and_symbols),
     US_CASE(test_contents__in_sub_graphs),
     US_CASE(test_contents__lengths_and_counts),
+    US_CASE(test_contents__tokens_beyond_the_given),
 };
 
 int main(int argc, char **argv)

@@ -31,7 +31,9 @@ static inline void each_level(void (*f)(const level *))
 /* n numbers from -1 to 1 that end where their memory ends: a sanitizer sees one read too many. */
 static inline float *some_floats(us_rng *r, size_t n)
 {
+    CHECK(n <= (size_t)1 << 28);
     float *p = malloc(US_MAX(n, 1) * sizeof *p);
+    CHECK(p != NULL);
     for (size_t i = 0; i < n; i++)
         p[i] = us_rng_f32(r) * 2 - 1;
     return p;
