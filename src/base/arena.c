@@ -246,9 +246,8 @@ us_err us_vec_reserve_at(us_ctx *c, us_arena *a, void **at, size_t *cap, size_t 
                          size_t size, size_t align)
 {
     if (want <= *cap) return US_OK;
-    size_t now = *cap       ? *cap
-                 : want < 8 ? 8
-                            : want; /* who knows at first how many gets as many */
+    size_t now = *cap;
+    if (!now) now = US_MAX(want, (size_t)8); /* who knows at first how many gets as many */
     while (now < want) {
         if (now > SIZE_MAX / 2) return us_nomem(c);
         now *= 2;

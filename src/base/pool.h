@@ -4,9 +4,10 @@
  *     for (size_t i = 0; i < n; i += grain) fn(arg, i, min(i + grain, n));
  * in any order and from several threads. The caller takes chunks too and could finish alone, so a
  * busy machine never makes it wait for a helper that has not started: only chunks already taken are
- * waited for. Chunk borders depend on n and grain alone, never on the number of threads. A helper
- * that finds nothing spins for at most 50 us, then sleeps. Where helpers cost more than they bring, for others use the processor,
- * the caller leaves them asleep for a while. fn may not fail and may not call
+ * waited for. Chunk borders depend on n and grain alone, never on the number of threads. Each thread begins with a part of its own,
+ * the same part of every job of as many chunks: work in an order that keeps what belongs together at the same place (rows of an
+ * image, say) finds it in its own cache. A helper that finds nothing spins for at most 50 us, then sleeps. Where helpers cost more
+ * than they bring, for others use the processor, the caller leaves them asleep for a while. fn may not fail and may not call
  * us_pool_run on the same pool (a nested call runs serially).
  */
 #ifndef USTA_BASE_POOL_H

@@ -162,8 +162,8 @@ struct us_model {
     us_file *file;               /* weights may point into it; closed with the model */
     US_VEC(us_file *) externals; /* external data files likewise */
     US_VEC(us_copy) copies;      /* of large weights that lay badly in their file */
-    us_arena *
-        heavy; /* for them alone, made with the first; of a squeezed model: its weights; or NULL */
+    /* for them alone, made with the first; of a squeezed model: its weights; or NULL */
+    us_arena *heavy;
     bool defers; /* who runs the passes asks for what is `later` before reading it */
     US_VEC(us_later) later;
 };

@@ -21,8 +21,8 @@ typedef struct squeezer {
     us_arena *scratch; /* until it is done */
     const us_model *from;
     us_model to;
-    us_vid **
-        now; /* per graph of `from`, per value: its new number; US_NIL: gone. NULL: the graph is gone */
+    /* per graph of `from`, per value: its new number; US_NIL: gone. NULL: the graph is gone */
+    us_vid **now;
     US_VEC(us_piece) kept; /* in the old arena */
 } squeezer;
 

@@ -33,8 +33,8 @@ typedef struct us_step_args {
     float *s, *state;  /* gates * n and n numbers for this step's use */
     const float *r;    /* weights of the state */
     const float *bias; /* of s, gates * n numbers; NULL: none */
-    bool
-        back; /* from the last unit to the first, and each sum too: after a step forwards the weights read last are the nearest */
+    /* from the last unit to the first, and each sum too: after a step forwards the weights read last are the nearest */
+    bool back;
     size_t in, i0,
         i1;         /* numbers in a step's input, at least one; the share, none when i0 == i1 */
     const float *x; /* the first of the later steps' inputs */

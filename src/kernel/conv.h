@@ -48,8 +48,8 @@ typedef struct us_conv_tile {
     size_t lanes, last_lanes; /* of a block; where the group ends in the last one */
     const float *w;
     size_t all_taps;
-    const float *
-        ahead; /* weights that are wanted next, ahead_tap floats of them brought near at each tap */
+    /* weights that are wanted next, ahead_tap floats of them brought near at each tap */
+    const float *ahead;
     size_t ahead_tap;
     size_t y_first,
         y_last; /* lanes of the group: from y_first of the first output block to y_last of the last; 0 and B: all. Others stay as they are */

@@ -63,8 +63,8 @@ typedef struct us_tree_features {
     bool straight;              /* x are numbers one after the other */
     const float *least, *scale; /* as us_forest_bucket takes them; 16 at a time are read */
     const uint16_t *ranks;      /* of each the buckets' */
-    const uint32_t
-        *first; /* of each: where its limits begin, which US_FOREST_CLOSE times NaN follow */
+    /* of each: where its limits begin, which US_FOREST_CLOSE times NaN follow */
+    const uint32_t *first;
     const float *limits;
     const uint8_t *column;
 } us_tree_features;
